@@ -1,0 +1,67 @@
+"""Metrics of Section 2.4.1 from the stored predictions, and the curves behind Figures 2.7 and 2.8a.
+
+    python -m stages.ch2_fusion.evaluate cifar10
+"""
+
+import argparse
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+
+from stages.core import metrics, stage
+from stages.metrics.classification import error_percent
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dataset", choices=["cifar10", "cifar10_augmented", "cifar100"])
+    return parser
+
+
+def read_curve(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def records_of(model: str, seed: int, predictions: Path, curve: list[dict[str, str]], about: dict) -> list[metrics.Record]:
+    """The test error, and the mean fusion weight of each branch at the end of training where the model has such weights."""
+    with np.load(predictions) as stored:
+        scores, labels = stored["scores"], stored["labels"]
+    values = [("error", error_percent(scores, labels), "%", "lower", len(labels))]
+    weights = [key for key in curve[-1] if key.startswith("fusion_weight_") and not key.endswith("_sd")]
+    values += [(key, float(curve[-1][key]), "weight", "none", None) for key in weights]
+    return [
+        metrics.Record(
+            model=model, seed=seed, metric=metric, value=value, unit=unit, better=better, n=n, encoder=None,
+            determinism=about["determinism"], parameters=about["parameters"], predictions=predictions.as_posix(),
+        )
+        for metric, value, unit, better, n in values
+    ]  # fmt: skip
+
+
+def main(args: argparse.Namespace, job: stage.Job) -> None:
+    scale, settings = job.params["scale"], job.params["ch2_fusion"]
+    predictions = job.dep(f"data/{scale}/predictions/ch2_fusion/{args.dataset}")
+    records, curves = [], []
+    for model in settings["models"][args.dataset]:
+        for seed in settings["seeds"]:
+            trained = job.dep(f"data/{scale}/models/ch2_fusion/{args.dataset}/{model}-seed{seed}")
+            curve = read_curve(trained / "curve.csv")
+            about = json.loads((trained / "about.json").read_text())
+            records += records_of(model, seed, predictions / f"{model}-seed{seed}.npz", curve, about)
+            curves += [{"model": model, "seed": str(seed), **row} for row in curve]
+    provenance = json.loads((predictions / "provenance.json").read_text())
+    metrics.write(
+        job.out(f"reports/metrics/ch2_fusion/{args.dataset}.json"), chapter="ch2_fusion", experiment=args.dataset, scale=scale,
+        protocol=job.params["protocol"], dataset=metrics.Dataset(args.dataset, provenance["kind"], provenance["note"]), records=records,
+    )  # fmt: skip
+    with job.out(f"reports/metrics/ch2_fusion/{args.dataset}.curves.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(dict.fromkeys(key for row in curves for key in row)), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(curves)
+
+
+if __name__ == "__main__":
+    stage.execute(parser(), main)

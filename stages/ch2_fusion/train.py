@@ -1,0 +1,164 @@
+"""Train one network of Section 2.4.1 on one CIFAR set: the thesis's SGD, with the author's settings behind parameters.
+
+    python -m stages.ch2_fusion.train cifar10 cfn-b --seed 0
+
+Leaves the final weights and the curve behind Figures 2.7 and 2.8a.
+"""
+
+import argparse
+import csv
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from stages.ch2_fusion import data
+from stages.ch2_fusion.model import MODELS, FusionNetwork, Network, build, count_parameters, fusion_weights
+from stages.core import loop, runtime, stage
+from stages.core.runtime import Runtime, gpu_name
+from stages.core.seeds import generator, seed_for
+
+NAME = "ch2_fusion.train"
+
+
+@dataclass(frozen=True)
+class Training:
+    """Section 2.4.1; lengths in iterations, rates as in Caffe's solver.
+
+    learning_rate is divided by 10 after each of learning_rate_steps. Biases learn at bias_rate times it and decay at
+    bias_decay times weight_decay; the fusion layer's rates are fusion_rate times those of other layers.
+    test_every: how often the curve holds the test error (a multiple of log_every).
+    """
+
+    iterations: int
+    batch_size: int
+    learning_rate: float
+    learning_rate_steps: list[int]
+    momentum: float
+    weight_decay: float
+    bias_rate: float
+    bias_decay: float
+    fusion_rate: float
+    log_every: int
+    test_every: int
+    checkpoint_every: int
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dataset", choices=data.SOURCES)
+    parser.add_argument("model", choices=MODELS)
+    parser.add_argument("--seed", type=int, required=True)
+    return parser
+
+
+def optimizer_for(model: FusionNetwork, training: Training) -> torch.optim.SGD:
+    """SGD with one group per kind of parameter; each group's `rate` multiplies the learning rate."""
+    groups = []
+    for name, parameter in model.named_parameters():
+        is_bias = name.endswith("bias")
+        groups.append({
+            "params": [parameter],
+            "rate": (training.bias_rate if is_bias else 1) * (training.fusion_rate if name.startswith("fusion.") else 1),
+            "weight_decay": training.weight_decay * (training.bias_decay if is_bias else 1),
+        })  # fmt: skip
+    return torch.optim.SGD(groups, lr=training.learning_rate, momentum=training.momentum)
+
+
+def learning_rate(iteration: int, training: Training) -> float:
+    """The rate of the step after `iteration` steps."""
+    return training.learning_rate / 10 ** sum(iteration >= step for step in training.learning_rate_steps)
+
+
+def rows_of(iteration: int, images: int, batch_size: int, seed: tuple) -> torch.Tensor:
+    """Which images make the batch of an iteration: every epoch has an order of its own, and its incomplete batch is dropped."""
+    epoch, place = divmod(iteration, images // batch_size)
+    order = torch.randperm(images, generator=generator(*seed, "order", epoch))
+    return order[place * batch_size : (place + 1) * batch_size]
+
+
+@torch.no_grad()
+def scores_of(model: nn.Module, images: data.Images, precision: Runtime, batch_size: int = 250) -> torch.Tensor:
+    """Class scores float32 (N, C) of all images, in evaluation mode; the model's mode is restored."""
+    was_training = model.training
+    model.eval()
+    device = images.labels.device
+    with precision.autocast(device):
+        scores = [model(images.batch(rows)[0]).float() for rows in torch.arange(len(images), device=device).split(batch_size)]
+    model.train(was_training)
+    return torch.cat(scores)
+
+
+def error_percent(scores: torch.Tensor, labels: torch.Tensor) -> float:
+    """Share of images whose highest score is not their label's, in percent."""
+    return 100 * (scores.argmax(1) != labels).double().mean().item()
+
+
+def main(args: argparse.Namespace, job: stage.Job) -> None:
+    training = job.settings(Training, "ch2_fusion.training")
+    precision = job.settings(Runtime, "runtime")
+    device = precision.start()
+    folder = job.dep(f"data/{job.params['scale']}/prepared/{data.SOURCES[args.dataset]}")
+    train, test = data.read(folder, "train", device), data.read(folder, "test", device)
+    classes = data.class_count(folder)
+    # The order of the images is the same for all models of a seed, so that their results pair.
+    seed = (NAME, args.dataset, args.seed)
+    model = build(args.model, classes, job.settings(Network, "ch2_fusion.network"), generator(*seed, args.model, "weights"))
+    model.to(device)
+    optimizer = optimizer_for(model, training)
+    torch.manual_seed(seed_for(*seed, args.model, "dropout"))
+
+    def step(iteration: int) -> torch.Tensor:
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(iteration, training) * group["rate"]
+        images, labels = train.batch(rows_of(iteration, len(train), training.batch_size, seed).to(device))
+        if args.dataset == "cifar10_augmented":
+            images = data.augment(images, generator(*seed, "augment", iteration))
+        with precision.autocast(device):
+            loss = F.cross_entropy(model(images), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    seconds_testing = 0.0
+
+    def observe(done: int) -> loop.Row:
+        nonlocal seconds_testing
+        row = {"lr": learning_rate(done - 1, training), **fusion_weights(model)}
+        if done % training.test_every == 0 or done == training.iterations:
+            started = time.perf_counter()
+            row["test_error"] = error_percent(scores_of(model, test, precision), test.labels)
+            seconds_testing += time.perf_counter() - started
+        return row
+
+    resumed, started = job.checkpoint.exists(), time.perf_counter()
+    rows = loop.train(
+        step,
+        observe,
+        {"model": model, "optimizer": optimizer},
+        loop.Schedule(training.iterations, training.log_every, training.checkpoint_every),
+        job.checkpoint,
+        f"{args.dataset} {args.model} seed {args.seed}",
+    )
+    about = {"iterations": training.iterations, "parameters": count_parameters(model)["parameters_total"], **precision.describe(device)}
+    job.note(resumed=resumed, train_seconds=round(time.perf_counter() - started - seconds_testing, 3), **about, gpu=gpu_name(device))
+    out = job.out(f"data/{job.params['scale']}/models/ch2_fusion/{args.dataset}/{args.model}-seed{args.seed}")
+    runtime.save({name: tensor.cpu() for name, tensor in model.state_dict().items()}, out / "model.pt")
+    stage.write_json(out / "about.json", about)
+    write_curve(rows, out / "curve.csv")
+
+
+def write_curve(rows: list[loop.Row], path: Path) -> None:
+    """The curve as CSV, one row per `log_every` iterations, cells empty where nothing was measured."""
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    stage.execute(parser(), main)

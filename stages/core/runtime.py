@@ -1,0 +1,62 @@
+"""Where and how precisely a stage computes: device, threads, precision, determinism."""
+
+import contextlib
+import io
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from stages.core.errors import UserError
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """The `runtime` parameters: device auto, cpu or cuda; threads of the CPU kernels; precision fp32 or bf16 (autocast)."""
+
+    device: str
+    threads: int
+    precision: str
+
+    def start(self) -> torch.device:
+        """Set threads and determinism, and return the device."""
+        torch.set_num_threads(self.threads)
+        name = ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
+        if name == "cuda" and not torch.cuda.is_available():
+            raise UserError("runtime.device is cuda, but PyTorch finds no GPU here: set runtime.device to cpu or auto")
+        if name == "cpu":
+            torch.use_deterministic_algorithms(True)
+            torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined] # a debugging aid
+        else:
+            torch.backends.cudnn.benchmark = True
+        return torch.device(name)
+
+    def autocast(self, device: torch.device) -> AbstractContextManager:
+        """The context that a forward pass runs in."""
+        return torch.autocast(device.type, torch.bfloat16) if self.precision == "bf16" else contextlib.nullcontext()
+
+    def describe(self, device: torch.device) -> dict[str, Any]:
+        """What was computed on, and what a repetition may expect: `determinism` is bitwise on a CPU, the same bytes on any
+        x86-64 machine, and stochastic on a GPU."""
+        determinism = "bitwise" if device.type == "cpu" else "stochastic"
+        return {"device": device.type, "threads": self.threads, "precision": self.precision, "determinism": determinism}
+
+
+def gpu_name(device: torch.device) -> str | None:
+    """The name of the GPU, for run records."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else None
+
+
+def save(value: Any, path: Path) -> None:
+    """`torch.save` with bytes that depend on `value` alone (written to a file, the archive would hold the file's name)."""
+    buffer = io.BytesIO()
+    torch.save(value, buffer)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(buffer.getvalue())
+
+
+def load(path: Path, device: torch.device | str = "cpu") -> Any:
+    """What `save` wrote, tensors and plain values only."""
+    return torch.load(path, map_location=device, weights_only=True)

@@ -1,0 +1,265 @@
+"""How every stage runs: what it may read, where it writes, what it leaves behind.
+
+A stage module has a `main(args, job)` and ends with `stage.execute(parser(), main)`. Its command line is looked up in the
+graph that DVC resolved from dvc.yaml (data/graph.json), which says what the command depends on, makes and is parametrised by:
+
+- reading anything else of the project, or importing a module that its fingerprint does not list, fails the stage by name;
+- outputs are written aside and renamed into place together once the stage has succeeded;
+- a checkpoint's name is a hash of all that the stage depends on, so a stale one is never picked up;
+- what differs from run to run (machine, packages, duration) goes to data/runs/, which no hash covers.
+"""
+
+import argparse
+import contextlib
+import errno
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+from stages.core.errors import UserError
+from stages.core.fingerprint import syntax_hash
+
+GRAPH = Path("data/graph.json")
+CODE = "reports/code/"
+UNTRACKED = ("data/runs", "data/checkpoints", "data/archives")
+PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "matplotlib", "pandas", "faiss-cpu")
+
+Settings = TypeVar("Settings")
+
+
+@dataclass
+class Job:
+    """One stage instance: its declaration, and the paths that its code may use."""
+
+    name: str
+    command: str
+    deps: list[str]
+    outs: list[str]
+    params: dict[str, Any]
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    def dep(self, path: str) -> Path:
+        """A declared dependency, or a path below one."""
+        if not _covered(path, self.deps):
+            raise UserError(f"{self.name} uses {path}, which dvc.yaml does not declare among its deps: {', '.join(self.deps)}")
+        if not Path(path).exists():
+            raise UserError(f"{self.name} needs {path}, which does not exist: run `dvc repro {self.name}`")
+        return Path(path)
+
+    def out(self, path: str) -> Path:
+        """Where to write the declared output `path`; it appears under its own name when the stage has succeeded."""
+        if path not in self.outs:
+            raise UserError(f"{self.name} makes {path}, which dvc.yaml does not declare among its outs: {', '.join(self.outs)}")
+        aside = _aside(path)
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        return aside
+
+    def settings(self, kind: type[Settings], key: str) -> Settings:
+        """The declared parameters under the dotted `key`, as the dataclass `kind`."""
+        values: Any = self.params
+        for part in key.split("."):
+            if not isinstance(values, dict) or part not in values:
+                raise UserError(f"{self.name} reads the parameter {key}, which dvc.yaml does not declare among its params")
+            values = values[part]
+        return kind(**values)
+
+    def note(self, **facts: Any) -> None:
+        """Facts for the run record: durations, memory; nothing that a result may depend on."""
+        self.notes.update(facts)
+
+    @property
+    def fingerprint(self) -> dict[str, str]:
+        """The modules of ours that this command may import, each with the hash of its syntax tree."""
+        files = [dep for dep in self.deps if dep.startswith(CODE)]
+        if len(files) != 1:
+            raise UserError(f"{self.name} must declare exactly one file of {CODE} among its deps, and declares {files}")
+        return json.loads(Path(files[0]).read_text())
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of everything the stage depends on: command, code, parameters, inputs and packages."""
+        digest = hashlib.sha256(json.dumps([self.command, self.params, _packages()], sort_keys=True).encode())
+        for file in _files(self.deps):
+            digest.update(file.as_posix().encode())
+            with file.open("rb") as stream:
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
+        return digest.hexdigest()[:32]
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where this very computation keeps its checkpoint."""
+        return Path("data/checkpoints") / f"{self.key}.pt"
+
+
+def execute(parser: argparse.ArgumentParser, main: Callable[[argparse.Namespace, Job], None]) -> None:
+    """Run the command line's stage under the contract; a failure the user can mend is one sentence and exit status 1."""
+    args = parser.parse_args()
+    try:
+        with _job() as job:
+            main(args, job)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
+            raise
+        sys.exit(f"error: cannot write {error.filename or 'the outputs'}: {error.strerror}; nothing was left half-written, so free or unlock the place and run again")
+
+
+@contextlib.contextmanager
+def _job() -> Iterator[Job]:
+    job = _declared(" ".join(["python", *sys.orig_argv[1:]]))
+    _remove_asides(job)
+    guard = _Guard(job)
+    sys.addaudithook(guard)
+    started, clock = datetime.now(UTC), time.perf_counter()
+    try:
+        yield job
+        guard.check()
+        _publish(job)
+        _record(job, started, time.perf_counter() - clock)
+        job.checkpoint.unlink(missing_ok=True)
+    finally:
+        guard.active = False
+        _remove_asides(job)
+
+
+def _declared(command: str) -> Job:
+    """The declaration of `command` in the resolved graph, which is resolved anew when the files it came from have changed."""
+    graph = json.loads(GRAPH.read_text()) if GRAPH.exists() else None
+    if graph is None or any(Path(file).exists() and sha256(Path(file)) != digest for file, digest in graph["made_from"].items()):
+        # A subprocess, not an import: stages run where DVC is not installed, and there the graph is at hand and final.
+        if subprocess.run([sys.executable, "-m", "workflow.graph"]).returncode:
+            sys.exit(1)
+        graph = json.loads(GRAPH.read_text())
+    if command not in graph["stages"]:
+        raise UserError(f"`{command}` is not a stage of dvc.yaml with the lists now in params.yaml: add it there, or see `dvc stage list`")
+    return Job(command=command, **graph["stages"][command])
+
+
+class _Guard:
+    """An audit hook that lets a stage open what it declared, and nothing else of the project."""
+
+    def __init__(self, job: Job):
+        self.job = job
+        self.root = str(Path.cwd())
+        self.active = True
+        self.broken: str | None = None
+        self.readable = [*job.deps, *UNTRACKED, *map(str, map(_aside, job.outs))]
+        self.writable = [*UNTRACKED, *map(str, map(_aside, job.outs))]
+
+    def __call__(self, event: str, arguments: tuple) -> None:
+        if not self.active or event not in ("open", "os.listdir", "os.scandir") or not isinstance(arguments[0], str | os.PathLike | bytes):
+            return
+        path = os.path.abspath(os.fsdecode(arguments[0]))  # noqa: PTH100 - resolving links would ask the file system at every open
+        if not path.startswith(self.root + os.sep) or path.startswith(sys.prefix + os.sep):
+            return
+        path = os.path.relpath(path, self.root)
+        writes = event == "open" and bool(arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
+        # What is imported is judged at the end, by module; the import system also lists folders.
+        code = path.split(os.sep)[0] == "stages" and (event != "open" or "__pycache__" in path or (path.endswith(".py") and not writes))
+        if code or _covered(path, self.writable if writes else self.readable):
+            return
+        does, kind = ("writes", "outs") if writes else ("reads", "deps")
+        # Kept as well as raised: a library may swallow the exception.
+        self.broken = self.broken or f"{self.job.name} {does} {path}, which dvc.yaml does not declare among its {kind}"
+        raise UserError(self.broken)
+
+    def check(self) -> None:
+        """Fail if anything undeclared was opened or imported, even where the exception was swallowed."""
+        if self.broken:
+            raise UserError(self.broken)
+        listed = self.job.fingerprint
+        for name, module in list(sys.modules.items()):
+            file = getattr(module, "__file__", None)
+            if not file or not file.startswith(self.root + os.sep) or file.startswith(sys.prefix + os.sep):
+                continue
+            name = getattr(module, "__spec__", None) and module.__spec__.name or name
+            if name not in listed:
+                raise UserError(f"{self.job.name} imports {name}, which its code fingerprint does not list: run `dvc repro code`")
+            if syntax_hash(Path(file).read_text()) != listed[name]:
+                raise UserError(f"{name} has changed since the code fingerprints were made: run `dvc repro code`")
+
+
+def _publish(job: Job) -> None:
+    missing = [out for out in job.outs if not _aside(out).exists()]
+    if missing:
+        raise UserError(f"{job.name} did not make {', '.join(missing)}, which dvc.yaml declares among its outs")
+    for out in job.outs:
+        if Path(out).is_dir() and not Path(out).is_symlink():
+            shutil.rmtree(out)
+        _aside(out).replace(out)
+
+
+def _record(job: Job, started: datetime, seconds: float) -> None:
+    record = {
+        "stage": job.name, "cmd": job.command, "key": job.key, "started": started.isoformat(timespec="seconds"), "duration_s": round(seconds, 3),
+        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "machine": {"platform": platform.platform(), "processor": _processor(), "cores": os.cpu_count()},
+        "packages": _packages(), **job.notes,
+    }  # fmt: skip
+    write_json(Path("data/runs") / f"{job.name}.json", record)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write `value` as canonical JSON, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        aside.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n")
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def sha256(file: Path) -> str:
+    """Hex digest of a file's bytes."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _covered(path: str, declared: list[str]) -> bool:
+    return any(path == entry or path.startswith(entry + os.sep) for entry in declared)
+
+
+def _aside(out: str) -> Path:
+    # In a folder beside the output: the same file system, and the same name, which some writers store or judge the format by.
+    return Path(out).parent / f".{Path(out).name}.partial" / Path(out).name
+
+
+def _remove_asides(job: Job) -> None:
+    for out in job.outs:
+        shutil.rmtree(_aside(out).parent, ignore_errors=True)
+
+
+def _files(paths: list[str]) -> Iterator[Path]:
+    for path in sorted(map(Path, paths)):
+        yield from sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+
+
+def _packages() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for name in PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    return versions
+
+
+def _processor() -> str:
+    with contextlib.suppress(OSError), open("/proc/cpuinfo") as file:  # noqa: PTH123
+        for line in file:
+            if line.startswith("model name"):
+                return line.split(":")[1].strip()
+    return platform.processor()

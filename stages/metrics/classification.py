@@ -1,0 +1,11 @@
+"""Measures of classification, from class scores."""
+
+import numpy as np
+
+
+def error_percent(scores: np.ndarray, labels: np.ndarray) -> float:
+    """Share of examples whose highest score is not their label's, in percent; of equal scores the first counts.
+
+    scores : (N, C). labels : integers (N,).
+    """
+    return 100 * float(np.mean(scores.argmax(axis=1) != labels))

@@ -1,0 +1,103 @@
+"""The pipeline as DVC resolves it: every stage instance with its command, dependencies, outputs and parameters.
+
+    python -m workflow.graph        # write data/graph.json, which the stages read
+
+Nothing else in the project lists a stage: the Snakefile, the stages' own checks and the drawing all read this.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from stages.core.stage import GRAPH, sha256, write_json
+from workflow import scale
+
+SOURCES = Path("workflow/sources.yaml")
+MADE_FROM = (Path("dvc.yaml"), scale.PARAMS, SOURCES)
+# Below these, only what the graph declares may lie: results of another scale or seed would pass for this one's.
+OWNED = ("reports/metrics", "reports/tables", "reports/figures")
+
+
+@dataclass(frozen=True)
+class Step:
+    """A resolved stage instance; `params` is nested, and parameters of a file other than params.yaml stand under its stem."""
+
+    name: str
+    command: str
+    deps: list[str]
+    outs: list[str]
+    params: dict[str, Any]
+
+
+def resolve() -> list[Step]:
+    """All stage instances, in an order in which they can run."""
+    import networkx
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        repo = Repo()
+        index = repo.index
+        index.check_graph()
+    except DvcException as error:
+        sys.exit(f"error: {' '.join(str(error).split())}")
+    order = {stage: place for place, stage in enumerate(networkx.dfs_postorder_nodes(index.graph))}
+    return [_step(stage) for stage in sorted((s for s in index.stages if s.cmd), key=order.__getitem__)]
+
+
+def _step(stage: Any) -> Step:
+    params: dict[str, Any] = {}
+    deps = []
+    for dep in stage.deps:
+        if getattr(dep, "params", None) is None:
+            deps.append(dep.def_path)
+            continue
+        values = yaml.safe_load(Path(dep.def_path).read_text())
+        prefix = [] if Path(dep.def_path) == scale.PARAMS else [Path(dep.def_path).stem]
+        for key in dep.params:
+            _put(params, [*prefix, *key.split(".")], _get(values, key, dep.def_path))
+    return Step(stage.addressing, stage.cmd, deps, [out.def_path for out in stage.outs], params)
+
+
+def _get(values: Any, key: str, file: str) -> Any:
+    for part in key.split("."):
+        if not isinstance(values, dict) or part not in values:
+            sys.exit(f"error: dvc.yaml names the parameter {key}, which {file} does not have")
+        values = values[part]
+    return values
+
+
+def _put(tree: dict[str, Any], path: list[str], value: Any) -> None:
+    for part in path[:-1]:
+        tree = tree.setdefault(part, {})
+    tree[path[-1]] = value
+
+
+def refresh() -> None:
+    """Check params.yaml, write data/graph.json, and remove results that belong to another scale or list of models."""
+    scale.check()
+    made_from = {file.as_posix(): sha256(file) for file in MADE_FROM}
+    steps = resolve()
+    stages = {step.command: {key: value for key, value in asdict(step).items() if key != "command"} for step in steps}
+    write_json(GRAPH, {"made_from": made_from, "stages": stages})
+    for file in strangers(steps):
+        file.unlink()
+
+
+def strangers(steps: list[Step]) -> Iterator[Path]:
+    """Files in the folders of results that no stage of the graph makes."""
+    mine = yaml.safe_load(scale.PARAMS.read_text())["scale"]
+    outs = [Path(out) for step in steps for out in step.outs]
+    for folder in (*OWNED, *(f"data/{mine}/{kind}" for kind in ("models", "predictions"))):
+        for file in Path(folder).rglob("*"):
+            if file.is_file() and not any(file == out or out in file.parents for out in outs) and ".partial" not in str(file):
+                yield file
+
+
+if __name__ == "__main__":
+    refresh()
