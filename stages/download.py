@@ -79,7 +79,9 @@ def from_mirror(name: str, source: Source, out: Path, mirror: Path) -> tuple[str
         raise UserError(f"the mirror {mirror} has no {name}: {source.by_hand()}")
     sums = mirror / "SHA256SUMS"
     if not sums.is_file():
-        raise UserError(f"the mirror {mirror} has no SHA256SUMS, so its files cannot be checked: write it with `sha256sum` over all its files")
+        raise UserError(
+            f"the mirror {mirror} has no SHA256SUMS, so its files cannot be checked: write it with `sha256sum` over all its files"
+        )
     expected = {line[66:]: line[:64] for line in sums.read_text().splitlines()}
     kind = "official"
     for file, md5 in source.files.items():
@@ -87,12 +89,19 @@ def from_mirror(name: str, source: Source, out: Path, mirror: Path) -> tuple[str
         if not origin.is_file():
             raise UserError(f"the mirror {mirror} lacks {name}/{file}: {source.by_hand()}")
         if expected.get(f"{name}/{file}") != stage.sha256(origin):
-            raise UserError(f"{origin} differs from the mirror's SHA256SUMS: the mirror is damaged, or the file was changed; make the mirror again")
+            raise UserError(
+                f"{origin} differs from the mirror's SHA256SUMS: the mirror is damaged, or the file was changed; make the mirror again"
+            )
         if md5_of(origin) != md5:
             kind = "altered"
         (out / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(origin, out / file)
-    return kind, f"{source.title}, official files" if kind == "official" else f"{source.title}, from a mirror whose files differ from the official ones"
+    return (
+        kind,
+        f"{source.title}, official files"
+        if kind == "official"
+        else f"{source.title}, from a mirror whose files differ from the official ones",
+    )
 
 
 def download(source: Source) -> Path:
@@ -103,7 +112,9 @@ def download(source: Source) -> Path:
     name = source.url.rsplit("/", 1)[1]
     ARCHIVES.mkdir(parents=True, exist_ok=True)
     if (ARCHIVES / name).exists() and md5_of(ARCHIVES / name) != source.md5:
-        raise UserError(f"{ARCHIVES / name} is truncated or damaged (its md5 is not {source.md5}): delete it and run again, or {source.by_hand()}")
+        raise UserError(
+            f"{ARCHIVES / name} is truncated or damaged (its md5 is not {source.md5}): delete it and run again, or {source.by_hand()}"
+        )
     try:
         file = pooch.retrieve(source.url, f"md5:{source.md5}", name, ARCHIVES, downloader=resume)
     except requests.RequestException as error:
@@ -126,7 +137,10 @@ def resume(url: str, output_file: str, _pooch: object) -> None:
             answer.raise_for_status()
             have = have if answer.status_code == 206 else 0
             total = have + int(answer.headers.get("content-length", 0))
-            with part.open("ab" if have else "wb") as file, tqdm(total=total, initial=have, unit="B", unit_scale=True, desc=part.stem, disable=None) as bar:
+            with (
+                part.open("ab" if have else "wb") as file,
+                tqdm(total=total, initial=have, unit="B", unit_scale=True, desc=part.stem, disable=None) as bar,
+            ):
                 for chunk in answer.iter_content(1 << 20):
                     file.write(chunk)
                     bar.update(len(chunk))

@@ -23,7 +23,7 @@ def source(module: str) -> Path:
 
 def is_stage(module: str) -> bool:
     """Whether the module can be run as a stage."""
-    return "stage.execute(" in source(module).read_text()
+    return "\n    stage.execute(" in source(module).read_text()
 
 
 def fingerprint(module: str, imports: grimp.ImportGraph, hashes: dict[str, str]) -> dict[str, str]:

@@ -5,7 +5,6 @@
 Nothing else in the project lists a stage: the Snakefile, the stages' own checks and the drawing all read this.
 """
 
-import json
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass

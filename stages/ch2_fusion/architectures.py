@@ -1,6 +1,6 @@
 """Table 2.1 and the parameter counts of Table 2.2, read from the modules at the thesis's own width.
 
-    python -m stages.ch2_fusion.architectures
+python -m stages.ch2_fusion.architectures
 """
 
 import argparse

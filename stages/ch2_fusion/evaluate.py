@@ -1,6 +1,6 @@
 """Metrics of Section 2.4.1 from the stored predictions, and the curves behind Figures 2.7 and 2.8a.
 
-    python -m stages.ch2_fusion.evaluate cifar10
+python -m stages.ch2_fusion.evaluate cifar10
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """What the trained networks say of the test set: class scores, and the activation maps of Figure 2.1.
 
-    python -m stages.ch2_fusion.predict cifar10
+python -m stages.ch2_fusion.predict cifar10
 """
 
 import argparse

@@ -81,7 +81,7 @@ def rows_of(iteration: int, images: int, batch_size: int, seed: tuple) -> torch.
 
 
 @torch.no_grad()
-def scores_of(model: nn.Module, images: data.Images, precision: Runtime, batch_size: int = 250) -> torch.Tensor:
+def scores_of(model: nn.Module, images: data.Images, precision: Runtime, batch_size: int = 100) -> torch.Tensor:
     """Class scores float32 (N, C) of all images, in evaluation mode; the model's mode is restored."""
     was_training = model.training
     model.eval()

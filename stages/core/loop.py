@@ -76,7 +76,9 @@ def _mean(losses: list[torch.Tensor], done: int, checkpoint: Path) -> float:
     if not window.isfinite().all():
         first = done - len(window) + int((~window.isfinite()).nonzero()[0]) + 1
         kept = f"the last good checkpoint is {checkpoint}" if checkpoint.exists() else "no checkpoint had been written yet"
-        raise UserError(f"the loss is {window[first - done - 1]:.0f} at iteration {first}; {kept}; lower the learning rate or change the seed")
+        raise UserError(
+            f"the loss is {window[first - done - 1]:.0f} at iteration {first}; {kept}; lower the learning rate or change the seed"
+        )
     return window.mean().item()
 
 

@@ -115,7 +115,9 @@ def execute(parser: argparse.ArgumentParser, main: Callable[[argparse.Namespace,
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
             raise
-        sys.exit(f"error: cannot write {error.filename or 'the outputs'}: {error.strerror}; nothing was left half-written, so free or unlock the place and run again")
+        sys.exit(
+            f"error: cannot write {error.filename or 'the outputs'}: {error.strerror}; nothing was left half-written, so free or unlock the place and run again"
+        )
 
 
 @contextlib.contextmanager
@@ -186,7 +188,7 @@ class _Guard:
             file = getattr(module, "__file__", None)
             if not file or not file.startswith(self.root + os.sep) or file.startswith(sys.prefix + os.sep):
                 continue
-            name = getattr(module, "__spec__", None) and module.__spec__.name or name
+            name = (getattr(module, "__spec__", None) and module.__spec__.name) or name
             if name not in listed:
                 raise UserError(f"{self.job.name} imports {name}, which its code fingerprint does not list: run `dvc repro code`")
             if syntax_hash(Path(file).read_text()) != listed[name]:
