@@ -119,7 +119,10 @@ class FusionNetwork(nn.Module):
         self.classifiers = nn.ModuleList(nn.Linear(features, classes) for _ in range(branches if late_fusion else 1))
 
     def branch_maps(self, images: Tensor) -> list[Tensor]:
-        """The maps f^(s) of every branch's last convolution, main branch last: (N, 3, 32, 32) -> [(N, K, 16, 16), (N, K, 8, 8), (N, K, 8, 8)]."""
+        """The maps f^(s) of every branch's last convolution, main branch last.
+
+        (N, 3, 32, 32) -> [(N, K, 16, 16), (N, K, 8, 8), (N, K, 8, 8)]; a plain CNN has the last only.
+        """
         pooled1 = self.pool1(self.block1(images))
         dropped1 = self.dropout(pooled1)
         pooled2 = self.pool2(self.block2(dropped1))

@@ -115,9 +115,8 @@ def execute(parser: argparse.ArgumentParser, main: Callable[[argparse.Namespace,
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
             raise
-        sys.exit(
-            f"error: cannot write {error.filename or 'the outputs'}: {error.strerror}; nothing was left half-written, so free or unlock the place and run again"
-        )
+        place = error.filename or "the outputs"
+        sys.exit(f"error: cannot write {place}: {error.strerror}; nothing was left half-written, so free the place and run again")
 
 
 @contextlib.contextmanager
@@ -171,7 +170,8 @@ class _Guard:
         path = os.path.relpath(path, self.root)
         writes = event == "open" and bool(arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
         # What is imported is judged at the end, by module; the import system also lists folders.
-        code = path.split(os.sep)[0] == "stages" and (event != "open" or "__pycache__" in path or (path.endswith(".py") and not writes))
+        bytecode = "__pycache__" in path
+        code = _covered(path, ["stages"]) and (event != "open" or bytecode or (path.endswith(".py") and not writes))
         if code or _covered(path, self.writable if writes else self.readable):
             return
         does, kind = ("writes", "outs") if writes else ("reads", "deps")
@@ -207,11 +207,16 @@ def _publish(job: Job) -> None:
 
 def _record(job: Job, started: datetime, seconds: float) -> None:
     record = {
-        "stage": job.name, "cmd": job.command, "key": job.key, "started": started.isoformat(timespec="seconds"), "duration_s": round(seconds, 3),
+        "stage": job.name,
+        "cmd": job.command,
+        "key": job.key,
+        "started": started.isoformat(timespec="seconds"),
+        "duration_s": round(seconds, 3),
         "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "machine": {"platform": platform.platform(), "processor": _processor(), "cores": os.cpu_count()},
-        "packages": _packages(), **job.notes,
-    }  # fmt: skip
+        "packages": _packages(),
+    }
+    record |= job.notes
     write_json(Path("data/runs") / f"{job.name}.json", record)
 
 
