@@ -17,6 +17,7 @@ from pathlib import Path
 
 from stages.core import stage
 from stages.core.errors import UserError
+from stages.core.files import sha256, write_json
 from stages.miniatures import cifar
 
 ARCHIVES = Path("data/archives")
@@ -58,7 +59,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     else:
         source = Source(**job.params["sources"][args.dataset])
         kind, note = fetch(args.dataset, source, out, os.environ.get("THESIS_MIRROR"))
-    stage.write_json(out / "provenance.json", {"dataset": args.dataset, "kind": kind, "note": note})
+    write_json(out / "provenance.json", {"dataset": args.dataset, "kind": kind, "note": note})
 
 
 def fetch(name: str, source: Source, out: Path, mirror: str | None) -> tuple[str, str]:
@@ -88,7 +89,7 @@ def from_mirror(name: str, source: Source, out: Path, mirror: Path) -> tuple[str
         origin = place / file
         if not origin.is_file():
             raise UserError(f"the mirror {mirror} lacks {name}/{file}: {source.by_hand()}")
-        if expected.get(f"{name}/{file}") != stage.sha256(origin):
+        if expected.get(f"{name}/{file}") != sha256(origin):
             raise UserError(
                 f"{origin} differs from the mirror's SHA256SUMS: the mirror is damaged, or the file was changed; make the mirror again"
             )

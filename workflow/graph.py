@@ -13,7 +13,8 @@ from typing import Any
 
 import yaml
 
-from stages.core.stage import GRAPH, sha256, write_json
+from stages.core.files import sha256, write_json
+from stages.core.stage import GRAPH
 from workflow import scale
 
 SOURCES = Path("workflow/sources.yaml")

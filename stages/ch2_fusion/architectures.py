@@ -10,6 +10,7 @@ from torch import nn
 
 from stages.ch2_fusion.model import MODELS, FusionNetwork, Network, build, count_parameters, describe
 from stages.core import metrics, stage
+from stages.core.files import write_json
 
 CLASSES = {"cifar10": 10, "cifar100": 100}
 
@@ -47,7 +48,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         scale=job.params["scale"], protocol="full", dataset=None, records=records,
     )  # fmt: skip
     layers = {name: describe(models[name, "cifar10"]) for name in ("cnn-a", "cnn-b")}
-    stage.write_json(job.out("reports/metrics/ch2_fusion/layers.json"), layers)
+    write_json(job.out("reports/metrics/ch2_fusion/layers.json"), layers)
 
 
 if __name__ == "__main__":

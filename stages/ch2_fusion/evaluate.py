@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from stages.core import metrics, stage
+from stages.core.files import write_csv
 from stages.metrics.classification import error_percent
 
 
@@ -57,10 +58,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         job.out(f"reports/metrics/ch2_fusion/{args.dataset}.json"), chapter="ch2_fusion", experiment=args.dataset, scale=scale,
         protocol=job.params["protocol"], dataset=metrics.Dataset(args.dataset, provenance["kind"], provenance["note"]), records=records,
     )  # fmt: skip
-    with job.out(f"reports/metrics/ch2_fusion/{args.dataset}.curves.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(dict.fromkeys(key for row in curves for key in row)), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(curves)
+    write_csv(job.out(f"reports/metrics/ch2_fusion/{args.dataset}.curves.csv"), curves)
 
 
 if __name__ == "__main__":

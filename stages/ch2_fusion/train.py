@@ -6,10 +6,8 @@ Leaves the final weights and the curve behind Figures 2.7 and 2.8a.
 """
 
 import argparse
-import csv
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import nn
@@ -18,6 +16,7 @@ from torch.nn import functional as F
 from stages.ch2_fusion import data
 from stages.ch2_fusion.model import MODELS, FusionNetwork, Network, build, count_parameters, fusion_weights
 from stages.core import loop, runtime, stage
+from stages.core.files import write_csv, write_json
 from stages.core.runtime import Runtime, gpu_name
 from stages.core.seeds import generator, seed_for
 
@@ -148,16 +147,8 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     job.note(resumed=resumed, train_seconds=round(time.perf_counter() - started - seconds_testing, 3), **about, gpu=gpu_name(device))
     out = job.out(f"data/{job.params['scale']}/models/ch2_fusion/{args.dataset}/{args.model}-seed{args.seed}")
     runtime.save({name: tensor.cpu() for name, tensor in model.state_dict().items()}, out / "model.pt")
-    stage.write_json(out / "about.json", about)
-    write_curve(rows, out / "curve.csv")
-
-
-def write_curve(rows: list[loop.Row], path: Path) -> None:
-    """The curve as CSV, one row per `log_every` iterations, cells empty where nothing was measured."""
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_json(out / "about.json", about)
+    write_csv(out / "curve.csv", rows)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from stages.core.errors import UserError
+from stages.core.files import sha256, write_json
 from stages.core.fingerprint import syntax_hash
 
 GRAPH = Path("data/graph.json")
@@ -218,23 +219,6 @@ def _record(job: Job, started: datetime, seconds: float) -> None:
     }
     record |= job.notes
     write_json(Path("data/runs") / f"{job.name}.json", record)
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write `value` as canonical JSON, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        aside.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n")
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-def sha256(file: Path) -> str:
-    """Hex digest of a file's bytes."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _covered(path: str, declared: list[str]) -> bool:

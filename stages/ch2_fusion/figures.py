@@ -1,0 +1,113 @@
+"""Figures 2.1 (activation maps), 2.7 (loss and test error) and 2.8a (fusion weights), from stored curves and predictions.
+
+python -m stages.ch2_fusion.figures
+"""
+
+import argparse
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from stages.core import figures, stage
+from stages.core.files import write_csv
+
+CURVES_OF_FIGURE_2_7 = {"cnn-a": "#1f77b4", "cfn-a": "#d62728", "cnn-b": "#17becf", "cfn-b": "#ff7f0e"}
+BRANCHES = {1: "side branch 1", 2: "side branch 2", 3: "side branch 3 (main)"}
+
+
+def mean_curve(curves: pd.DataFrame, column: str, models: list[str]) -> pd.DataFrame:
+    """A column's mean over seeds: one row per iteration where it was measured, one column per model."""
+    chosen = curves[curves.model.isin(models)].dropna(subset=column)
+    return chosen.pivot_table(index="iteration", columns="model", values=column, aggfunc="mean")[models]
+
+
+def weight_curve(curves: pd.DataFrame, model: str) -> pd.DataFrame:
+    """Mean fusion weight of each branch and its deviation over the elements, over training; means over seeds."""
+    columns = [f"fusion_weight_{branch}{suffix}" for branch in BRANCHES for suffix in ("", "_sd")]
+    return curves[curves.model == model].groupby("iteration")[columns].mean()
+
+
+def draw_figure_2_7(losses: pd.DataFrame, errors: pd.DataFrame) -> Figure:
+    figure = Figure(figsize=(8, 3.4), layout="constrained")
+    panels = figure.subplots(1, 2)
+    for axes, table, title in zip(panels, (losses, errors), ("(a) training loss", "(b) test error (%)"), strict=True):
+        for model in table:
+            axes.plot(table.index, table[model], color=CURVES_OF_FIGURE_2_7[model], label=model.upper(), linewidth=1.2)
+        axes.set(title=title, xlabel="iterations")
+    panels[0].legend()
+    return figure
+
+
+def draw_figure_2_8a(weights: pd.DataFrame, model: str) -> Figure:
+    figure = Figure(figsize=(4.6, 3.4), layout="constrained")
+    axes = figure.subplots()
+    for branch, label in BRANCHES.items():
+        mean, spread = weights[f"fusion_weight_{branch}"], weights[f"fusion_weight_{branch}_sd"]
+        (line,) = axes.plot(weights.index, mean, label=label, linewidth=1.2)
+        axes.fill_between(weights.index, mean - spread, mean + spread, color=line.get_color(), alpha=0.2, linewidth=0)
+    axes.set(title=f"Fusion weights of {model.upper()}", xlabel="iterations", ylabel="mean weight, band of one deviation")
+    axes.legend()
+    return figure
+
+
+def draw_figure_2_1(stored: dict[str, dict[str, np.ndarray]]) -> Figure:
+    """One row per picture: the picture, then of each model and branch the four maps with the highest mean activation."""
+    images = next(iter(stored.values()))["images"]
+    groups = [(f"{model.upper()}, {key.replace('_', ' ')}", maps) for model, found in stored.items() for key, maps in _branches(found)]
+    figure = Figure(figsize=(1 + 2.1 * len(groups), 0.62 * len(images) + 0.7), layout="constrained")
+    grid = figure.subplots(len(images), 1 + 4 * len(groups), squeeze=False)
+    for row, image in enumerate(images):
+        grid[row, 0].imshow(image.transpose(1, 2, 0))
+        for group, (title, maps) in enumerate(groups):
+            for rank in range(4):
+                axes = grid[row, 1 + 4 * group + rank]
+                axes.imshow(maps[row, rank], cmap="viridis")
+                if row == 0 and rank == 0:
+                    axes.set_title(title, loc="left", fontsize=8)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    return figure
+
+
+def activation_rows(stored: dict[str, dict[str, np.ndarray]]) -> list[dict[str, object]]:
+    """Every map of Figure 2.1 as a row; its values row by row, three decimals."""
+    return [
+        {"model": model, "branch": key.removeprefix("branch_"), "picture": picture, "rank": rank + 1, "size": maps.shape[-1],
+         "values": " ".join(f"{value:.3f}" for value in maps[picture, rank].ravel())}
+        for model, found in stored.items() for key, maps in _branches(found)
+        for picture in range(maps.shape[0]) for rank in range(maps.shape[1])
+    ]  # fmt: skip
+
+
+def _branches(found: dict[str, np.ndarray]) -> list[tuple[str, np.ndarray]]:
+    return [(key, maps) for key, maps in sorted(found.items()) if key.startswith("branch_")]
+
+
+def main(args: argparse.Namespace, job: stage.Job) -> None:
+    protocol, chosen = job.params["protocol"], job.params["ch2_fusion"]["figures"]
+    curves = pd.read_csv(job.dep("reports/metrics/ch2_fusion/cifar10.curves.csv"))
+    out = job.out("reports/figures/ch2_fusion")
+    out.mkdir()
+    models = [model for model in CURVES_OF_FIGURE_2_7 if model in set(curves.model)]
+    losses, errors = mean_curve(curves, "train_loss", models), mean_curve(curves, "test_error", models)
+    weights = weight_curve(curves, chosen["weights"])
+    for name, table in {"figure_2_7a": losses, "figure_2_7b": errors, "figure_2_8a": weights}.items():
+        table.to_csv(out / f"{name}.csv", lineterminator="\n")
+    with matplotlib.rc_context(figures.STYLE):
+        figures.save(draw_figure_2_7(losses, errors), out / "figure_2_7.svg", protocol)
+        figures.save(draw_figure_2_8a(weights, chosen["weights"]), out / "figure_2_8a.svg", protocol)
+        stored = read_activations(job.dep(f"data/{job.params['scale']}/predictions/ch2_fusion/cifar10"), chosen["activations"])
+        write_csv(out / "figure_2_1.csv", activation_rows(stored))
+        figures.save(draw_figure_2_1(stored), out / "figure_2_1.png", protocol)
+
+
+def read_activations(folder: Path, models: list[str]) -> dict[str, dict[str, np.ndarray]]:
+    """What the predict stage stored for Figure 2.1: model -> images and maps of each branch."""
+    return {model: dict(np.load(folder / f"{model}-activations.npz")) for model in models}
+
+
+if __name__ == "__main__":
+    stage.execute(argparse.ArgumentParser(description=__doc__), main)
