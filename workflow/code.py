@@ -45,9 +45,9 @@ def main() -> None:
         text = json.dumps(content, indent=1) + "\n"
         if not (OUT / file).exists() or (OUT / file).read_text() != text:
             (OUT / file).write_text(text)
-    for file in OUT.iterdir():
-        if file.name not in wanted:
-            file.unlink()
+    for stale in OUT.iterdir():
+        if stale.name not in wanted:
+            stale.unlink()
 
 
 if __name__ == "__main__":

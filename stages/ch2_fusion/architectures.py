@@ -18,7 +18,7 @@ CLASSES = {"cifar10": 10, "cifar100": 100}
 def thesis_model(name: str, classes: int, side_kernel_cifar100_b: int) -> FusionNetwork:
     """The model at the thesis's width; its initial values play no part here."""
     settings = Network(
-        width=1, dropout=0.5, side_after_dropout=True, side_kernel_cifar100_b=side_kernel_cifar100_b, conv_std=0, fc_std=0, fusion_init=0
+        width=1, dropout=0.5, side_after_dropout=True, side_kernel_cifar100_b=side_kernel_cifar100_b, conv_std=0, fc_std=0, fusion_init=0.0
     )
     return build(name, classes, settings, torch.Generator())
 

@@ -30,7 +30,7 @@ def records_of(model: str, seed: int, predictions: Path, curve: list[dict[str, s
     """The test error, and the mean fusion weight of each branch at the end of training where the model has such weights."""
     with np.load(predictions) as stored:
         scores, labels = stored["scores"], stored["labels"]
-    values = [("error", error_percent(scores, labels), "%", "lower", len(labels))]
+    values: list[tuple[str, float, str, str, int | None]] = [("error", error_percent(scores, labels), "%", "lower", len(labels))]
     weights = [key for key in curve[-1] if key.startswith("fusion_weight_") and not key.endswith("_sd")]
     values += [(key, float(curve[-1][key]), "weight", "none", None) for key in weights]
     return [

@@ -173,7 +173,7 @@ def build(name: str, classes: int, settings: Network, generator: torch.Generator
     for module in model.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             nn.init.normal_(module.weight, std=settings.conv_std if isinstance(module, nn.Conv2d) else settings.fc_std, generator=generator)
-            nn.init.zeros_(module.bias)
+            nn.init.zeros_(module.bias)  # type: ignore[arg-type]
     return model
 
 
@@ -221,7 +221,7 @@ def describe(model: FusionNetwork) -> list[str]:
     dropout = f"dropout {model.dropout.p:g}"
     lines: list[str] = []
     for blocks, pool in ((model.block1, model.pool1), (model.block2, model.pool2), (model.block3, None), (model.top, None)):
-        for layer in blocks:  # type: ignore[union-attr]
+        for layer in blocks:
             if isinstance(layer, nn.Conv2d):
                 lines.append(f"{layer.kernel_size[0]}x{layer.kernel_size[1]}x{layer.out_channels} conv, ReLU")
         if pool is not None:

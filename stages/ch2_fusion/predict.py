@@ -58,7 +58,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
             np.savez(out / f"{name}-seed{seed}.npz", scores=scores.cpu().numpy(), labels=test.labels.cpu().numpy())
             if args.dataset == "cifar10" and name in settings["figures"]["activations"] and seed == settings["seeds"][0]:
                 chosen = first_of_each_class(test)
-                np.savez(out / f"{name}-activations.npz", images=chosen.pixels.cpu().numpy(), **top_maps(model, chosen))
+                np.savez(out / f"{name}-activations.npz", images=chosen.pixels.cpu().numpy(), **top_maps(model, chosen))  # type: ignore[arg-type]
     (out / "provenance.json").write_bytes((prepared / "provenance.json").read_bytes())
 
 

@@ -1,6 +1,7 @@
 """Figures whose bytes depend on their content only, each beside the CSV it was drawn from."""
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -13,7 +14,7 @@ LABELS = {
     "shortened": "Shortened schedule: fewer iterations than the thesis has.",
     "full": "",
 }
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.hashsalt": "thesis", "svg.fonttype": "none", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False,
     "axes.grid": True, "grid.alpha": 0.3, "legend.frameon": False, "figure.dpi": 150,
 }  # fmt: skip

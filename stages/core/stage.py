@@ -189,7 +189,7 @@ class _Guard:
             file = getattr(module, "__file__", None)
             if not file or not file.startswith(self.root + os.sep) or file.startswith(sys.prefix + os.sep):
                 continue
-            name = (getattr(module, "__spec__", None) and module.__spec__.name) or name
+            name = (getattr(module, "__spec__", None) and module.__spec__.name) or name  # type: ignore[union-attr]
             if name not in listed:
                 raise UserError(f"{self.job.name} imports {name}, which its code fingerprint does not list: run `dvc repro code`")
             if syntax_hash(Path(file).read_text()) != listed[name]:

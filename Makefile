@@ -1,0 +1,57 @@
+# `make repro` and `make test` are the two commands; each makes the environment first, once.
+PYTHON ?= python3.11
+VENV ?= .venv
+CORES ?= 2
+PORT ?= 5000
+SCALE ?= mini
+
+BIN := $(abspath $(VENV))/bin
+# Stages are `python -m stages...`, whichever engine runs them: the environment's python has to be the first one found.
+export PATH := $(BIN):$(PATH)
+# Written last and named after the lock's content: an interrupted installation has no such file, nor has an outdated one.
+INSTALLED := $(VENV)/installed-$(firstword $(shell cksum < requirements.lock))
+
+.PHONY: help repro test lint snakemake mlflow graph scale environment lock
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+repro: $(INSTALLED)  ## run what is out of date, at the scale in force: every table and figure
+	@python -m workflow.scale --check
+	dvc repro
+	@echo "Tables: reports/tables ($$(grep -E '^(scale|protocol):' params.yaml | sort -r | paste -s -d ' ' -))"
+
+test: $(INSTALLED)  ## run the tests; ARGS="-k table" chooses
+	python -m pytest $(ARGS)
+
+lint: $(INSTALLED)  ## check style, types, imports, both pipelines and the environment
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports --no-logo
+	snakemake --lint
+	python -m workflow.environment
+
+snakemake: $(INSTALLED)  ## like repro, on Snakemake, several stages at once (CORES=2)
+	@python -m workflow.scale --check
+	snakemake --cores $(CORES)
+
+mlflow: $(INSTALLED)  ## show the runs in MLflow on 127.0.0.1 (PORT=5000)
+	python -m workflow.track
+	mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port $(PORT) --workers 1
+
+graph: $(INSTALLED)  ## draw the pipeline, by chapter and by table
+	python -m workflow.draw
+
+scale: $(INSTALLED)  ## choose the scale: SCALE=mini, real_cpu, real or paper
+	python -m workflow.scale $(SCALE)
+
+environment: $(INSTALLED)  ## install the pinned packages, if they are not there yet
+
+$(INSTALLED):
+	@sh workflow/setup.sh "$(PYTHON)" "$(VENV)"
+	@touch $@
+
+lock: $(INSTALLED)  ## after an addition to requirements.in: install it and write requirements.lock
+	python -m pip install -r requirements.in
+	python -m workflow.environment --write

@@ -1,0 +1,327 @@
+"""Claims: what the thesis says its numbers show, judged case by case over seeds.
+
+Verdicts: reproduced, contradicted, not decided, not tried. Tests are Student's t, one-sided, at the confidence that
+claims.yaml states: paired by seed where both models share at least two seeds, else Welch's, which needs two of each.
+
+less         a below b. Contradicted if a is significantly above b.
+below_cited  a model's mean below the lowest printed value of a table's cited rows: one-sample test.
+largest      a metric above each of `others` of the same runs: all paired tests must hold (an intersection-union test,
+             so each at full confidence). Contradicted if another is significantly larger, Bonferroni-corrected.
+equal        |a - b| below a stated margin: two one-sided tests, both at full confidence. Contradicted if the difference
+             is significantly beyond the margin.
+fewer, share parameter counts: certain, no test.
+
+Fewer than two seeds decide nothing. Data other than the thesis's own, or a shortened schedule, leave a claim not tried;
+the direction observed is still shown.
+"""
+
+import dataclasses
+import math
+import statistics
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scipy.special import stdtr
+
+from stages.core.errors import UserError
+from stages.tables.ledger import THIS_RUN, Measurement, Results, measure
+from stages.tables.transcript import Table, check_keys, choice, items, printed_number, read_yaml, text
+
+VERDICTS = ("reproduced", "contradicted", "not decided", "not tried")
+ARCHITECTURES = "architectures"
+ABOUT = "id chapter section place statement kind"
+
+# kind -> the keys of a claim besides ABOUT, and of each of its cases
+KEYS = {
+    "less": ("metric cases", "a b experiment"),
+    "below_cited": ("metric table cases", "model experiment"),
+    "equal": ("metric margin margin_origin cases", "a b experiment"),
+    "fewer": ("metric cases", "a b dataset"),
+    "largest": ("metric others cases", "model experiment"),
+    "share": ("parts whole bound_origin cases", "model dataset below"),
+    "not judged": ("reason", ""),
+}
+
+Values = Mapping[int | None, float]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A difference of means with its standard error and degrees of freedom."""
+
+    difference: float
+    error: float
+    freedom: float
+    test: str
+    seeds: int
+
+    def p_below(self, bound: float = 0.0) -> float:
+        """One-sided p-value for "the difference is below `bound`": P(T <= t)."""
+        distance = self.difference - bound
+        if self.error == 0:  # identical differences over all seeds
+            return 0.5 if distance == 0 else float(distance > 0)
+        return float(stdtr(self.freedom, distance / self.error))
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One case of a claim. `label` says why the observed values cannot be judged, if they cannot."""
+
+    claim: str
+    section: str
+    place: str
+    statement: str
+    case: str
+    verdict: str
+    reason: str = ""
+    observed: str = ""
+    test: str = ""
+    p: float | None = None
+    seeds: int = 0
+    source: str = ""
+    label: str = ""
+
+
+def load_claims(file: Path, chapter: str) -> tuple[list[dict[str, Any]], float]:
+    """The claims of one chapter and the tests' confidence. Raises UserError naming file, claim and key."""
+    content = read_yaml(file)
+    check_keys(content, str(file), "confidence claims")
+    confidence = content["confidence"]
+    if not isinstance(confidence, float) or not 0.5 < confidence < 1:
+        raise UserError(f"{file}: confidence is {confidence!r}; it must lie between 0.5 and 1.")
+    claims = items(content, "claims", str(file))
+    for number, claim in enumerate(claims, 1):
+        _check_claim(claim, f"{file}: claim {number}")
+    ids = Counter(claim["id"] for claim in claims)
+    for name, times in ids.items():
+        if times > 1:
+            raise UserError(f"{file}: claim {name!r} is given twice.")
+    return [claim for claim in claims if claim["chapter"] == chapter], confidence
+
+
+def judge(claims: list[dict[str, Any]], confidence: float, tables: list[Table], run: Results, releases: list[Results]) -> list[Judgement]:
+    """Every case of every claim, judged from the source that has most seeds of what can be judged (this run first)."""
+    judgements = []
+    for claim in claims:
+        for case in claim.get("cases", [{}]):
+            judgements.append(_judge_case(claim, case, 1 - confidence, tables, [run, *releases]))
+    return judgements
+
+
+def counts(judgements: list[Judgement]) -> dict[str, int]:
+    """How often each verdict occurs, in the order of VERDICTS."""
+    found = Counter(judgement.verdict for judgement in judgements)
+    return {verdict: found[verdict] for verdict in VERDICTS}
+
+
+def paired(a: Values, b: Values) -> Estimate:
+    """Mean of a - b over the shared seeds; a paired t-test's terms."""
+    shared = sorted(seed for seed in a.keys() & b.keys() if seed is not None)
+    return one_sample([a[seed] - b[seed] for seed in shared], 0.0, "paired t-test")
+
+
+def one_sample(values: list[float], constant: float, test: str = "one-sample t-test") -> Estimate:
+    """Mean of values - constant; a one-sample t-test's terms."""
+    n = len(values)
+    # Rounded, as values with two decimals that differ by the same amount must not differ by binary noise.
+    differences = [round(value - constant, 10) for value in values]
+    return Estimate(statistics.fmean(differences), statistics.stdev(differences) / math.sqrt(n), n - 1, test, n)
+
+
+def welch(a: Values, b: Values) -> Estimate:
+    """Difference of two means with Welch's error and the Welch-Satterthwaite degrees of freedom."""
+    x, y = list(a.values()), list(b.values())
+    u, v = statistics.variance(x) / len(x), statistics.variance(y) / len(y)
+    spread = u**2 / (len(x) - 1) + v**2 / (len(y) - 1)
+    freedom = (u + v) ** 2 / spread if spread else len(x) + len(y) - 2
+    difference = statistics.fmean(x) - statistics.fmean(y)
+    return Estimate(difference, math.sqrt(u + v), freedom, "Welch's t-test", min(len(x), len(y)))
+
+
+def estimate(a: Values, b: Values) -> Estimate | None:
+    """Paired where the two share at least two seeds, else Welch's; None with fewer than two seeds of either."""
+    if len((a.keys() & b.keys()) - {None}) >= 2:
+        return paired(a, b)
+    return welch(a, b) if min(len(a), len(b)) >= 2 else None
+
+
+def _check_claim(claim: Any, where: str) -> None:
+    every_key = " ".join(keys for keys, _ in KEYS.values())
+    check_keys(claim, where, ABOUT, every_key)
+    where = f"{where} ({claim['id']})"
+    for key in ABOUT.split():
+        text(claim, key, where)
+    keys, case_keys = KEYS[choice(claim, "kind", where, tuple(KEYS))]
+    check_keys(claim, where, f"{ABOUT} {keys}")
+    if "cases" in keys:
+        for number, case in enumerate(items(claim, "cases", where), 1):
+            check_keys(case, f"{where}: case {number}", case_keys)
+            for key in set(case_keys.split()) - {"below"}:
+                text(case, key, f"{where}: case {number}")
+            if "below" in case and not isinstance(case["below"], float):
+                raise UserError(f"{where}: case {number}: below is {case['below']!r}; it must be a share such as 0.06.")
+    if "margin" in keys and (not isinstance(claim["margin"], float) or claim["margin"] <= 0):
+        raise UserError(f"{where}: margin is {claim['margin']!r}; it must be a number above 0.")
+
+
+def _operands(claim: dict, case: dict, results: Results) -> list[Measurement] | None:
+    """The measurements that a case compares, or None if one is missing."""
+    experiment, dataset = case.get("experiment", ARCHITECTURES), case.get("dataset")
+    models = [case[key] for key in ("a", "b", "model") if key in case]
+    names = [claim["metric"]] if "metric" in claim else [*claim["parts"], claim["whole"]]
+    names += claim.get("others", [])
+    found = [measure(results, experiment, model, name, dataset) for model in models for name in names]
+    return [one for one in found if one] if all(found) else None
+
+
+def _judge_case(claim: dict, case: dict, alpha: float, tables: list[Table], sources: list[Results]) -> Judgement:
+    about = {
+        "claim": claim["id"],
+        **{key: claim[key] for key in ("section", "place", "statement")},
+        "case": _describe(claim, case),
+    }
+    if claim["kind"] == "not judged":
+        return Judgement(**about, verdict="not tried", reason=claim["reason"])
+    found = [operands for source in sources if (operands := _operands(claim, case, source))]
+    if not found:
+        return Judgement(**about, verdict="not tried", reason="no result")
+    sound = [operands for operands in found if not _label(operands)]
+    if sound:  # the most seeds; max keeps the first of equals, this run before releases
+        operands = max(sound, key=lambda one: min(len(m.values) for m in one))
+    else:  # the best release tells more than this run
+        operands = next((one for one in found if one[0].source != THIS_RUN), found[0])
+    values: list[Values] = [measurement.values for measurement in operands]
+    verdict, reason, observed, result, p = RULES[claim["kind"]](claim, case, values, alpha, tables)
+    label = _label(operands)
+    if label:
+        verdict, reason, p = "not tried", label, None
+    return Judgement(
+        **about,
+        verdict=verdict,
+        reason=reason,
+        observed=observed,
+        test=result.test if result and not label else "",
+        p=None if p is None else round(p, 6),
+        seeds=result.seeds if result else min(len(one.keys() - {None}) for one in values),
+        source=operands[0].source,
+        label=label,
+    )
+
+
+def _label(operands: list[Measurement]) -> str:
+    return next((measurement.obstacle for measurement in operands if measurement.obstacle), "")
+
+
+def _describe(claim: dict, case: dict) -> str:
+    where = case.get("experiment") or case.get("dataset")
+    if claim["kind"] in ("less", "fewer"):
+        return f"{case['a']} < {case['b']}, {where}"
+    if claim["kind"] == "equal":
+        return f"{case['a']} = {case['b']} within {claim['margin']}, {where}"
+    if claim["kind"] == "largest":
+        return f"{case['model']}: {claim['metric']} > {', '.join(claim['others'])}, {where}"
+    if claim["kind"] == "share":
+        return f"{case['model']}: added share < {case['below']:.0%}, {where}"
+    if claim["kind"] == "below_cited":
+        return f"{case['model']} < cited rows of Table {claim['table']}, {where}"
+    return ""
+
+
+Outcome = tuple[str, str, str, Estimate | None, float | None]
+
+
+def _one_seed(observed: str) -> Outcome:
+    return "not decided", "one seed", observed, None, None
+
+
+def _decide(observed: str, result: Estimate, p: float, p_against: float, alpha: float) -> Outcome:
+    verdict = "reproduced" if p < alpha else "contradicted" if p_against < alpha else "not decided"
+    return verdict, "", observed, result, p
+
+
+def _sign(difference: float) -> str:
+    return "<" if difference < 0 else ">" if difference > 0 else "="
+
+
+def _versus(left: str, a: float, right: str, b: float) -> str:
+    difference = round(a - b, 10)
+    return f"{left} {a:.4g} {_sign(difference)} {right} {b:.4g} (difference {difference:+.3g})"
+
+
+def _mean(values: Values) -> float:
+    return statistics.fmean(values.values())
+
+
+def _less(claim: dict, case: dict, values: list[Values], alpha: float, tables: list[Table]) -> Outcome:
+    a, b = values
+    observed = _versus(case["a"], _mean(a), case["b"], _mean(b))
+    result = estimate(a, b)
+    if result is None:
+        return _one_seed(observed)
+    return _decide(observed, result, result.p_below(), 1 - result.p_below(), alpha)
+
+
+def _below_cited(claim: dict, case: dict, values: list[Values], alpha: float, tables: list[Table]) -> Outcome:
+    table = next((table for table in tables if table.id == claim["table"]), None)
+    if table is None:
+        raise UserError(f"claim {claim['id']}: table is {claim['table']!r}, which is not among the chapter's tables.")
+    if case["experiment"] not in [column.id for column in table.columns]:
+        raise UserError(f"claim {claim['id']}: experiment is {case['experiment']!r}, which is no column of the table.")
+    cited = {row.label: row.cells[case["experiment"]] for row in table.rows if row.reference is not None}
+    printed = {label: printed_number(cell) for label, cell in cited.items()}
+    lowest, label = min((float(number.value), label) for label, number in printed.items() if number)
+    observed = _versus(case["model"], _mean(values[0]), label, lowest)
+    if len(values[0]) < 2:
+        return _one_seed(observed)
+    result = one_sample(list(values[0].values()), lowest)
+    return _decide(observed, result, result.p_below(), 1 - result.p_below(), alpha)
+
+
+def _equal(claim: dict, case: dict, values: list[Values], alpha: float, tables: list[Table]) -> Outcome:
+    a, b = values
+    margin = claim["margin"]
+    observed = _versus(case["a"], _mean(a), case["b"], _mean(b))
+    result = estimate(a, b)
+    if result is None:
+        return _one_seed(observed)
+    above_low, below_high = 1 - result.p_below(-margin), result.p_below(margin)
+    result = dataclasses.replace(result, test=f"two one-sided tests, {result.test}")
+    return _decide(observed, result, max(above_low, below_high), min(1 - above_low, 1 - below_high), alpha)
+
+
+def _largest(claim: dict, case: dict, values: list[Values], alpha: float, tables: list[Table]) -> Outcome:
+    main, others = values[0], values[1:]
+    parts = [f"{name} {_mean(found):.4g}" for name, found in zip(claim["others"], others, strict=True)]
+    observed = f"{claim['metric']} {_mean(main):.4g}; {', '.join(parts)}"
+    if len(main) < 2:
+        return _one_seed(observed)
+    results = [paired(other, main) for other in others]
+    weakest = max(results, key=lambda result: result.p_below())
+    p = weakest.p_below()
+    return _decide(observed, weakest, p, (1 - p) * len(others), alpha)
+
+
+def _fewer(claim: dict, case: dict, values: list[Values], alpha: float, tables: list[Table]) -> Outcome:
+    a, b = _mean(values[0]), _mean(values[1])
+    observed = f"{case['a']} {a:,.0f} {_sign(a - b)} {case['b']} {b:,.0f} ({a - b:+,.0f})"
+    return "reproduced" if a < b else "contradicted", "", observed, None, None
+
+
+def _share(claim: dict, case: dict, values: list[Values], alpha: float, tables: list[Table]) -> Outcome:
+    *parts, whole = [_mean(one) for one in values]
+    share = sum(parts) / whole
+    observed = f"{sum(parts):,.0f} of {whole:,.0f}: {share:.2%}"
+    return "reproduced" if share < case["below"] else "contradicted", "", observed, None, None
+
+
+RULES: dict[str, Callable[[dict, dict, list[Values], float, list[Table]], Outcome]] = {
+    "less": _less,
+    "below_cited": _below_cited,
+    "equal": _equal,
+    "largest": _largest,
+    "fewer": _fewer,
+    "share": _share,
+}

@@ -1,0 +1,323 @@
+"""The ledger: every cell of the thesis's tables, what this project has beside it, and a verdict.
+
+A cell's value comes from the metrics at hand ("this run") and from releases, whose numbers not every machine can
+remake. Its verdict is exact (equal at the printed rounding), within or outside a tolerance fixed in the transcribed
+table, not run, or cannot run (with the reason). Only official data under the full protocol earn one of the first three:
+a miniature, a stand-in or a shortened schedule is shown, labelled, and not judged.
+"""
+
+import json
+import math
+import statistics
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import ROUND_HALF_UP, Decimal
+from difflib import SequenceMatcher
+from pathlib import Path
+from typing import Any
+
+from stages.core import metrics
+from stages.core.errors import UserError
+from stages.core.metrics import Dataset, MetricsFile
+from stages.tables.transcript import Column, Printed, Row, Table, Tolerance, printed_number
+
+VERDICTS = ("exact", "within", "outside", "not run", "cannot run")
+THIS_RUN = "this run"
+# Releases that a table may show; the first scale of these that has the cell, then the newest release, is shown.
+RELEASE_SCALES = ("real", "paper", "real_cpu")
+# What two run records must share for their times to compare.
+TIMED_ON = ("machine", "gpu", "device", "precision", "threads")
+
+
+@dataclass(frozen=True)
+class Results:
+    """The numbers at hand or those of one release. `layers` lists each network's layers, `runs` the run records."""
+
+    source: str
+    metrics: dict[str, MetricsFile]
+    layers: dict[str, list[str]] = field(default_factory=dict)
+    scale: str = ""
+    day: str = ""
+    runs: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one source has for a cell: values by seed (seed None for what has no seed), or a layer's description."""
+
+    source: str
+    scale: str
+    protocol: str
+    dataset: Dataset | None
+    values: dict[int | None, float]
+    sizes: frozenset[int | None] = frozenset()
+    layers: str = ""
+    flaw: str = ""
+
+    @property
+    def mean(self) -> float:
+        """Mean over seeds, rounded to ten decimals so that binary noise decides no tie of the printed rounding."""
+        return round(statistics.fmean(self.values.values()), 10)
+
+    @property
+    def sd(self) -> float | None:
+        """Sample deviation over seeds (n - 1); None for a single value."""
+        return statistics.stdev(self.values.values()) if len(self.values) > 1 else None
+
+    @property
+    def obstacle(self) -> str:
+        """Why this value cannot be judged against the thesis; empty if it can."""
+        if self.dataset and self.dataset.kind != "official":
+            note = f": {self.dataset.note}" if self.dataset.note and self.dataset.kind != "miniature" else ""
+            return f"{self.dataset.kind}{note}"
+        return {"full": "", "shortened": "shortened schedule"}.get(self.protocol, self.protocol) or self.flaw
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One printed cell and what stands beside it; `judged` is the measurement that verdict and difference are about.
+
+    `verdict` is empty for cells that are not the project's to reproduce: cited methods and explanatory text.
+    """
+
+    row: Row
+    column: Column
+    printed: str
+    run: Measurement | None = None
+    release: Measurement | None = None
+    judged: Measurement | None = None
+    difference: float | None = None
+    tolerance: float | None = None
+    verdict: str = ""
+    reason: str = ""
+
+
+def load_results(folder: Path) -> Results:
+    """The metrics files of one chapter (`<experiment>.json`) and its layers.json, as "this run"."""
+    return Results(THIS_RUN, *_load_metrics(folder))
+
+
+def load_releases(folder: Path, chapter: str) -> list[Results]:
+    """The releases that tables may show, best first: by RELEASE_SCALES, then the newest."""
+    releases = []
+    for file in sorted(folder.glob("*/release.json")):
+        facts = _read_json(file)
+        if facts.get("scale") not in RELEASE_SCALES:
+            continue
+        try:
+            day = date.fromisoformat(str(facts.get("date"))).isoformat()
+        except ValueError:
+            raise UserError(f"{file}: date is {facts.get('date')!r}; it must be a day such as 2025-01-31.") from None
+        runs = tuple(_read_json(run) for run in sorted((file.parent / "runs").glob("*.json")))
+        found = _load_metrics(file.parent / "metrics" / chapter)
+        releases.append(Results(file.parent.name, *found, scale=facts["scale"], day=day, runs=runs))
+    releases.sort(key=lambda release: (release.day, release.source), reverse=True)
+    return sorted(releases, key=lambda release: RELEASE_SCALES.index(release.scale))
+
+
+def resolve(table: Table, run: Results, releases: list[Results], factor: float = 1.0) -> list[Cell]:
+    """All cells of a table, row by row, with verdicts at `factor` times the stated tolerances."""
+    placed = {results.source: _place_layers(table, results.layers) for results in [run, *releases]}
+    cells = []
+    for row in table.rows:
+        for column in table.columns:
+            if column.id in row.cells:
+                found = [_find(table, row, column, results, placed[results.source]) for results in [run, *releases]]
+                cells.append(_judge(table, row, column, found[0], [m for m in found[1:] if m], factor))
+    return cells
+
+
+def counts(cells: Iterable[Cell]) -> dict[str, int]:
+    """How often each verdict occurs, in the order of VERDICTS; cited and explanatory cells are not counted."""
+    found = Counter(cell.verdict for cell in cells)
+    return {verdict: found[verdict] for verdict in VERDICTS}
+
+
+def measure(results: Results, experiment: str, model: str, metric: str, dataset: str | None = None) -> Measurement | None:
+    """What `results` says of one metric of one model, by seed; None if nothing."""
+    file = results.metrics.get(experiment)
+    if file is None:
+        return None
+    records = [r for r in file.records if (r.model, r.metric, r.dataset) == (model, metric, dataset)]
+    if not records:
+        return None
+    values = {record.seed: record.value for record in records}
+    if len(values) < len(records):
+        raise UserError(f"{experiment}.json: {model}, {metric} has several encoders, and the table does not say which.")
+    sizes = frozenset(record.n for record in records)
+    return Measurement(results.source, file.scale, file.protocol, file.dataset, values, sizes)
+
+
+def half_width(tolerance: Tolerance, printed: Printed, operands: tuple[Printed, ...] = ()) -> float:
+    """How far from the printed value still is within, in the printed unit.
+
+    binomial: z sqrt(p (1 - p) / n), with p the printed percentage. rounding: half a step of the last digit.
+    quotient_rounding: the farthest that two printed operands' quotient can lie from it, each within half a step.
+    """
+    if tolerance.kind == "binomial":
+        assert tolerance.n and tolerance.confidence
+        share = float(printed.value) / 100
+        z = statistics.NormalDist().inv_cdf((1 + tolerance.confidence) / 2)
+        return 100 * z * math.sqrt(share * (1 - share) / tolerance.n)
+    if tolerance.kind == "rounding":
+        return float(printed.step / 2)
+    (over, over_half), (under, under_half) = [(operand.value, operand.step / 2) for operand in operands]
+    quotient = over / under
+    high, low = (over + over_half) / (under - under_half), (over - over_half) / (under + under_half)
+    return float(max(high - quotient, quotient - low))
+
+
+def compare(printed: Printed, value: float, tolerance: float) -> str:
+    """exact, within or outside."""
+    ours = Decimal(repr(value))
+    if (ours / printed.step).quantize(Decimal(1), ROUND_HALF_UP) * printed.step == printed.value:
+        return "exact"
+    return "within" if abs(ours - printed.value) <= Decimal(repr(tolerance)) else "outside"
+
+
+def _load_metrics(folder: Path) -> tuple[dict[str, MetricsFile], dict[str, list[str]]]:
+    found, layers = {}, {}
+    for file in sorted(folder.glob("*.json")):
+        if file.name == "layers.json":
+            layers = _read_layers(file)
+            continue
+        found[file.stem] = metrics.read(file)
+        if found[file.stem].experiment != file.stem:
+            raise UserError(f"{file}: experiment is {found[file.stem].experiment!r}; it must be the file's name.")
+    return found, layers
+
+
+def _read_layers(file: Path) -> dict[str, list[str]]:
+    content = _read_json(file)
+    for network, layers in content.items():
+        if not isinstance(layers, list) or not all(isinstance(layer, str) for layer in layers):
+            raise UserError(f"{file}: {network}: must be a list of layer descriptions.")
+    return content
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{file}: not valid JSON ({error}).") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{file}: must be an object.")
+    return content
+
+
+def _find(table: Table, row: Row, column: Column, results: Results, layers: dict) -> Measurement | None:
+    if not _is_own(row, column):
+        return None
+    if column.source == "metrics":
+        assert row.model and column.experiment and column.metric
+        return measure(results, column.experiment, row.model, column.metric, column.dataset)
+    if column.source == "times":
+        return _time(table, row, column, results)
+    found = layers.get((row.id, column.id))
+    return None if found is None else Measurement(results.source, results.scale, "full", None, {}, layers=found)
+
+
+def _is_own(row: Row, column: Column) -> bool:
+    """Whether the cell is the project's to reproduce: neither a cited method's nor explanatory text."""
+    return row.reference is None and column.source != "none" and (column.source != "layers" or column.id in row.layers)
+
+
+def _judge(table: Table, row: Row, column: Column, run: Measurement | None, releases: list[Measurement], factor: float) -> Cell:
+    """The cell with its verdict: about this run if that can be judged, else about the first release that can."""
+    printed = row.cells[column.id]
+    if not _is_own(row, column):
+        return Cell(row, column, printed)
+    release = next((m for m in releases if not _obstacle(m, column)), releases[0] if releases else None)
+    candidates = [m for m in (run, release) if m]
+    judged = next((m for m in candidates if not _obstacle(m, column)), candidates[-1] if candidates else None)
+    number = printed_number(printed)
+    difference = tolerance = None
+    if number and column.tolerance:
+        operands = tuple(printed_number(table.row(other).cells[column.id]) for other in row.ratio)
+        if column.tolerance.kind != "quotient_rounding" or operands:
+            tolerance = factor * half_width(column.tolerance, number, operands)  # type: ignore[arg-type]
+        # A number from other data has no meaningful distance from the thesis's.
+        if judged and (judged.dataset is None or judged.dataset.kind == "official"):
+            difference = round(judged.mean - float(number.value), 10)
+    if row.cannot_run:
+        verdict, reason = "cannot run", row.cannot_run
+        difference = None
+    elif judged is None or _obstacle(judged, column):
+        verdict, reason = "not run", _obstacle(judged, column) if judged else ""
+    elif column.source == "layers":
+        verdict, reason = ("exact" if judged.layers == "; ".join(row.layers[column.id]) else "outside"), ""
+    else:
+        assert number and tolerance is not None
+        verdict, reason = compare(number, judged.mean, tolerance), ""
+    return Cell(row, column, printed, run, release, judged, difference, tolerance, verdict, reason)
+
+
+def _obstacle(measurement: Measurement, column: Column) -> str:
+    if measurement.obstacle:
+        return measurement.obstacle
+    n = column.tolerance.n if column.tolerance else None
+    if n and measurement.sizes != {n}:
+        sizes = ", ".join(str(size) for size in sorted(measurement.sizes, key=str))
+        return f"evaluated on n = {sizes}, not {n}"
+    return ""
+
+
+def _place_layers(table: Table, layers: dict[str, list[str]]) -> dict[tuple[str, str], str]:
+    """Each network's layers set beside the table's rows: (row, column) -> descriptions, joined by "; ".
+
+    The two sequences are aligned, so that a missing or an added layer spoils its own row only.
+    """
+    placed = {}
+    for column in table.columns:
+        rows = [row.id for row in table.rows for _ in row.layers.get(column.id, [])]
+        if not rows or column.id not in layers:
+            continue
+        expected = [layer for row in table.rows for layer in row.layers.get(column.id, [])]
+        by_row: dict[str, list[str]] = {row: [] for row in rows}
+        actual = layers[column.id]
+        for _, i1, i2, j1, j2 in SequenceMatcher(None, expected, actual, autojunk=False).get_opcodes():
+            for offset, layer in enumerate(actual[j1:j2]):
+                # what has no counterpart goes to the last row of its stretch, or to the row before it
+                by_row[rows[max(0, min(i1 + offset, max(i1, i2) - 1))]].append(layer)
+        placed.update({(row, column.id): "; ".join(found) for row, found in by_row.items()})
+    return placed
+
+
+def _time(table: Table, row: Row, column: Column, results: Results) -> Measurement | None:
+    """Mean hours of a row's training, or the quotient of two rows' mean times per iteration; from releases only."""
+    file = results.metrics.get(column.experiment or "")
+    if results.source == THIS_RUN or file is None:
+        return None
+    stages = [table.row(other).stage for other in row.ratio] or [row.stage]
+    runs = [_runs_of(results, stage) for stage in stages if stage]
+    if not all(runs):
+        return None
+    if row.ratio:
+        over, under = [statistics.fmean(r["train_seconds"] / r["iterations"] for r in group) for group in runs]
+        values: dict[int | None, float] = {None: over / under}
+    else:
+        values = {seed: r["train_seconds"] / 3600 for seed, r in enumerate(runs[0])}
+    where = {json.dumps([r.get(key) for key in TIMED_ON], sort_keys=True) for group in runs for r in group}
+    flaw = "timed on different machines or settings" if len(where) > 1 else ""
+    return Measurement(results.source, file.scale, file.protocol, file.dataset, values, flaw=flaw)
+
+
+def _runs_of(results: Results, stage: str) -> list[dict[str, Any]]:
+    """The run records of one training stage, all seeds: `stage` followed by "-<seed>".
+
+    A resumed run is left out: its time is that of its last part only.
+    """
+    found = []
+    for record in results.runs:
+        name, _, seed = str(record.get("stage")).rpartition("-")
+        if name == stage and seed.isdigit() and not record.get("resumed"):
+            for key in ("train_seconds", "iterations"):
+                if not isinstance(record.get(key), int | float) or record[key] <= 0:
+                    raise UserError(
+                        f"release {results.source}: run record {record['stage']}: {key} is {record.get(key)!r}; "
+                        "it must be a number above 0."
+                    )
+            found.append(record)
+    return found

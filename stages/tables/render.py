@@ -1,0 +1,313 @@
+"""The stage that renders a chapter's tables and claims: `python -m stages.tables.render ch2_fusion`.
+
+Each transcribed table becomes Markdown, LaTeX and HTML in a compact layout and CSV in long form (one row per cell): the
+thesis's value, this run's, a release's, difference, data set and verdict. The same inputs give the same bytes: no date
+and no time of the run at hand.
+"""
+
+import argparse
+import csv
+import dataclasses
+import io
+import json
+from collections.abc import Iterable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from stages.core import metrics, stage
+from stages.core.errors import UserError
+from stages.core.metrics import MetricsFile
+from stages.tables import claims as claims_
+from stages.tables import ledger
+from stages.tables.formats import Block, Document, to_html, to_latex, to_markdown
+from stages.tables.ledger import Cell, Measurement, Results
+from stages.tables.transcript import Table, load_tables, printed_number
+
+NOTHING = "–"
+FACTORS = {"at the stated tolerance": 1.0, "at half of it": 0.5, "at double": 2.0}
+
+
+def render_chapter(
+    chapter: str, metrics_folder: Path, releases_folder: Path, published: Path, claims_file: Path
+) -> tuple[dict[str, str], dict[str, Any]]:
+    """All files of one chapter by name, and the summary of its metrics. Raises UserError on malformed input."""
+    tables = load_tables(published, chapter)
+    if not tables:
+        raise UserError(f"{published}: no table has the chapter {chapter!r}; check the name, or transcribe one.")
+    run, releases = ledger.load_results(metrics_folder), ledger.load_releases(releases_folder, chapter)
+    files = {}
+    for table in tables:
+        for suffix, content in render_table(table, run, releases).items():
+            files[f"{table.name}.{suffix}"] = content
+    found, confidence = claims_.load_claims(claims_file, chapter)
+    judged = claims_.judge(found, confidence, tables, run, releases)
+    for suffix, content in render_claims(judged, confidence, labels(run.metrics.values())).items():
+        files[f"claims.{suffix}"] = content
+    return files, metrics.summary(run.metrics.values())
+
+
+def render_table(table: Table, run: Results, releases: list[Results]) -> dict[str, str]:
+    """One table in all formats, by suffix."""
+    cells = {factor: ledger.resolve(table, run, releases, factor) for factor in FACTORS.values()}
+    document = _document(table, cells, releases)
+    return {
+        "md": to_markdown(document),
+        "tex": to_latex(document),
+        "html": to_html(document),
+        "csv": _csv(table, cells, document.labels),
+    }
+
+
+def render_claims(judged: list[claims_.Judgement], confidence: float, label_lines: list[str]) -> dict[str, str]:
+    """All claims of a chapter, as Markdown and as JSON."""
+    total = claims_.counts(judged)
+    blocks = []
+    for claim in dict.fromkeys(judgement.claim for judgement in judged):
+        cases = [judgement for judgement in judged if judgement.claim == claim]
+        heading = f"{cases[0].statement} (Section {cases[0].section}; {cases[0].place})"
+        header = ["Case", "observed", "from", "seeds", "test", "p", "verdict"]
+        blocks.append(Block(heading, header, [_claim_row(judgement) for judgement in cases]))
+    notes = [
+        f"{len(judged)} cases: {_counts(total)}.",
+        f"Tests are one-sided t-tests over seeds at {confidence:.0%} confidence: paired by seed where both models share "
+        "at least two, else Welch's. Fewer than two seeds decide nothing.",
+    ]
+    content = {
+        "confidence": confidence,
+        "counts": total,
+        "labels": label_lines,
+        "claims": [dataclasses.asdict(judgement) for judgement in judged],
+    }
+    document = Document("Claims: what the thesis says its numbers show", label_lines, blocks, notes)
+    return {"md": to_markdown(document), "json": json.dumps(content, indent=1, sort_keys=True) + "\n"}
+
+
+def labels(values: Iterable[Measurement | MetricsFile]) -> list[str]:
+    """What must be said before numbers that are not the thesis's experiment, once each."""
+    found = set()
+    for value in values:
+        kind = value.dataset.kind if value.dataset else "official"
+        if kind == "miniature" or value.protocol == "miniature":
+            found.add(
+                f"Miniature: generated data at scale {value.scale}; these numbers show that the machinery works, not the thesis's results."
+            )
+        elif kind != "official":
+            assert value.dataset
+            said = f" ({value.dataset.note})" if value.dataset.note else ""
+            found.add(f"{kind.capitalize()} data: {value.dataset.name}{said}; shown, not judged.")
+        if value.protocol == "shortened":
+            found.add(f"Shortened schedule at scale {value.scale}: shown, not judged against the thesis.")
+    return sorted(found)
+
+
+def _document(table: Table, cells: dict[float, list[Cell]], releases: list[Results]) -> Document:
+    at_hand = cells[1.0]
+    shown = [cell.release.source for cell in at_hand if cell.release]
+    letters = {source: chr(ord("a") + i) for i, source in enumerate(dict.fromkeys(shown))}
+    blocks = [_layout(table, at_hand)]
+    for column in table.columns:
+        own = [cell for cell in at_hand if cell.column is column and cell.verdict]
+        if own:
+            heading = f"{column.heading} ({column.unit})" if column.unit else column.heading
+            header = [table.row_heading, "thesis", "this run", "release", "difference", "data set", "verdict"]
+            blocks.append(Block(heading, header, [_detail(table, cell, letters) for cell in own]))
+    lines = labels(cell.run for cell in at_hand if cell.run)
+    return Document(f"{table.title}. {table.caption}", lines, blocks, _notes(table, cells, releases, letters))
+
+
+def _layout(table: Table, cells: list[Cell]) -> Block:
+    """The table as the thesis lays it out; beside its own numbers ours, where they can be judged."""
+    placed = {(cell.row.id, cell.column.id): cell for cell in cells}
+    rows = []
+    for row in table.rows:
+        name = f"{row.label} [{row.reference}]" if row.reference is not None else row.label
+        found = [placed.get((row.id, column.id)) for column in table.columns]
+        rows.append([name, *(_beside(table, cell) if cell else "" for cell in found)])
+    header = [table.row_heading, *(column.heading for column in table.columns)]
+    return Block(f"As in the thesis (Section {table.section}): printed / ours (verdict)", header, rows)
+
+
+def _beside(table: Table, cell: Cell) -> str:
+    if cell.verdict in ("exact", "within", "outside"):
+        same = cell.judged and cell.judged.layers and cell.verdict == "exact"
+        ours = "the same" if same else _value(cell, cell.judged)
+        text = f"{cell.printed} / {ours} ({cell.verdict})"
+    else:
+        text = f"{cell.printed} / {NOTHING}" if cell.verdict else cell.printed
+    return text + _marks(table, cell)
+
+
+def _detail(table: Table, cell: Cell, letters: dict[str, str]) -> list[str]:
+    release = _value(cell, cell.release)
+    verdict = cell.verdict
+    if cell.release:
+        release += f" [{letters[cell.release.source]}]"
+        if cell.judged is cell.release and cell.verdict != "cannot run":
+            verdict += f" [{letters[cell.release.source]}]"
+    if cell.reason:
+        verdict += f": {cell.reason}"
+    return [
+        cell.row.label,
+        cell.printed,
+        _value(cell, cell.run),
+        release,
+        _difference(cell),
+        _dataset(cell.judged),
+        verdict + _marks(table, cell),
+    ]
+
+
+def _notes(table: Table, cells: dict[float, list[Cell]], releases: list[Results], letters: dict[str, str]) -> list[str]:
+    lines = [f"Note {number}: {note.text}" for number, note in enumerate(table.notes, 1)]
+    if any(cell.run or cell.release for cell in cells[1.0] if cell.column.source == "metrics"):
+        lines.append("Over several seeds: mean ± sample deviation (number of seeds).")
+    for release in releases:
+        if release.source in letters:
+            lines.append(f"[{letters[release.source]}] Release {release.source}, scale {release.scale}.")
+    origins: dict[str, list[str]] = {}
+    for column in table.columns:
+        if column.tolerance:
+            origins.setdefault(column.tolerance.origin, []).append(column.heading)
+    lines += [f"Tolerance of {', '.join(headings)}: {origin}." for origin, headings in origins.items()]
+    lines += [f"Verdicts {name}: {_counts(ledger.counts(cells[factor]))}." for name, factor in FACTORS.items()]
+    cited = {row.reference: row.cited for row in table.rows if row.reference is not None}
+    return lines + [f"[{number}] {work}." for number, work in sorted(cited.items())]
+
+
+def _csv(table: Table, cells: dict[float, list[Cell]], label_lines: list[str]) -> str:
+    """Long form: one row per printed cell, numbers unrounded."""
+    rows = []
+    for cell, half, double in zip(cells[1.0], cells[0.5], cells[2.0], strict=True):
+        rows.append(
+            {
+                "table": table.id,
+                "row": cell.row.id,
+                "label": cell.row.label,
+                "reference": cell.row.reference,
+                "column": cell.column.id,
+                "unit": cell.column.unit,
+                "thesis": cell.printed,
+                **_columns("run", cell.run),
+                **_columns("release", cell.release),
+                "judged": cell.judged.source if cell.judged else "",
+                "difference": _number(cell.difference),
+                "tolerance": _number(cell.tolerance),
+                "tolerance_origin": cell.column.tolerance.origin if cell.column.tolerance else "",
+                "verdict": cell.verdict,
+                "verdict_half": half.verdict,
+                "verdict_double": double.verdict,
+                "reason": cell.reason,
+                "notes": " ".join(n.text for n in table.notes if n.covers(cell.row.id, cell.column.id)),
+                "run_label": " ".join(label_lines) if cell.run and labels([cell.run]) else "",
+            }
+        )
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, rows[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue()
+
+
+def _columns(name: str, found: Measurement | None) -> dict[str, Any]:
+    """The columns that say what one source has for a cell."""
+    value = (_number(found.mean) if found.values else found.layers) if found else ""
+    return {
+        name: value,
+        f"{name}_sd": _number(found.sd) if found else "",
+        f"{name}_seeds": len(found.values.keys() - {None}) if found else "",
+        f"{name}_source": found.source if found else "",
+        f"{name}_scale": found.scale if found else "",
+        f"{name}_protocol": found.protocol if found else "",
+        f"{name}_dataset": found.dataset.name if found and found.dataset else "",
+        f"{name}_kind": found.dataset.kind if found and found.dataset else "",
+    }
+
+
+def _number(value: float | None) -> str:
+    """A number for CSV: at most six decimals, a count without any."""
+    return "" if value is None else f"{value:.6f}".rstrip("0").rstrip(".")
+
+
+def _value(cell: Cell, found: Measurement | None) -> str:
+    """A measured value with as many decimals as the printed one; counts in full."""
+    if found is None:
+        return NOTHING
+    if found.layers or not found.values:
+        return found.layers or "no such layer"
+    value = _decimals(cell, found.mean)
+    if found.sd is not None:
+        value += f" ± {_decimals(cell, found.sd)} ({len(found.values)})"
+    return value
+
+
+def _difference(cell: Cell) -> str:
+    if cell.difference is None:
+        return NOTHING
+    text = _decimals(cell, abs(cell.difference))
+    if not text.strip("0.,"):
+        return text
+    return ("−" if cell.difference < 0 else "+") + text
+
+
+def _decimals(cell: Cell, value: float) -> str:
+    printed = printed_number(cell.printed)
+    assert printed
+    places = max(0, -int(printed.step.normalize().as_tuple().exponent))
+    return f"{Decimal(repr(round(value, 10))):,.{places}f}"
+
+
+def _dataset(found: Measurement | None) -> str:
+    if found is None:
+        return NOTHING
+    return f"{found.dataset.name}, {found.dataset.kind}" if found.dataset else "none needed"
+
+
+def _marks(table: Table, cell: Cell) -> str:
+    covering = [n for n, note in enumerate(table.notes, 1) if note.covers(cell.row.id, cell.column.id)]
+    return f" (note {', '.join(map(str, covering))})" if covering else ""
+
+
+def _claim_row(judgement: claims_.Judgement) -> list[str]:
+    p = NOTHING if judgement.p is None else "< 0.001" if judgement.p < 0.001 else f"{judgement.p:.3f}"
+    return [
+        judgement.case or NOTHING,
+        judgement.observed or NOTHING,
+        judgement.source or NOTHING,
+        str(judgement.seeds or NOTHING),
+        judgement.test or NOTHING,
+        p,
+        f"{judgement.verdict}: {judgement.reason}" if judgement.reason else judgement.verdict,
+    ]
+
+
+def _counts(total: dict[str, int]) -> str:
+    return ", ".join(f"{number} {verdict}" for verdict, number in total.items())
+
+
+def parser() -> argparse.ArgumentParser:
+    """The stage's command line."""
+    arguments = argparse.ArgumentParser(prog="python -m stages.tables.render", description=__doc__)
+    arguments.add_argument("chapter", help="folder name of the chapter, such as ch2_fusion")
+    return arguments
+
+
+def main(args: argparse.Namespace, job: stage.Job) -> None:
+    """Render the chapter's tables and claims, and the summary of its metrics."""
+    files, summary = render_chapter(
+        args.chapter,
+        job.dep(f"reports/metrics/{args.chapter}"),
+        job.dep("reports/releases"),
+        job.dep("stages/tables/published"),
+        job.dep("stages/tables/claims.yaml"),
+    )
+    folder = job.out(f"reports/tables/{args.chapter}")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (folder / name).write_text(content, encoding="utf-8")
+    text = json.dumps(summary, indent=1, sort_keys=True) + "\n"
+    job.out(f"reports/metrics/{args.chapter}.summary.json").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    stage.execute(parser(), main)

@@ -1,0 +1,296 @@
+"""The thesis's tables as transcribed in published/*.yaml: reading and checking them.
+
+Values are strings, exactly as printed. A table's own cells name what reproduces them (a column its metrics file and
+metric, a row its model), cited rows name their work in references.yaml. What is wrong with a malformed file is one
+sentence: file, place, key.
+"""
+
+import re
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from stages.core.errors import UserError
+
+SOURCES = ("metrics", "layers", "times", "none")
+TOLERANCES = ("binomial", "rounding", "quotient_rounding")
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far from the printed value still counts as within, and why. `n` test items and `confidence` for binomial."""
+
+    kind: str
+    origin: str
+    n: int | None = None
+    confidence: float | None = None
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column, and where our values of it are: `metric` in the metrics file `experiment`."""
+
+    id: str
+    heading: str
+    source: str
+    unit: str = ""
+    experiment: str | None = None
+    dataset: str | None = None
+    metric: str | None = None
+    tolerance: Tolerance | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row: of the thesis's own (`model`, `stage` or `ratio` of two rows, or layers) or cited (`reference`)."""
+
+    id: str
+    label: str
+    cells: dict[str, str]
+    model: str | None = None
+    reference: int | None = None
+    cited: str = ""
+    stage: str | None = None
+    ratio: tuple[str, ...] = ()
+    cannot_run: str = ""
+    layers: dict[str, list[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Note:
+    """A remark on the cells where `rows` and `columns` meet; empty means all."""
+
+    text: str
+    rows: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+
+    def covers(self, row: str, column: str) -> bool:
+        return (not self.rows or row in self.rows) and (not self.columns or column in self.columns)
+
+
+@dataclass(frozen=True)
+class Table:
+    """One transcribed table; `name` is its file's, `id` its number in the thesis."""
+
+    name: str
+    id: str
+    chapter: str
+    section: str
+    caption: str
+    row_heading: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    notes: tuple[Note, ...]
+
+    @property
+    def title(self) -> str:
+        return f"Table {self.id}" if self.id[0].isdigit() else self.id.capitalize()
+
+    def row(self, row: str) -> Row:
+        return next(candidate for candidate in self.rows if candidate.id == row)
+
+
+@dataclass(frozen=True)
+class Printed:
+    """A printed number: its value and the step of its last digit, in full units (0.224M is 224000 in steps of 1000)."""
+
+    value: Decimal
+    step: Decimal
+
+
+def printed_number(text: str) -> Printed | None:
+    """Read "15.57", "8.27%", "0.224M" or "768" as printed; None if the text is not a number."""
+    match = re.fullmatch(r"(\d*\.?\d+)(M|%)?", text)
+    if match is None:
+        return None
+    number, million = Decimal(match[1]), Decimal(10**6 if match[2] == "M" else 1)
+    return Printed(number * million, Decimal(1).scaleb(int(number.as_tuple().exponent)) * million)
+
+
+def load_tables(folder: Path, chapter: str) -> list[Table]:
+    """All transcribed tables of one chapter, by file name. Raises UserError naming file, place and key."""
+    references = _references(folder / "references.yaml")
+    files = sorted(file for file in folder.glob("*.yaml") if file.name != "references.yaml")
+    tables = [load_table(file, references) for file in files]
+    return [table for table in tables if table.chapter == chapter]
+
+
+def load_table(file: Path, references: dict[int, str]) -> Table:
+    """One transcribed table."""
+    content = read_yaml(file)
+    where = str(file)
+    check_keys(content, where, "table chapter section caption row_heading columns rows", "page notes")
+    for key in ("table", "chapter", "section", "caption", "row_heading"):
+        text(content, key, where)
+    columns = [_column(entry, f"{where}: column {n}") for n, entry in enumerate(items(content, "columns", where), 1)]
+    _refuse_twins([column.id for column in columns], f"{where}: column")
+    rows = []
+    for number, entry in enumerate(items(content, "rows", where), 1):
+        rows.append(_row(entry, f"{where}: row {number}", columns, references))
+    _refuse_twins([row.id for row in rows], f"{where}: row")
+    notes = [_note(entry, f"{where}: note {n}", columns, rows) for n, entry in enumerate(content.get("notes") or [], 1)]
+    _check_ratios(rows, where)
+    return Table(
+        name=file.stem,
+        id=content["table"],
+        chapter=content["chapter"],
+        section=content["section"],
+        caption=content["caption"],
+        row_heading=content["row_heading"],
+        columns=tuple(columns),
+        rows=tuple(rows),
+        notes=tuple(notes),
+    )
+
+
+def read_yaml(file: Path) -> Any:
+    """A YAML file's content; a key given twice is refused, since the first of the two would be lost silently."""
+    try:
+        return yaml.load(file.read_text(encoding="utf-8"), Loader=_Strict)
+    except FileNotFoundError:
+        raise UserError(f"{file}: no such file.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{file}: not valid YAML: {' '.join(str(error).split())}.") from None
+
+
+class _Strict(yaml.SafeLoader):
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        seen = set()
+        for key_node, _ in node.value:
+            key = repr(self.construct_object(key_node, deep=True))
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key} is given twice", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def check_keys(entry: Any, where: str, required: str, optional: str = "") -> None:
+    """Refuse an entry that is no mapping, lacks a key or has one that is not known; the keys are given as words."""
+    if not isinstance(entry, dict):
+        raise UserError(f"{where}: must be a mapping with the keys {', '.join(required.split())}.")
+    for key in required.split():
+        if key not in entry:
+            raise UserError(f"{where}: key {key!r} is missing.")
+    known = [*required.split(), *optional.split()]
+    for key in entry:
+        if key not in known:
+            raise UserError(f"{where}: unknown key {key!r}; the keys are {', '.join(known)}.")
+
+
+def text(entry: dict, key: str, where: str) -> str:
+    """The non-empty string under `key`."""
+    value = entry[key]
+    if not isinstance(value, str) or not value:
+        raise UserError(f"{where}: {key} is {value!r}; it must be a non-empty string (quote numbers).")
+    return value
+
+
+def choice(entry: dict, key: str, where: str, choices: tuple[str, ...]) -> str:
+    """The string under `key`, one of `choices`."""
+    if entry[key] not in choices:
+        raise UserError(f"{where}: {key} is {entry[key]!r}; it must be one of {', '.join(choices)}.")
+    return entry[key]
+
+
+def items(entry: dict, key: str, where: str) -> list:
+    """The non-empty list under `key`."""
+    value = entry[key]
+    if not isinstance(value, list) or not value:
+        raise UserError(f"{where}: {key} must be a list with at least one entry.")
+    return value
+
+
+def _references(file: Path) -> dict[int, str]:
+    content = read_yaml(file) or {}
+    for number, work in content.items():
+        if not isinstance(number, int) or not isinstance(work, str):
+            raise UserError(f"{file}: {number!r}: must be a number of the bibliography with a quoted text.")
+    return content
+
+
+def _column(entry: Any, where: str) -> Column:
+    check_keys(entry, where, "id heading source", "unit experiment dataset metric tolerance")
+    where = f"{where} ({entry['id']})"
+    for key in entry.keys() - {"tolerance"}:
+        text(entry, key, where)
+    source = choice(entry, "source", where, SOURCES)
+    needed = {"metrics": "experiment metric tolerance", "times": "experiment tolerance"}.get(source, "")
+    check_keys(entry, where, f"id heading source {needed}", "unit experiment dataset metric tolerance")
+    tolerance = _tolerance(entry["tolerance"], f"{where}: tolerance") if "tolerance" in entry else None
+    if tolerance and tolerance.kind == "binomial" and entry.get("unit") != "%":
+        raise UserError(f"{where}: unit must be '%' for a binomial tolerance.")
+    return Column(**{**entry, "tolerance": tolerance})
+
+
+def _tolerance(entry: Any, where: str) -> Tolerance:
+    check_keys(entry, where, "kind origin", "n confidence")
+    text(entry, "origin", where)
+    if choice(entry, "kind", where, TOLERANCES) == "binomial":
+        check_keys(entry, where, "kind origin n confidence")
+        if not isinstance(entry["n"], int) or entry["n"] < 1:
+            raise UserError(f"{where}: n is {entry['n']!r}; it must be the number of test items.")
+        if not isinstance(entry["confidence"], float) or not 0 < entry["confidence"] < 1:
+            raise UserError(f"{where}: confidence is {entry['confidence']!r}; it must lie between 0 and 1.")
+    return Tolerance(**entry)
+
+
+def _row(entry: Any, where: str, columns: list[Column], references: dict[int, str]) -> Row:
+    optional = "model reference stage ratio cannot_run layers"
+    check_keys(entry, where, "id label cells", optional)
+    where = f"{where} ({entry['id']})"
+    for key in entry.keys() & {"id", "label", "model", "stage", "cannot_run"}:
+        text(entry, key, where)
+    reference = entry.get("reference")
+    if reference is not None and (not isinstance(reference, int) or reference not in references):
+        raise UserError(f"{where}: reference {reference!r} is not in references.yaml; add it from the bibliography.")
+    row = Row(**{**entry, "ratio": tuple(entry.get("ratio", ()))}, cited=references.get(reference or 0, ""))
+    by_id = {column.id: column for column in columns}
+    for what in ("cells", "layers"):
+        mapping = getattr(row, what)
+        if not isinstance(mapping, dict):
+            raise UserError(f"{where}: {what} must be a mapping from columns.")
+        for column in mapping:
+            if column not in by_id:
+                raise UserError(f"{where}: {what} has no column {column!r}; the columns are {', '.join(by_id)}.")
+    for column in row.cells:
+        _check_cell(row, by_id[column], where)
+    return row
+
+
+def _check_cell(row: Row, column: Column, where: str) -> None:
+    printed = row.cells[column.id]
+    if not isinstance(printed, str) or not printed:
+        raise UserError(f"{where}: cells: {column.id} is {printed!r}; quote it, exactly as printed.")
+    if column.source in ("metrics", "times") and printed_number(printed) is None:
+        raise UserError(f"{where}: cells: {column.id} is {printed!r}, which is not a number as printed.")
+    if column.source == "metrics" and (row.model is None) == (row.reference is None):
+        raise UserError(f"{where}: needs either a model (the thesis's own) or a reference (cited).")
+    if column.source == "times" and not row.ratio and not (row.stage and row.cannot_run):
+        raise UserError(f"{where}: needs a ratio, or a stage and why its time cannot be compared (cannot_run).")
+
+
+def _note(entry: Any, where: str, columns: list[Column], rows: list[Row]) -> Note:
+    check_keys(entry, where, "text", "rows columns")
+    text(entry, "text", where)
+    known = {"rows": {row.id for row in rows}, "columns": {column.id for column in columns}}
+    for key, ids in known.items():
+        unknown = [name for name in entry.get(key, []) if name not in ids]
+        if unknown:
+            raise UserError(f"{where}: {key} names {unknown[0]!r}, which the table does not have.")
+    return Note(entry["text"], tuple(entry.get("rows", ())), tuple(entry.get("columns", ())))
+
+
+def _check_ratios(rows: list[Row], where: str) -> None:
+    stages = {row.id for row in rows if row.stage}
+    for row in rows:
+        if row.ratio and (len(row.ratio) != 2 or not set(row.ratio) <= stages):
+            raise UserError(f"{where}: row {row.id}: ratio must name two rows that have a stage.")
+
+
+def _refuse_twins(ids: list[str], where: str) -> None:
+    for name in ids:
+        if ids.count(name) > 1:
+            raise UserError(f"{where} {name!r} is given twice.")

@@ -1,0 +1,101 @@
+"""Fixtures that several tests share: a tiny project, in a folder of its own, with one stage to be written by the test."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from textwrap import dedent, indent
+from typing import Any
+
+import pytest
+
+from stages.core.fingerprint import syntax_hash
+
+REPOSITORY = Path(__file__).parent.parent
+STAGE = """\
+import argparse
+{imports}
+from stages.core import stage
+
+
+def main(args, job):
+{body}
+
+
+if __name__ == "__main__":
+    stage.execute(argparse.ArgumentParser(), main)
+"""
+
+
+@dataclass
+class Toy:
+    """A project with our `stages.core` and the stage `toy`; each run is a process of its own, for an audit hook stays for good."""
+
+    root: Path
+    outs: list[str] = field(default_factory=list)
+
+    def write(
+        self,
+        body: str,
+        *,
+        imports: str = "",
+        deps: Iterable[str] = (),
+        outs: Iterable[str] = ("out/a.txt",),
+        params: dict[str, Any] | None = None,
+    ) -> None:
+        """Write the stage with `body` as its main, declare it, and fingerprint all modules of the project."""
+        self.outs = list(outs)
+        (self.root / "stages/toy.py").write_text(STAGE.format(imports=imports, body=indent(dedent(body).strip("\n"), "    ")))
+        self.fingerprint()
+        declared = {"name": "toy", "deps": ["reports/code/toy.json", *deps], "outs": self.outs, "params": params or {}}
+        self.file("data/graph.json", json.dumps({"made_from": {}, "stages": {"python -m stages.toy": declared}}))
+
+    def fingerprint(self, *left_out: str) -> None:
+        """Fingerprint all modules but those left out."""
+        modules = {}
+        for file in (self.root / "stages").rglob("*.py"):
+            name = ".".join(file.relative_to(self.root).with_suffix("").parts).removesuffix(".__init__")
+            modules[name] = syntax_hash(file.read_text())
+        self.file("reports/code/toy.json", json.dumps({name: found for name, found in modules.items() if name not in left_out}))
+
+    def file(self, path: str, text: str = "") -> Path:
+        """Write a file of the project."""
+        target = self.root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+        return target
+
+    def start(self) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "stages.toy"]
+        return subprocess.Popen(command, cwd=self.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def run(self) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, "-m", "stages.toy"], cwd=self.root, capture_output=True, text=True, timeout=60)
+
+    def succeed(self) -> None:
+        done = self.run()
+        assert done.returncode == 0, done.stderr
+
+    def fail(self) -> str:
+        """The one sentence that the stage fails with, once it is clear that it left nothing that looks finished."""
+        done = self.run()
+        assert (done.returncode, done.stderr.count("\n"), done.stderr[:7]) == (1, 1, "error: "), done.stderr
+        assert not [out for out in self.outs if (self.root / out).exists()]
+        assert self.leftovers() == []
+        return done.stderr
+
+    def leftovers(self) -> list[str]:
+        return [path.name for path in self.root.rglob("*.partial*")]
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Toy:
+    """An empty project; `toy.write` gives it its stage."""
+    root = tmp_path / "project"
+    ignore = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(REPOSITORY / "stages/core", root / "stages/core", ignore=ignore)
+    shutil.copy(REPOSITORY / "stages/__init__.py", root / "stages")
+    return Toy(root)

@@ -1,0 +1,306 @@
+"""Claims: the tests against t values computed by hand, and what may be judged.
+
+With two degrees of freedom P(T <= t) = 1/2 + t / (2 sqrt(2 + t^2)), so p-values need no statistics library.
+"""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from stages.core.errors import UserError
+from stages.core.metrics import Dataset, MetricsFile, Record
+from stages.tables import claims, render, transcript
+from stages.tables.ledger import THIS_RUN, Results
+
+PUBLISHED = Path("stages/tables/published")
+CLAIMS = Path("stages/tables/claims.yaml")
+ABOUT = {"chapter": "ch2_fusion", "section": "2.4.1", "place": "Table 2.2", "statement": "A claim."}
+LESS = {**ABOUT, "id": "less", "kind": "less", "metric": "error", "cases": [{"a": "a", "b": "b", "experiment": "cifar10"}]}
+
+
+def p_two(t):
+    return 0.5 + t / (2 * math.sqrt(2 + t * t))
+
+
+def results(values, *, source=THIS_RUN, experiment="cifar10", kind="official", protocol="full", dataset=None):
+    """Results of one source: {(model, metric): [value of seed 0, ...] or {seed: value}}."""
+    records = []
+    for (model, metric), found in values.items():
+        by_seed = found if isinstance(found, dict) else dict(enumerate(found))
+        for seed, value in by_seed.items():
+            records.append(Record(model, metric, value, "%", "lower", "bitwise", seed=seed, dataset=dataset))
+    data = None if dataset else Dataset(experiment, kind)
+    file = MetricsFile("ch2_fusion", experiment, "real", protocol, data, tuple(records))
+    return Results(source, {experiment: file})
+
+
+def errors(a, b, **others):
+    return results({("a", "error"): a, ("b", "error"): b}, **others)
+
+
+def judge(claim, run, releases=()):
+    tables = transcript.load_tables(PUBLISHED, "ch2_fusion")
+    return claims.judge([claim], 0.95, tables, run, list(releases))
+
+
+def one(claim, run, releases=()):
+    (found,) = judge(claim, run, releases)
+    return found
+
+
+def test_paired_t_by_hand():
+    # differences -1.0, -1.2, -0.8: mean -1, deviation 0.2, error 0.2 / sqrt 3, t = -8.660
+    found = one(LESS, errors([14.0, 14.0, 15.0], [15.0, 15.2, 15.8]))
+    assert (found.verdict, found.test, found.seeds) == ("reproduced", "paired t-test", 3)
+    assert found.p == pytest.approx(p_two(-math.sqrt(75)), abs=1e-6)
+    assert found.observed == "a 14.33 < b 15.33 (difference -1)"
+
+
+def test_paired_t_uses_shared_seeds_only():
+    found = one(LESS, errors({0: 14.0, 1: 14.0, 2: 15.0, 7: 99.0}, {0: 15.0, 1: 15.2, 2: 15.8, 8: 1.0}))
+    assert found.seeds == 3
+    assert found.p == pytest.approx(p_two(-math.sqrt(75)), abs=1e-6)
+
+
+def test_the_other_direction_contradicts_and_noise_decides_nothing():
+    assert one(LESS, errors([15.0, 15.2, 15.8], [14.0, 14.0, 15.0])).verdict == "contradicted"
+    # differences -0.1, -0.5, 0.3: mean -0.1, deviation 0.4, t = -0.1 / (0.4 / sqrt 3) = -0.4330
+    found = one(LESS, errors([14.9, 14.5, 15.3], [15.0, 15.0, 15.0]))
+    assert found.verdict == "not decided"
+    assert found.p == pytest.approx(p_two(-math.sqrt(3) / 4), abs=1e-6)
+
+
+def test_confidence_is_that_of_the_table_of_t():
+    # t(0.95, 2) = 2.920: differences of mean -2.92 and -2.91 errors
+    def verdict(t):
+        error = 0.1 / math.sqrt(3)
+        return one(LESS, errors([-t * error - 0.1, -t * error, -t * error + 0.1], [0.0, 0.0, 0.0])).verdict
+
+    assert verdict(2.930) == "reproduced"
+    assert verdict(2.910) == "not decided"
+
+
+def test_welch_where_seeds_do_not_pair():
+    # variances 0.08 / 2 = 0.04 and 0.09 / 3 = 0.03; freedom 0.07^2 / (0.04^2 / 1 + 0.03^2 / 2) = 2.3902
+    a, b = {0: 8.0, 1: 8.4}, {2: 9.0, 3: 9.3, 4: 9.6}
+    found = claims.welch(a, b)
+    assert found.difference == pytest.approx(-1.1)
+    assert found.error == pytest.approx(math.sqrt(0.07))
+    assert found.freedom == pytest.approx(0.0049 / 0.00205)
+    judged = one(LESS, errors(a, b))
+    assert (judged.verdict, judged.test) == ("reproduced", "Welch's t-test")
+    # between the exact values for 2 and 3 degrees of freedom; t = -4.158
+    assert 0.0126 < judged.p < p_two(-1.1 / math.sqrt(0.07))
+
+
+def test_one_seed_is_not_decided_but_shown():
+    found = one(LESS, errors([14.0], [15.0]))
+    assert (found.verdict, found.reason, found.p) == ("not decided", "one seed", None)
+    assert "a 14 < b 15 (difference -1)" in found.observed
+    assert one(LESS, errors([14.0], [15.0, 15.1, 15.2])).verdict == "not decided"
+
+
+def test_equal_differences_over_seeds():
+    assert one(LESS, errors([8.1, 8.2], [8.3, 8.4])).verdict == "reproduced"
+    assert one(LESS, errors([8.1, 8.2], [8.1, 8.2])).verdict == "not decided"
+
+
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [
+        ({"kind": "miniature", "protocol": "miniature"}, "miniature"),
+        ({"protocol": "shortened"}, "shortened schedule"),
+        ({"kind": "stand-in"}, "stand-in"),
+    ],
+)
+def test_what_is_not_the_thesis_s_experiment_is_not_tried_but_shown(facts, reason):
+    found = one(LESS, errors([14.0, 14.0, 15.0], [15.0, 15.2, 15.8], **facts))
+    assert (found.verdict, found.reason, found.label) == ("not tried", reason, reason)
+    assert (found.p, found.test) == (None, "")
+    assert "a 14.33 < b 15.33" in found.observed
+
+
+def test_a_missing_operand_is_not_tried():
+    found = one(LESS, results({("a", "error"): [14.0, 14.1]}))
+    assert (found.verdict, found.reason, found.observed) == ("not tried", "no result", "")
+
+
+def test_the_source_with_most_seeds_that_can_be_judged():
+    mini = errors([1.0], [2.0], kind="miniature", protocol="miniature")
+    single = errors([14.0], [15.0])
+    released = errors([14.0, 14.0, 15.0], [15.0, 15.2, 15.8], source="real-1")
+    short = errors([20.0], [19.0], source="cpu-1", protocol="shortened")
+    assert one(LESS, mini, [released, short]).source == "real-1"
+    assert one(LESS, single, [released]).source == "real-1"
+    assert one(LESS, errors([14.0] * 3, [15.0] * 3), [released]).source == THIS_RUN
+    shown = one(LESS, mini, [short])
+    assert (shown.source, shown.verdict) == ("cpu-1", "not tried")
+    assert "a 20 > b 19" in shown.observed
+
+
+EQUAL = {
+    **ABOUT, "id": "equal", "kind": "equal", "metric": "error", "margin": 0.41, "margin_origin": "x",
+    "cases": [{"a": "a", "b": "b", "experiment": "cifar10"}],
+}  # fmt: skip
+
+
+def test_equivalence_by_two_one_sided_tests():
+    # differences 0.1, 0, -0.1: mean 0, error 0.1 / sqrt 3; both tests have |t| = 0.41 sqrt 3 / 0.1
+    found = one(EQUAL, errors([8.1, 8.0, 7.9], [8.0, 8.0, 8.0]))
+    assert found.verdict == "reproduced"
+    assert found.p == pytest.approx(p_two(-4.1 * math.sqrt(3)), abs=1e-6)
+    assert found.test == "two one-sided tests, paired t-test"
+    # off centre, the nearer margin decides: mean 0.3, t = (0.3 - 0.41) sqrt 3 / 0.1 = -1.905
+    found = one(EQUAL, errors([8.4, 8.3, 8.2], [8.0, 8.0, 8.0]))
+    assert found.verdict == "not decided"
+    assert found.p == pytest.approx(p_two(-1.1 * math.sqrt(3)), abs=1e-6)
+    assert one(EQUAL, errors([9.1, 9.0, 8.9], [8.0, 8.0, 8.0])).verdict == "contradicted"
+    assert one(EQUAL, errors([8.0, 8.0, 8.0], [9.1, 9.0, 8.9])).verdict == "contradicted"
+
+
+LARGEST = {
+    **ABOUT, "id": "largest", "kind": "largest", "metric": "w3", "others": ["w1", "w2"],
+    "cases": [{"model": "a", "experiment": "cifar10"}],
+}  # fmt: skip
+
+
+def weights(w1, w2, w3):
+    return results({("a", "w1"): w1, ("a", "w2"): w2, ("a", "w3"): w3})
+
+
+def test_the_largest_must_beat_each_of_the_others():
+    # the nearer branch decides: w2 - w3 is -0.1, -0.12, -0.08: t = -0.1 / (0.02 / sqrt 3)
+    found = one(LARGEST, weights([0.1, 0.1, 0.1], [0.4, 0.38, 0.42], [0.5, 0.5, 0.5]))
+    assert found.verdict == "reproduced"
+    assert found.p == pytest.approx(p_two(-5 * math.sqrt(3)), abs=1e-6)
+    # the main branch beats one branch and not the other
+    assert one(LARGEST, weights([0.1, 0.1, 0.1], [0.4, 0.6, 0.5], [0.5, 0.5, 0.5])).verdict == "not decided"
+    assert one(LARGEST, weights([0.1, 0.1, 0.1], [0.6, 0.61, 0.59], [0.5, 0.5, 0.5])).verdict == "contradicted"
+    assert one(LARGEST, weights([0.1], [0.4], [0.5])).verdict == "not decided"
+
+
+def test_contradicting_the_largest_is_corrected_for_the_number_of_others():
+    # w2 above w3 with t = 3.2: p = 0.0427, enough for one comparison and not for two
+    error = 0.01 / math.sqrt(3)
+    above = [0.5 + 3.2 * error + step for step in (-0.01, 0.0, 0.01)]
+    assert p_two(-3.2) < 0.05 < 2 * p_two(-3.2)
+    assert one(LARGEST, weights([0.1, 0.1, 0.1], above, [0.5, 0.5, 0.5])).verdict == "not decided"
+
+
+def test_below_the_cited_methods():
+    claim = {
+        **ABOUT, "id": "cited", "kind": "below_cited", "metric": "error", "table": "2.3",
+        "cases": [{"model": "cfn-b", "experiment": "cifar10"}],
+    }  # fmt: skip
+    # NIN + SReLU has 8.41: differences -0.13, -0.14, -0.15, t = -0.14 / (0.01 / sqrt 3)
+    found = one(claim, results({("cfn-b", "error"): [8.28, 8.27, 8.26]}))
+    assert (found.verdict, found.test) == ("reproduced", "one-sample t-test")
+    assert found.p == pytest.approx(p_two(-14 * math.sqrt(3)), abs=1e-6)
+    assert "NIN + SReLU 8.41" in found.observed
+    with pytest.raises(UserError, match=r"table is '2\.9'"):
+        one({**claim, "table": "2.9"}, results({("cfn-b", "error"): [8.28, 8.27, 8.26]}))
+
+
+def counts(values, dataset="cifar10"):
+    return results({key: {None: value} for key, value in values.items()}, experiment="architectures", dataset=dataset)
+
+
+def test_parameter_claims_are_certain():
+    fewer = {**ABOUT, "id": "fewer", "kind": "fewer", "metric": "parameters_total"}
+    fewer["cases"] = [{"a": "a", "b": "b", "dataset": "cifar10"}]
+    found = one(fewer, counts({("a", "parameters_total"): 249930, ("b", "parameters_total"): 253062}))
+    assert (found.verdict, found.p, found.seeds) == ("reproduced", None, 0)
+    assert found.observed == "a 249,930 < b 253,062 (-3,132)"
+    found = one(fewer, counts({("a", "parameters_total"): 5, ("b", "parameters_total"): 5}))
+    assert found.verdict == "contradicted"
+
+
+def test_added_share_by_hand():
+    share = {
+        **ABOUT, "id": "share", "kind": "share", "parts": ["side", "fusion"], "whole": "basic", "bound_origin": "x",
+        "cases": [{"model": "a", "dataset": "cifar10", "below": 0.06}],
+    }  # fmt: skip
+    # (55,680 + 768) / 1,286,698 = 4.387 %; with the printed 0.074M it is 5.81 %
+    found = one(share, counts({("a", "side"): 55680, ("a", "fusion"): 768, ("a", "basic"): 1286698}))
+    assert (found.verdict, found.observed) == ("reproduced", "56,448 of 1,286,698: 4.39%")
+    found = one(share, counts({("a", "side"): 74000, ("a", "fusion"): 768, ("a", "basic"): 1287000}))
+    assert (found.verdict, found.observed) == ("reproduced", "74,768 of 1,287,000: 5.81%")
+    found = one(share, counts({("a", "side"): 663936, ("a", "fusion"): 768, ("a", "basic"): 1721572}))
+    assert found.verdict == "contradicted"
+
+
+# --- the claims file ---------------------------------------------------------------------------------------------------
+
+
+def test_the_claims_file():
+    found, confidence = claims.load_claims(CLAIMS, "ch2_fusion")
+    assert confidence == 0.95
+    cases = {claim["id"]: claim.get("cases", []) for claim in found}
+    assert len(cases["cfn-below-cnn"]) == 5
+    assert {case["b"] for case in cases["cfn-below-sum-and-conv"]} == {
+        f"cnn-{fusion}-{size}" for fusion in ("sum", "conv") for size in "ab"
+    }
+    for claim in found:
+        models = [case[key] for case in claim.get("cases", []) for key in ("a", "b", "model") if key in case]
+        assert {model.removesuffix("-eplf")[-1] for model in models} <= {"a", "b"}
+        for case in claim.get("cases", []):
+            if "a" in case:
+                assert case["a"].removesuffix("-eplf")[-1] == case["b"].removesuffix("-eplf")[-1]
+    # the margin is a difference that Table 2.2 prints
+    (table,) = [table for table in transcript.load_tables(PUBLISHED, "ch2_fusion") if table.id == "2.2"]
+    printed = float(table.row("cnn-conv-b").cells["cifar10"]) - float(table.row("cfn-b").cells["cifar10"])
+    (equal,) = [claim for claim in found if claim["kind"] == "equal"]
+    assert equal["margin"] == pytest.approx(printed)
+
+
+def test_the_thesis_s_own_numbers_bear_out_its_claims():
+    """Every comparison of errors, observed on the printed values, points the way that the claim says."""
+    tables = transcript.load_tables(PUBLISHED, "ch2_fusion")
+    values: dict[str, dict] = {"cifar10": {}, "cifar10_augmented": {}, "cifar100": {}}
+    for table in tables:
+        for row in table.rows:
+            for experiment in values:
+                if row.model and experiment in row.cells:
+                    number = float(transcript.printed_number(row.cells[experiment]).value)
+                    values[experiment][row.model, "error"] = [number, number]
+    files = {name: results(found, experiment=name).metrics[name] for name, found in values.items()}
+    found, _ = claims.load_claims(CLAIMS, "ch2_fusion")
+    judged = claims.judge(found, 0.95, tables, Results(THIS_RUN, files), [])
+    compared = [j for j in judged if j.claim in ("cfn-below-cnn", "cfn-below-sum-and-conv", "cfn-below-cited")]
+    assert len(compared) == 16
+    assert {j.verdict for j in compared} == {"reproduced"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("confidence: 0.95", "confidence: 95", "confidence is 95; it must lie between 0.5 and 1"),
+        ("kind: less", "kind: lower", "claim 1 (cfn-below-cnn): kind is 'lower'; it must be one of less"),
+        ("    margin: 0.41\n", "", "(eflp-equals-eplf): key 'margin' is missing"),
+        ("margin: 0.41", "margin: -1.0", "margin is -1.0; it must be a number above 0"),
+        ("{a: cfn-a, b: cnn-a, experiment: cifar10}", "{a: cfn-a, experiment: cifar10}", "case 1: key 'b' is missing"),
+        ("below: 0.06", "below: 6%", "below is '6%'; it must be a share"),
+        ("id: weights-settle", "id: cfn-below-cnn", "claim 'cfn-below-cnn' is given twice"),
+        ("claims:\n", "claims: [\n", "not valid YAML"),
+    ],
+)
+def test_a_malformed_claims_file_is_one_sentence(tmp_path, old, new, sentence):
+    text = CLAIMS.read_text()
+    assert old in text
+    (tmp_path / "claims.yaml").write_text(text.replace(old, new, 1))
+    with pytest.raises(UserError, match=r"claims\.yaml") as caught:
+        claims.load_claims(tmp_path / "claims.yaml", "ch2_fusion")
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_rendered_claims():
+    judged = judge(LESS, errors([14.0, 14.0, 15.0], [15.0, 15.2, 15.8]))
+    files = render.render_claims(judged, 0.95, ["Shortened schedule."])
+    assert "| a \\< b, cifar10 | a 14.33 \\< b 15.33 (difference -1) | this run | 3 | paired t-test | 0.007 |" in files["md"]
+    assert "> **Shortened schedule.**" in files["md"]
+    content = json.loads(files["json"])
+    assert content["counts"] == {"reproduced": 1, "contradicted": 0, "not decided": 0, "not tried": 0}
+    assert content["claims"][0]["p"] == pytest.approx(0.006536, abs=1e-6)

@@ -1,0 +1,574 @@
+"""The ledger: transcribed tables, verdicts and renderings, on metrics made by hand."""
+
+import csv
+import io
+import json
+import re
+import sys
+from decimal import Decimal
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stages.core import metrics
+from stages.core.errors import UserError
+from stages.core.metrics import Dataset, Record
+from stages.tables import ledger, render, transcript
+from stages.tables.transcript import printed_number
+
+PUBLISHED = Path("stages/tables/published")
+CLAIMS = Path("stages/tables/claims.yaml")
+
+
+def tables():
+    return {table.name: table for table in transcript.load_tables(PUBLISHED, "ch2_fusion")}
+
+
+def errors(folder, values, *, kind="official", protocol="full", scale="real", experiment="cifar10", n=10000, note=""):
+    """A metrics file of errors: {model: [value of seed 0, of seed 1, ...]}."""
+    records = [
+        Record(model, "error", value, "%", "lower", "bitwise", seed=seed, n=n)
+        for model, found in values.items()
+        for seed, value in enumerate(found)
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    metrics.write(
+        folder / f"{experiment}.json",
+        chapter="ch2_fusion",
+        experiment=experiment,
+        scale=scale,
+        protocol=protocol,
+        dataset=Dataset(experiment, kind, note),
+        records=records,
+    )
+
+
+def architectures(folder, values):
+    """A metrics file of counts: {(model, metric): value}, for CIFAR-10."""
+    records = [
+        Record(model, metric, value, "parameters", "none", "bitwise", dataset="cifar10") for (model, metric), value in values.items()
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    fields = {"chapter": "ch2_fusion", "experiment": "architectures", "scale": "mini", "protocol": "full"}
+    metrics.write(folder / "architectures.json", dataset=None, records=records, **fields)
+
+
+def release(folder, name, scale, date, values, **others):
+    errors(folder / name / "metrics" / "ch2_fusion", values, scale=scale, **others)
+    (folder / name / "release.json").write_text(json.dumps({"scale": scale, "date": date}))
+    return folder / name
+
+
+def resolve(tmp_path, factor=1.0, table="table_2_2"):
+    live = ledger.load_results(tmp_path / "metrics")
+    releases = ledger.load_releases(tmp_path / "releases", "ch2_fusion")
+    return ledger.resolve(tables()[table], live, releases, factor)
+
+
+def cell(cells, row, column):
+    return next(one for one in cells if (one.row.id, one.column.id) == (row, column))
+
+
+# --- what is printed ---------------------------------------------------------------------------------------------------
+
+
+def test_printed_numbers():
+    assert printed_number("15.57") == transcript.Printed(Decimal("15.57"), Decimal("0.01"))
+    assert printed_number("8.27%") == transcript.Printed(Decimal("8.27"), Decimal("0.01"))
+    assert printed_number("0.224M") == transcript.Printed(Decimal(224000), Decimal(1000))
+    assert printed_number("768") == transcript.Printed(Decimal(768), Decimal(1))
+    assert printed_number(".600") == transcript.Printed(Decimal("0.6"), Decimal("0.001"))
+    assert printed_number("0.224M (basic)") is None
+
+
+def test_transcribed_tables_agree_with_each_other_and_add_up():
+    table_2_2, table_2_3 = tables()["table_2_2"], tables()["table_2_3"]
+    for model in ("cnn-b", "cfn-b"):
+        for column in ("cifar10", "cifar100"):
+            assert table_2_2.row(model).cells[column] + "%" == table_2_3.row(model).cells[column]
+    for row in table_2_2.rows:
+        names = {"basic": "", "side": " (side)", "fusion": " (fusion)"}
+        parts = [row.cells[name] + suffix for name, suffix in names.items() if name in row.cells]
+        assert row.cells["parameters"].replace(" (basic)", "") == " + ".join(parts)
+    # the thesis's "~1% improvements", and no cited method below CFN
+    gains = [Decimal(table_2_2.row(f"cnn-{v}").cells[c]) - Decimal(table_2_2.row(f"cfn-{v}").cells[c])
+             for v in "ab" for c in ("cifar10", "cifar100")]  # fmt: skip
+    assert [str(gain) for gain in gains] == ["0.84", "1.08", "1.01", "1.21"]
+    for column in ("cifar10", "cifar10_augmented", "cifar100"):
+        printed = {row.id: printed_number(row.cells[column]).value for row in table_2_3.rows}
+        assert min(printed, key=printed.get) == "cfn-b"
+    assert [row.reference for row in table_2_3.rows] == [131, 122, 125, 132, 133, 134, None, None]
+    # three branches: one weight per branch and a bias, for the whole layer or for each of 192 elements
+    assert table_2_2.row("cnn-conv-b").cells["fusion"] == str(3 + 1)
+    assert table_2_2.row("cfn-b").cells["fusion"] == str(192 * (3 + 1))
+    hours = {row.id: Decimal(row.cells["hours"]) for row in tables()["text_2_4_1"].rows}
+    assert round(hours["cfn-b"] / hours["cnn-b"], 3) == hours["ratio"]
+
+
+def test_printed_parameters_against_arithmetic_and_the_known_contradiction():
+    def convolution(size, inputs, outputs):
+        return size * size * inputs * outputs + outputs
+
+    def exact(text, value):
+        return ledger.compare(printed_number(text), value, 0.0) == "exact"
+
+    rows = {row.id: row.cells for row in tables()["table_2_2"].rows}
+    basic_a = convolution(5, 3, 64) + 2 * convolution(5, 64, 64) + convolution(1, 64, 192) + 192 * 10 + 10
+    basic_b = convolution(3, 3, 96) + convolution(3, 96, 96) + convolution(3, 96, 192)
+    basic_b += 3 * convolution(3, 192, 192) + convolution(1, 192, 192) + 192 * 10 + 10
+    assert exact(rows["cfn-a"]["basic"], basic_a)
+    assert exact(rows["cfn-a"]["side"], 2 * convolution(1, 64, 192))
+    assert exact(rows["cfn-b"]["basic"], basic_b)
+    # 0.074M is the sides' count for CIFAR-100's first layers, beside a basic count that is CIFAR-10's
+    assert exact(rows["cfn-b"]["side"], 2 * (192 * 192 + 192))
+    assert not exact(rows["cfn-b"]["side"], convolution(1, 96, 192) + convolution(1, 192, 192))
+    assert not exact(rows["cfn-b"]["basic"], basic_b - 1930 + 192 * 100 + 100)
+    notes = [note.text for note in tables()["table_2_2"].notes if note.covers("cfn-b", "side")]
+    assert any("74,112" in text and "55,680" in text for text in notes)
+
+
+# --- verdicts ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("printed", "value", "verdict"),
+    [
+        ("8.27", 8.2749, "exact"),
+        ("8.27", 8.2751, "outside"),
+        ("8.27", 8.265, "exact"),
+        ("8.27", 8.2649, "outside"),
+        ("0.224M", 224499, "exact"),
+        ("0.224M", 224501, "outside"),
+        ("0.224M", 223499, "outside"),
+        ("0", 0, "exact"),
+        ("8", 9, "outside"),
+    ],
+)
+def test_exact_is_equality_at_the_printed_rounding(printed, value, verdict):
+    assert ledger.compare(printed_number(printed), value, 0.0) == verdict
+
+
+# Around 8.27 %: 1.959964 sqrt(0.0827 * 0.9173 / 10000) = 0.0053983, so 0.5398 points; 0.2699 at half, 1.0797 at double.
+@pytest.mark.parametrize(
+    ("value", "half", "stated", "double"),
+    [
+        (8.27, "exact", "exact", "exact"),
+        (8.53, "within", "within", "within"),
+        (8.54, "outside", "within", "within"),
+        (8.80, "outside", "within", "within"),
+        (7.74, "outside", "within", "within"),
+        (8.81, "outside", "outside", "within"),
+        (7.73, "outside", "outside", "within"),
+        (9.34, "outside", "outside", "within"),
+        (9.35, "outside", "outside", "outside"),
+    ],
+)
+def test_binomial_tolerance_by_hand(tmp_path, value, half, stated, double):
+    errors(tmp_path / "metrics", {"cfn-b": [value]})
+    found = [cell(resolve(tmp_path, factor), "cfn-b", "cifar10") for factor in (0.5, 1.0, 2.0)]
+    assert [one.verdict for one in found] == [half, stated, double]
+    assert found[1].tolerance == pytest.approx(0.53983, abs=1e-5)
+    assert found[1].difference == pytest.approx(value - 8.27)
+
+
+def test_counts_over_a_table_at_half_and_double(tmp_path):
+    errors(tmp_path / "metrics", {"cfn-b": [8.54], "cnn-b": [9.28], "cfn-a": [30.0]})
+    architectures(tmp_path / "metrics", {("cfn-b", "parameters_side"): 55680, ("cfn-b", "parameters_basic"): 1286698})
+    stated = {"exact": 2, "within": 1, "outside": 2, "not run": 31, "cannot run": 0}
+    assert ledger.counts(resolve(tmp_path)) == stated
+    assert ledger.counts(resolve(tmp_path, 0.5)) == {**stated, "within": 0, "outside": 3}
+    assert ledger.counts(resolve(tmp_path, 2.0)) == stated
+
+
+def test_mean_and_sample_deviation_over_seeds(tmp_path):
+    errors(tmp_path / "metrics", {"cfn-b": [8.0, 8.3, 8.6]})
+    found = cell(resolve(tmp_path), "cfn-b", "cifar10")
+    assert (found.run.mean, found.run.sd) == (8.3, pytest.approx(0.3))
+    assert found.verdict == "within"
+    assert found.difference == pytest.approx(0.03)
+    # a mean that is a tie in decimals, though not in binary: 8.275 rounds up
+    errors(tmp_path / "metrics", {"cfn-b": [8.27, 8.28]})
+    found = cell(resolve(tmp_path), "cfn-b", "cifar10")
+    assert found.run.mean == 8.275
+    assert found.verdict == "within"
+
+
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [
+        ({"kind": "miniature", "protocol": "miniature", "scale": "mini"}, "miniature"),
+        ({"kind": "miniature"}, "miniature"),
+        ({"protocol": "miniature"}, "miniature"),
+        ({"protocol": "shortened"}, "shortened schedule"),
+        ({"kind": "stand-in", "note": "JPEG copies"}, "stand-in: JPEG copies"),
+        ({"kind": "altered", "note": "cropped"}, "altered: cropped"),
+        ({"n": 500}, "evaluated on n = 500, not 10000"),
+    ],
+)
+def test_only_official_data_under_the_full_protocol_are_judged(tmp_path, facts, reason):
+    errors(tmp_path / "metrics", {"cfn-b": [8.27]}, **facts)
+    found = cell(resolve(tmp_path), "cfn-b", "cifar10")
+    assert (found.verdict, found.reason) == ("not run", reason)
+    assert found.run.mean == 8.27
+    assert "8.27" in render.render_table(tables()["table_2_2"], ledger.load_results(tmp_path / "metrics"), [])["md"]
+
+
+def test_a_miniature_has_no_difference_and_a_shortened_run_has(tmp_path):
+    errors(tmp_path / "metrics", {"cfn-b": [9.27]}, kind="miniature", protocol="miniature")
+    assert cell(resolve(tmp_path), "cfn-b", "cifar10").difference is None
+    errors(tmp_path / "metrics", {"cfn-b": [9.27]}, protocol="shortened")
+    assert cell(resolve(tmp_path), "cfn-b", "cifar10").difference == pytest.approx(1.0)
+
+
+def test_nothing_there_is_not_run_and_cited_cells_have_no_verdict(tmp_path):
+    found = cell(resolve(tmp_path), "cfn-b", "cifar10")
+    assert (found.verdict, found.reason, found.judged) == ("not run", "", None)
+    assert cell(resolve(tmp_path), "cfn-b", "parameters").verdict == ""
+    cited = [one for one in resolve(tmp_path, table="table_2_3") if one.row.reference]
+    assert len(cited) == 24
+    assert all(one.verdict == "" and one.judged is None for one in cited)
+
+
+# --- releases ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_newest_real_release_is_shown_else_real_cpu(tmp_path):
+    releases = tmp_path / "releases"
+    release(releases, "cpu-late", "real_cpu", "2025-09-01", {"cfn-b": [20.0], "cnn-b": [21.0]}, protocol="shortened")
+    release(releases, "real-old", "real", "2025-01-01", {"cfn-b": [9.0]})
+    release(releases, "real-new", "real", "2025-02-01", {"cfn-b": [8.4]})
+    release(releases, "mini", "mini", "2025-10-01", {"cfn-b": [1.0]}, protocol="miniature", kind="miniature")
+    cells = resolve(tmp_path)
+    found = cell(cells, "cfn-b", "cifar10")
+    assert (found.release.source, found.release.mean, found.verdict) == ("real-new", 8.4, "within")
+    found = cell(cells, "cnn-b", "cifar10")
+    assert (found.release.source, found.verdict, found.reason) == ("cpu-late", "not run", "shortened schedule")
+
+
+def test_a_sound_run_at_hand_is_judged_before_a_release_and_a_miniature_is_not(tmp_path):
+    release(tmp_path / "releases", "real-1", "real", "2025-01-01", {"cfn-b": [8.4]})
+    errors(tmp_path / "metrics", {"cfn-b": [12.0]}, kind="miniature", protocol="miniature", scale="mini")
+    found = cell(resolve(tmp_path), "cfn-b", "cifar10")
+    assert (found.run.mean, found.judged.source, found.verdict) == (12.0, "real-1", "within")
+    errors(tmp_path / "metrics", {"cfn-b": [12.0]})
+    found = cell(resolve(tmp_path), "cfn-b", "cifar10")
+    assert (found.judged.source, found.verdict) == (ledger.THIS_RUN, "outside")
+
+
+def timed(folder, times, iterations=120000, card="H200", resumed=False):
+    (folder / "runs").mkdir(exist_ok=True)
+    for stage, seconds in times.items():
+        record = {"stage": stage, "train_seconds": seconds, "iterations": iterations, "gpu": card}
+        record |= {"machine": {"cores": 2}, "resumed": resumed}
+        (folder / "runs" / f"{stage}.json").write_text(json.dumps(record))
+
+
+def test_training_times_come_from_releases_as_a_ratio(tmp_path):
+    errors(tmp_path / "metrics", {"cfn-b": [8.4]})
+    folder = release(tmp_path / "releases", "real-1", "real", "2025-01-01", {"cfn-b": [8.4]})
+    timed(folder, {"ch2_train_cifar10@cnn-b-0": 900, "ch2_train_cifar10@cnn-b-1": 1100})
+    timed(folder, {"ch2_train_cifar10@cfn-b-1": 3}, resumed=True)
+    timed(folder, {"ch2_train_cifar10@cfn-b-0": 1250, "ch2_train_cifar10@cfn-b-eplf-0": 99999})
+    cells = resolve(tmp_path, table="text_2_4_1")
+    found = cell(cells, "ratio", "hours")
+    # 1250 / mean(900, 1100) = 1.25; the printed hours give 2.085 / 1.665 - 2.08 / 1.67 = 0.00674 at most
+    assert found.release.mean == pytest.approx(1.25)
+    assert found.tolerance == pytest.approx(0.006743, abs=1e-6)
+    assert (found.run, found.verdict) == (None, "within")
+    assert cell(resolve(tmp_path, 0.5, "text_2_4_1"), "ratio", "hours").verdict == "outside"
+    hours = cell(cells, "cnn-b", "hours")
+    assert hours.release.mean == pytest.approx(1000 / 3600)
+    assert hours.verdict == "cannot run"
+    assert "TITAN X" in hours.reason
+
+
+def test_times_of_different_machines_are_no_ratio(tmp_path):
+    folder = release(tmp_path / "releases", "real-1", "real", "2025-01-01", {"cfn-b": [8.4]})
+    timed(folder, {"ch2_train_cifar10@cnn-b-0": 1000})
+    timed(folder, {"ch2_train_cifar10@cfn-b-0": 1246}, card="other")
+    found = cell(resolve(tmp_path, table="text_2_4_1"), "ratio", "hours")
+    assert (found.verdict, found.reason) == ("not run", "timed on different machines or settings")
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ('{"scale": "real", "date": "May"}', "date is 'May'"),
+        ('{"scale": "real", "date": ', "not valid JSON"),
+        ("[]", "must be an object"),
+    ],
+)
+def test_a_broken_release_is_named(tmp_path, content, sentence):
+    (tmp_path / "releases" / "r").mkdir(parents=True)
+    (tmp_path / "releases" / "r" / "release.json").write_text(content)
+    with pytest.raises(UserError, match=r"r/release\.json") as caught:
+        resolve(tmp_path)
+    assert sentence in str(caught.value)
+
+
+def test_a_metrics_file_under_another_name_is_refused(tmp_path):
+    errors(tmp_path / "metrics", {"cfn-b": [8.4]})
+    (tmp_path / "metrics" / "cifar10.json").rename(tmp_path / "metrics" / "cifar100.json")
+    with pytest.raises(UserError, match=r"cifar100\.json: experiment is 'cifar10'"):
+        resolve(tmp_path)
+
+
+# --- layers ------------------------------------------------------------------------------------------------------------
+
+CNN_A = [
+    "5x5x64 conv, ReLU", "3x3 max-pooling, stride 2", "dropout 0.5",
+    "5x5x64 conv, ReLU", "3x3 average-pooling, stride 2", "dropout 0.5",
+    "5x5x64 conv, ReLU", "1x1x192 conv, ReLU", "8x8 global average pooling", "dropout 0.5", "10-way fully-connected layer",
+]  # fmt: skip
+
+
+def layer_verdicts(tmp_path, layers):
+    (tmp_path / "metrics").mkdir(exist_ok=True)
+    (tmp_path / "metrics" / "layers.json").write_text(json.dumps({"cnn-a": layers}))
+    cells = resolve(tmp_path, table="table_2_1")
+    return {one.row.id: one.verdict for one in cells if one.column.id == "cnn-a"}
+
+
+def test_table_2_1_row_by_row(tmp_path):
+    verdicts = layer_verdicts(tmp_path, CNN_A)
+    assert verdicts.pop("input") == verdicts.pop("softmax") == ""
+    assert set(verdicts.values()) == {"exact"}
+    assert len(verdicts) == 8
+
+
+@pytest.mark.parametrize(
+    ("change", "row"),
+    [
+        (lambda layers: layers.__setitem__(3, "5x5x32 conv, ReLU"), "convolution-2"),
+        (lambda layers: layers.pop(2), "pooling-1"),
+        (lambda layers: layers.insert(11, "dropout 0.9"), "classifier"),
+        (lambda layers: layers.insert(8, "batch norm"), "convolution-1x1"),
+    ],
+)
+def test_a_changed_layer_spoils_its_own_row_only(tmp_path, change, row):
+    layers = list(CNN_A)
+    change(layers)
+    assert [name for name, verdict in layer_verdicts(tmp_path, layers).items() if verdict == "outside"] == [row]
+
+
+# --- renderings --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def rendered(tmp_path):
+    errors(tmp_path / "metrics", {"cfn-b": [30.5, 31.5]}, kind="miniature", protocol="miniature", scale="mini", n=500)
+    architectures(tmp_path / "metrics", {("cfn-b", "parameters_side"): 55680})
+    release(tmp_path / "releases", "real-1", "real", "2025-01-01", {"cfn-b": [8.0, 8.3, 8.6], "cnn-b": [9.28]})
+    folders = (tmp_path / "metrics", tmp_path / "releases", PUBLISHED, CLAIMS)
+    return render.render_chapter("ch2_fusion", *folders)
+
+
+def test_files_and_summary(rendered):
+    files, summary = rendered
+    names = {f"{table}.{suffix}" for table in tables() for suffix in ("md", "tex", "html", "csv")}
+    assert set(files) == names | {"claims.md", "claims.json"}
+    assert summary["ch2_fusion"]["cifar10"]["cfn-b"]["error"]["mean"] == 31.0
+    assert all(content.endswith("\n") and str(Path.cwd()) not in content for content in files.values())
+
+
+def test_the_stage_writes_where_its_job_says(rendered, tmp_path):
+    class Job:
+        def dep(self, path):
+            known = {"reports/metrics/ch2_fusion": tmp_path / "metrics", "reports/releases": tmp_path / "releases"}
+            return known.get(path) or Path(path)
+
+        def out(self, path):
+            (tmp_path / "out" / path).parent.mkdir(parents=True, exist_ok=True)
+            return tmp_path / "out" / path
+
+    render.main(render.parser().parse_args(["ch2_fusion"]), Job())
+    folder = tmp_path / "out" / "reports"
+    assert {file.name: file.read_text() for file in (folder / "tables" / "ch2_fusion").iterdir()} == rendered[0]
+    assert json.loads((folder / "metrics" / "ch2_fusion.summary.json").read_text()) == rendered[1]
+
+
+def test_same_input_same_bytes(rendered, tmp_path):
+    folders = (tmp_path / "metrics", tmp_path / "releases", PUBLISHED, CLAIMS)
+    assert render.render_chapter("ch2_fusion", *folders) == rendered
+
+
+def test_a_miniature_is_labelled_everywhere(rendered):
+    label = "Miniature: generated data at scale mini"
+    for suffix in ("md", "tex", "html", "csv"):
+        assert label in rendered[0][f"table_2_2.{suffix}"]
+        assert label in rendered[0][f"table_2_3.{suffix}"]
+    assert label in rendered[0]["claims.md"]
+    assert label in json.loads(rendered[0]["claims.json"])["labels"][0]
+    # nothing of these two depends on data at hand
+    assert label not in rendered[0]["table_2_1.md"]
+    assert label not in rendered[0]["text_2_4_1.md"]
+
+
+def test_markdown(rendered):
+    text = rendered[0]["table_2_2.md"]
+    row = next(line for line in text.splitlines() if line.startswith("| CFN-B | 8.27 |"))
+    cells = [part.strip() for part in row.strip("|").split("|")]
+    assert cells == [
+        "CFN-B", "8.27", "31.00 ± 0.71 (2)", "8.30 ± 0.30 (3) [a]", "+0.03", "cifar10, official", "within [a]",
+    ]  # fmt: skip
+    assert "| CFN-B | 0.074M | 55,680 | – | −18,320 | none needed | outside (note 1) |" in text
+    assert "CIFAR-10\\*" in rendered[0]["table_2_3.md"]
+    assert "Maxout Networks [131]" in rendered[0]["table_2_3.md"]
+    for name in ("table_2_1", "table_2_2", "table_2_3", "text_2_4_1", "claims"):
+        for block in re.findall(r"(?:^\|.*\n)+", rendered[0][f"{name}.md"], re.MULTILINE):
+            assert len({len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}) == 1
+
+
+def test_latex_is_balanced_escaped_and_plain(rendered):
+    for name in tables():
+        text = rendered[0][f"{name}.tex"]
+        assert text.isascii()
+        stack = []
+        for kind, environment in re.findall(r"\\(begin|end)\{(\w+)\}", text):
+            if kind == "begin":
+                stack.append(environment)
+            else:
+                assert stack.pop() == environment
+        assert stack == []
+        body = text.split("\n", 1)[1]
+        assert len(re.findall(r"(?<!\\)\{", body)) == len(re.findall(r"(?<!\\)\}", body))
+        assert len(re.findall(r"(?<!\\)\$", body)) % 2 == 0
+        assert not re.search(r"(?<!\\)[%#_~^]", body)
+        for spec, table in re.findall(r"\\begin\{tabular\}\{@\{\}([^\n]*)@\{\}\}\n(.*?)\\end\{tabular\}", body, re.DOTALL):
+            columns = len(re.sub(r"p\{[^}]*\}", "p", spec))
+            rows = [line for line in table.splitlines() if line.endswith(r"\\")]
+            assert rows
+            assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {columns - 1}
+    assert r"\#Parameters" in rendered[0]["table_2_2.tex"]
+    assert r"8.30 $\pm$ 0.30 (3)" in rendered[0]["table_2_2.tex"]
+    assert r"$-$18,320" in rendered[0]["table_2_2.tex"]
+    assert r"95 \% binomial" in rendered[0]["table_2_2.tex"]
+    assert r"3$\times$3$\times$96 conv" in rendered[0]["table_2_1.tex"]
+
+
+class Balance(HTMLParser):
+    """Checks that tags close in order, and keeps the text of every table cell."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.cells, self.tags = [], [], []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag != "meta":
+            self.open.append(tag)
+        if tag in ("td", "th"):
+            self.cells.append("")
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] in ("td", "th"):
+            self.cells[-1] += data
+
+
+def test_html_is_whole_accessible_and_alone(rendered):
+    for name in tables():
+        text = rendered[0][f"{name}.html"]
+        page = Balance()
+        page.feed(text)
+        page.close()
+        assert page.open == []
+        assert text.startswith('<!DOCTYPE html>\n<html lang="en">')
+        assert not re.search(r"(src|href)=|https?://|@import", text)
+        assert all("scope" in attributes for tag, attributes in page.tags if tag == "th")
+        tags = [tag for tag, _ in page.tags]
+        assert tags.count("caption") == tags.count("table") > 0
+        assert tags.count("h1") == tags.count("title") == 1
+    page = Balance()
+    page.feed(rendered[0]["table_2_2.html"])
+    assert "8.30 ± 0.30 (3) [a]" in page.cells
+
+
+def test_html_and_latex_escape_what_a_data_set_note_may_say(tmp_path):
+    errors(tmp_path / "metrics", {"cfn-b": [8.4]}, kind="stand-in", note="<b> 5 % of a_b & {c}")
+    files = render.render_table(tables()["table_2_2"], ledger.load_results(tmp_path / "metrics"), [])
+    assert "&lt;b&gt; 5 % of a_b &amp; {c}" in files["html"]
+    assert r"$<$b$>$ 5 \% of a\_\allowbreak{}b \& \{c\}" in files["tex"]
+    assert r"\<b\> 5 % of a\_b & {c}" in files["md"]
+
+
+def test_csv_in_long_form(rendered):
+    rows = list(csv.DictReader(io.StringIO(rendered[0]["table_2_2.csv"])))
+    assert len(rows) == sum(len(row.cells) for row in tables()["table_2_2"].rows) == 44
+    row = next(row for row in rows if (row["row"], row["column"]) == ("cfn-b", "cifar10"))
+    expected = {
+        "table": "2.2", "thesis": "8.27", "run": "31", "run_sd": "0.707107", "run_seeds": "2", "run_kind": "miniature",
+        "release": "8.3", "release_sd": "0.3", "release_source": "real-1", "release_kind": "official",
+        "judged": "real-1", "difference": "0.03", "tolerance": "0.539829",
+        "verdict": "within", "verdict_half": "within", "verdict_double": "within",
+    }  # fmt: skip
+    assert {key: row[key] for key in expected} == expected
+    cited = next(csv.DictReader(io.StringIO(rendered[0]["table_2_3.csv"])))
+    assert (cited["reference"], cited["thesis"], cited["verdict"]) == ("131", "5", "")
+
+
+def test_rendering_needs_no_torch():
+    import subprocess
+
+    code = "import sys, stages.tables.render; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+# --- malformed transcriptions ------------------------------------------------------------------------------------------
+
+
+def put(tmp_path, change):
+    """Table 2.2, changed, in a folder of its own."""
+    content = yaml.safe_load((PUBLISHED / "table_2_2.yaml").read_text())
+    change(content)
+    (tmp_path / "references.yaml").write_text((PUBLISHED / "references.yaml").read_text())
+    (tmp_path / "table_2_2.yaml").write_text(yaml.safe_dump(content))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda c: c.pop("caption"), "table_2_2.yaml: key 'caption' is missing"),
+        (lambda c: c.update(colums=[]), "unknown key 'colums'"),
+        (lambda c: c.update(rows=[]), "rows must be a list with at least one entry"),
+        (lambda c: c["columns"][4].pop("metric"), "column 5 (cifar10): key 'metric' is missing"),
+        (lambda c: c["columns"][4].update(source="metric"), "column 5 (cifar10): source is 'metric'"),
+        (lambda c: c["columns"][4]["tolerance"].pop("n"), "column 5 (cifar10): tolerance: key 'n' is missing"),
+        (lambda c: c["columns"][4]["tolerance"].pop("origin"), "tolerance: key 'origin' is missing"),
+        (lambda c: c["columns"][4].pop("unit"), "unit must be '%'"),
+        (lambda c: c["columns"].append(c["columns"][0]), "column 'parameters' is given twice"),
+        (lambda c: c["rows"][0]["cells"].update(cifar10=15.57), "row 1 (cnn-a): cells: cifar10 is 15.57; quote it"),
+        (lambda c: c["rows"][0]["cells"].update(cifar10="15,57"), "'15,57', which is not a number as printed"),
+        (lambda c: c["rows"][0]["cells"].update(cifar11="1"), "cells has no column 'cifar11'"),
+        (lambda c: c["rows"][0].pop("model"), "needs either a model (the thesis's own) or a reference (cited)"),
+        (lambda c: c["rows"][0].update(reference=999), "reference 999 is not in references.yaml"),
+        (lambda c: c["notes"][0].update(rows=["cnn-z"]), "note 1: rows names 'cnn-z'"),
+    ],
+)
+def test_a_malformed_table_is_one_sentence(tmp_path, change, sentence):
+    folder = put(tmp_path, change)
+    with pytest.raises(UserError) as caught:
+        transcript.load_tables(folder, "ch2_fusion")
+    assert sentence in str(caught.value)
+    assert "table_2_2.yaml" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_yaml_that_is_none_or_loses_a_value(tmp_path):
+    folder = put(tmp_path, lambda content: None)
+    (folder / "table_2_2.yaml").write_text("table: [1")
+    with pytest.raises(UserError, match=r"table_2_2\.yaml: not valid YAML.*line 1"):
+        transcript.load_tables(folder, "ch2_fusion")
+    (folder / "table_2_2.yaml").write_text("table: '2.2'\ntable: '2.3'\n")
+    with pytest.raises(UserError, match=r"key 'table' is given twice.*line 2"):
+        transcript.load_tables(folder, "ch2_fusion")
+
+
+def test_an_unknown_chapter_is_named(tmp_path):
+    with pytest.raises(UserError, match="no table has the chapter 'ch2_fuson'"):
+        render.render_chapter("ch2_fuson", tmp_path, tmp_path, PUBLISHED, CLAIMS)

@@ -1,0 +1,94 @@
+"""Is this environment the one that requirements.lock describes, and do the other files describe the same?
+
+    python -m workflow.environment            # one sentence for each difference, and status 1 if there is any
+    python -m workflow.environment --write    # requirements.lock becomes what is installed
+
+A lock holds public versions: torch 2.13.0 stands for its CPU and its GPU builds alike, and what a GPU build brings
+along (CUDA's libraries, Triton) is left out.
+"""
+
+import argparse
+import importlib.metadata
+import re
+import sys
+from pathlib import Path
+
+import yaml
+
+PYTHON = "3.11"
+LOCK = "requirements.lock"
+DIRECT = "requirements.in"
+CONDA = "environment.yml"
+CONDA_DEPENDENCIES = [f"python={PYTHON}", "pip", {"pip": [f"-r {LOCK}"]}]
+NOT_LOCKED = re.compile(r"(pip|wheel|triton|(nvidia|cuda)-.*)$")
+
+
+def normal(name: str) -> str:
+    """A package's name as names are compared: lower case, with hyphens."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def pins(file: Path) -> dict[str, str]:
+    """The versions that a requirements file pins, by normal name; an entry without an exact version has ''."""
+    entries = [line.partition("#")[0].strip() for line in file.read_text().splitlines()]
+    pairs = [entry.partition("==") for entry in entries if entry]
+    return {normal(name): version for name, _, version in pairs}
+
+
+def installed() -> dict[str, str]:
+    """The public versions of what is installed here, by the name that its author spells; nothing half-installed."""
+    found = {}
+    for package in importlib.metadata.distributions():
+        name = package.metadata["Name"]
+        # pip writes RECORD last: without it, an installation was interrupted.
+        if name and not NOT_LOCKED.match(normal(name)) and package.read_text("RECORD") is not None:
+            found[name] = package.version.partition("+")[0]
+    return found
+
+
+def problems(root: Path = Path()) -> list[str]:
+    """What is wrong with the three files in `root`, and with this environment by their lock."""
+    lock = pins(root / LOCK)
+    sentences = [f"{LOCK} has no exact version of {name}" for name, version in lock.items() if not version]
+    direct = pins(root / DIRECT)
+    sentences += [f"{DIRECT} names {name}, which {LOCK} lacks: run `make lock`" for name in direct if name not in lock]
+    if yaml.safe_load((root / CONDA).read_text())["dependencies"] != CONDA_DEPENDENCIES:
+        sentences.append(f"{CONDA} must depend on {CONDA_DEPENDENCIES} and no more: versions belong into {LOCK}")
+    return sentences + differences(lock)
+
+
+def differences(lock: dict[str, str]) -> list[str]:
+    """One sentence for each package that is installed here otherwise than locked, Python included."""
+    expected = {"python": PYTHON} | lock
+    here = {normal(name): version for name, version in installed().items()}
+    here["python"] = f"{sys.version_info.major}.{sys.version_info.minor}"
+    sentences = []
+    for name in sorted(here.keys() | expected.keys()):
+        if name not in here:
+            sentences.append(f"{name} {expected[name]} is not installed")
+        elif name not in expected:
+            sentences.append(f"{name} {here[name]} is installed, and {LOCK} lacks it")
+        elif here[name] != expected[name]:
+            sentences.append(f"{name} {here[name]} is installed, and must be {expected[name]}")
+    return sentences
+
+
+def write(file: Path) -> None:
+    """Make `file` a lock of what is installed."""
+    packages = sorted(installed().items(), key=lambda item: item[0].lower())
+    lines = [f"{name}=={version}\n" for name, version in packages]
+    file.write_text("".join(["# Every package with its exact version. Made by `make lock`.\n", *lines]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", action="store_true", help=f"write {LOCK} from what is installed")
+    if parser.parse_args().write:
+        write(Path(LOCK))
+    found = problems()
+    if found:
+        sys.exit("\n".join(f"error: {sentence}" for sentence in found))
+
+
+if __name__ == "__main__":
+    main()
