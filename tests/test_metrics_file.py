@@ -136,11 +136,7 @@ def test_summary_by_hand():
         ),
     )  # fmt: skip
     summary = metrics.summary([cifar10, counts])
-    found = summary["ch2_fusion"]["cifar10"]["cfn-a"]["error"]
     # (0.3^2 + 0 + 0.3^2) / 2 = 0.09
-    assert found["seeds"] == 3
-    assert found["mean"] == pytest.approx(8.3)
-    assert found["sd"] == pytest.approx(0.3)
-    assert summary["ch2_fusion"]["cifar10"]["cnn-a"]["error"] == {"mean": 15.57, "seeds": 1}
-    assert summary["ch2_fusion"]["architectures_cifar10"]["cfn-a"]["parameters_total"]["mean"] == 249930
-    assert summary["ch2_fusion"]["architectures_cifar100"]["cfn-a"]["parameters_total"]["mean"] == 267300
+    assert summary["ch2_fusion"]["cifar10"]["cfn-a"] == {"error": pytest.approx(8.3), "error_sd": pytest.approx(0.3)}
+    assert summary["ch2_fusion"]["cifar10"]["cnn-a"] == {"error": 15.57}
+    assert list(summary["ch2_fusion"]) == ["cifar10"]  # parameter counts are neither better nor worse

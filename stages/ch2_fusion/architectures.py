@@ -4,13 +4,13 @@ python -m stages.ch2_fusion.architectures
 """
 
 import argparse
+import json
 
 import torch
 from torch import nn
 
 from stages.ch2_fusion.model import MODELS, FusionNetwork, Network, build, count_parameters, describe
 from stages.core import metrics, stage
-from stages.core.files import write_json
 
 CLASSES = {"cifar10": 10, "cifar100": 100}
 
@@ -48,7 +48,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         scale=job.params["scale"], protocol="full", dataset=None, records=records,
     )  # fmt: skip
     layers = {name: describe(models[name, "cifar10"]) for name in ("cnn-a", "cnn-b")}
-    write_json(job.out("reports/metrics/ch2_fusion/layers.json"), layers)
+    job.out("reports/metrics/ch2_fusion/layers.json").write_text(json.dumps(layers, indent=1) + "\n")
 
 
 if __name__ == "__main__":

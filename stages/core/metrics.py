@@ -114,23 +114,23 @@ def read(path: Path) -> MetricsFile:
 
 
 def summary(files: Iterable[MetricsFile]) -> dict[str, Any]:
-    """Nest to {chapter: {experiment: {model: {metric: {mean, sd, seeds}}}}}, for `dvc metrics diff`.
+    """Nest to {chapter: {experiment: {model: {metric: mean, metric_sd: deviation}}}}, for `dvc metrics diff`.
 
-    `sd` is the sample deviation (n - 1), left out for a single value. A record's own data set joins its experiment's
-    name, an encoder its model's, so that two numbers never share a place.
+    Only metrics that are better lower or higher; the sample deviation (n - 1) is left out for a single value. An encoder
+    joins its model's name, so that two numbers never share a place.
     """
     values: dict[tuple[str, str, str, str], list[float]] = defaultdict(list)
     for file in files:
         for record in file.records:
-            experiment = f"{file.experiment}_{record.dataset}" if record.dataset else file.experiment
-            model = f"{record.model} ({record.encoder})" if record.encoder else record.model
-            values[file.chapter, experiment, model, record.metric].append(record.value)
+            if record.better != "none":
+                model = f"{record.model} ({record.encoder})" if record.encoder else record.model
+                values[file.chapter, file.experiment, model, record.metric].append(record.value)
     nested: dict[str, Any] = {}
     for (chapter, experiment, model, metric), numbers_ in sorted(values.items()):
-        entry: dict[str, float] = {"mean": statistics.fmean(numbers_), "seeds": len(numbers_)}
+        place = nested.setdefault(chapter, {}).setdefault(experiment, {}).setdefault(model, {})
+        place[metric] = statistics.fmean(numbers_)
         if len(numbers_) > 1:
-            entry["sd"] = statistics.stdev(numbers_)
-        nested.setdefault(chapter, {}).setdefault(experiment, {}).setdefault(model, {})[metric] = entry
+            place[f"{metric}_sd"] = statistics.stdev(numbers_)
     return nested
 
 
