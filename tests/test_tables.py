@@ -1,6 +1,7 @@
 """The ledger: transcribed tables, verdicts and renderings, on metrics made by hand."""
 
 import csv
+import dataclasses
 import io
 import json
 import re
@@ -572,3 +573,10 @@ def test_yaml_that_is_none_or_loses_a_value(tmp_path):
 def test_an_unknown_chapter_is_named(tmp_path):
     with pytest.raises(UserError, match="no table has the chapter 'ch2_fuson'"):
         render.render_chapter("ch2_fuson", tmp_path, tmp_path, PUBLISHED, CLAIMS)
+
+
+def test_a_release_says_what_it_cost():
+    run = {"train_seconds": 1800, "peak_memory_mb": 1024, "gpu": None, "threads": 1, "machine": {"processor": "X"}}
+    release = ledger.Results("r", {}, scale="real_cpu", day="2026-01-02", runs=(run, run | {"peak_memory_mb": 2048}, {"duration_s": 5}))
+    assert render._cost(release) == ": 2 trainings, 1.00 hours together, each on 1 thread(s) of X, at most 2.0 GB of memory"
+    assert render._cost(dataclasses.replace(release, runs=({"duration_s": 5},))) == ""

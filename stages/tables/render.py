@@ -164,7 +164,7 @@ def _notes(table: Table, cells: dict[float, list[Cell]], releases: list[Results]
         lines.append("Over several seeds: mean ± sample deviation (number of seeds).")
     for release in releases:
         if release.source in letters:
-            lines.append(f"[{letters[release.source]}] Release {release.source}, scale {release.scale}.")
+            lines.append(f"[{letters[release.source]}] Release {release.source}, scale {release.scale}{_cost(release)}.")
     origins: dict[str, list[str]] = {}
     for column in table.columns:
         if column.tolerance:
@@ -173,6 +173,17 @@ def _notes(table: Table, cells: dict[float, list[Cell]], releases: list[Results]
     lines += [f"Verdicts {name}: {_counts(ledger.counts(cells[factor]))}." for name, factor in FACTORS.items()]
     cited = {row.reference: row.cited for row in table.rows if row.reference is not None}
     return lines + [f"[{number}] {work}." for number, work in sorted(cited.items())]
+
+
+def _cost(release: Results) -> str:
+    """What a release's trainings took, from its run records."""
+    trained = [run for run in release.runs if "train_seconds" in run]
+    if not trained:
+        return ""
+    hours = sum(run["train_seconds"] for run in trained) / 3600
+    memory = max(run["peak_memory_mb"] for run in trained) / 1024
+    places = sorted({run["gpu"] or f"{run['threads']} thread(s) of {run['machine']['processor']}" for run in trained})
+    return f": {len(trained)} trainings, {hours:.2f} hours together, each on {' or '.join(places)}, at most {memory:.1f} GB of memory"
 
 
 def _csv(table: Table, cells: dict[float, list[Cell]], label_lines: list[str]) -> str:
