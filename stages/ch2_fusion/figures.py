@@ -56,7 +56,12 @@ def draw_figure_2_8a(weights: pd.DataFrame, model: str) -> Figure:
 def draw_figure_2_1(stored: dict[str, dict[str, np.ndarray]]) -> Figure:
     """One row per picture: the picture, then of each model and branch the four maps with the highest mean activation."""
     images = next(iter(stored.values()))["images"]
-    groups = [(f"{model.upper()}, {key.replace('_', ' ')}", maps) for model, found in stored.items() for key, maps in _branches(found)]
+    groups = []
+    for model, found in stored.items():
+        *sides, (_, main) = _branches(found)
+        groups += [(f"{model.upper()}, side {key.replace('_', ' ')}", maps) for key, maps in sides] + [
+            (f"{model.upper()}, main branch", main)
+        ]
     figure = Figure(figsize=(1 + 2.1 * len(groups), 0.62 * len(images) + 0.7), layout="constrained")
     grid = figure.subplots(len(images), 1 + 4 * len(groups), squeeze=False)
     for row, image in enumerate(images):
