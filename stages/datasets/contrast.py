@@ -16,6 +16,9 @@ def contrast_statistics(images: np.ndarray, scale: float) -> tuple[np.ndarray, n
     mean, divisor : float32 (N,). The divisor of a constant image is 1.
     """
     flat = images.reshape(len(images), -1)
-    mean = flat.mean(axis=1, dtype=np.float64)
-    norm = np.sqrt(np.square(flat.astype(np.float64) - mean[:, None]).sum(axis=1))
-    return mean.astype(np.float32), np.where(norm < 1e-8, 1, norm / scale).astype(np.float32)
+    # In whole numbers: exact, so the same on every machine, and without a copy of all images as floats.
+    total = flat.sum(axis=1, dtype=np.int64)
+    squares = np.einsum("ij,ij->i", flat, flat, dtype=np.int64)
+    size = flat.shape[1]
+    norm = np.sqrt((size * squares - total**2) / size)
+    return (total / size).astype(np.float32), np.where(norm == 0, 1, norm / scale).astype(np.float32)

@@ -1,7 +1,7 @@
 """The generated world that every miniature data set is derived from.
 
-A `Scene` is a small description: a backdrop above a ground, things on them (flat shapes with a coloured surface, back to front) and a light.
-`render` draws it at any size, together with the map of which region each pixel belongs to; `class_map` turns that into a label map.
+A `Scene` is a small description: a backdrop above a ground, things on them (flat shapes with a coloured surface), and a light.
+`render` draws it at any size, together with the map of which region each pixel belongs to; `class_map` makes that a label map.
 So one scene gives a picture, its class (shape) and fine class (shape and pattern), and whatever later data sets want of it.
 
 Pictures are the same bytes on every machine. On the way to a pixel there are only operations that IEEE 754 defines to the last bit
@@ -29,6 +29,9 @@ Mask = NDArray[np.bool_]
 
 # Odd, so that one sample lies on the pixel's centre: the region map takes that one, the picture the mean of all nine.
 _SAMPLES = 3
+
+# No outline leaves a circle of this many radii.
+_REACH = 1.25
 
 
 @dataclass(frozen=True)
@@ -99,10 +102,10 @@ def generator(seed: int, *stream: int) -> np.random.Generator:
 
 
 def render(scene: Scene, size: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Draw a scene: the picture, uint8 (size, size, 3), and its region map, uint8 (size, size), of BACKDROP, GROUND and FIRST_THING + k."""
+    """Draw a scene: the picture, uint8 (size, size, 3), and its region map, uint8 (size, size): BACKDROP, GROUND or FIRST_THING + k."""
     x, y = _grid(size)
-    below = (y > scene.horizon + scene.tilt * (2 * x - 1)).astype(np.uint8)
-    colours = np.where(below[..., None], _paint(scene.ground, x, y), _paint(scene.backdrop, x, y))
+    regions = np.where(y > scene.horizon + scene.tilt * (2 * x - 1), np.uint8(GROUND), np.uint8(BACKDROP))
+    colours = np.where((regions == GROUND)[..., None], _paint(scene.ground, x, y), _paint(scene.backdrop, x, y))
     for index, thing in enumerate(scene.things):
         shadow_x, shadow_y = _shadow_offset(thing, scene.light)
         window = _window(thing, size, margin=max(abs(shadow_x), abs(shadow_y)))
@@ -113,9 +116,9 @@ def render(scene: Scene, size: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8
         view *= np.where(dark, np.float32(1 - scene.light.shade), np.float32(1))[..., None]
         own = _paint(thing.surface, *_turned(wx - thing.centre[0], wy - thing.centre[1], thing.angle))
         np.copyto(view, own, where=mask[..., None])
-        below[window][mask] = FIRST_THING + index
+        regions[window][mask] = FIRST_THING + index
     centre = _SAMPLES // 2
-    return _expose(_pooled(colours), scene.light), below[centre::_SAMPLES, centre::_SAMPLES].copy()
+    return _expose(_pooled(colours), scene.light), regions[centre::_SAMPLES, centre::_SAMPLES].copy()
 
 
 def class_map(scene: Scene, regions: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -133,7 +136,7 @@ def _grid(size: int) -> tuple[Floats, Floats]:
 def _window(thing: Thing, size: int, margin: float) -> tuple[slice, slice]:
     """The samples that a thing and its shadow can touch."""
     n = size * _SAMPLES
-    reach = thing.radius * max(thing.stretch, 1 / thing.stretch) * 1.05 + margin
+    reach = _REACH * thing.radius * max(thing.stretch, 1 / thing.stretch) + margin
     left, top = (max(0, min(n, math.floor((c - reach) * n))) for c in thing.centre)
     right, bottom = (max(0, min(n, math.ceil((c + reach) * n))) for c in thing.centre)
     return slice(top, bottom), slice(left, right)
@@ -141,7 +144,8 @@ def _window(thing: Thing, size: int, margin: float) -> tuple[slice, slice]:
 
 def _shadow_offset(thing: Thing, light: Light) -> tuple[float, float]:
     """Shadows fall to the side away from the light, further for larger things."""
-    return tuple(0.25 * thing.radius * (1 if s < 0 else -1) for s in light.slope)  # type: ignore[return-value]
+    reach = 0.25 * thing.radius
+    return -math.copysign(reach, light.slope[0]), -math.copysign(reach, light.slope[1])
 
 
 def _turned(x: Floats, y: Floats, degrees: float) -> tuple[Floats, Floats]:
@@ -171,11 +175,8 @@ def _paint(surface: Surface, x: Floats, y: Floats) -> Floats:
 
 def _pooled(samples: Floats) -> Floats:
     """The mean over each pixel's samples, summed in a fixed order."""
-    total = np.float32(0)
-    for row in range(_SAMPLES):
-        for column in range(_SAMPLES):
-            total = total + samples[row::_SAMPLES, column::_SAMPLES]
-    return total / np.float32(_SAMPLES**2)
+    places = [samples[row::_SAMPLES, column::_SAMPLES] for row in range(_SAMPLES) for column in range(_SAMPLES)]
+    return functools.reduce(np.add, places) / np.float32(_SAMPLES**2)
 
 
 def _expose(colours: Floats, light: Light) -> NDArray[np.uint8]:
@@ -183,10 +184,8 @@ def _expose(colours: Floats, light: Light) -> NDArray[np.uint8]:
     size = len(colours)
     position = (2 * np.arange(size, dtype=np.float32) + 1) / np.float32(size) - 1
     brightness = light.gain + light.slope[0] * position[None, :] + light.slope[1] * position[:, None]
-    noise = np.float32(0)
-    if light.noise:
-        noise = generator(light.noise_seed).random((2, *colours.shape), dtype=np.float32)
-        noise = light.noise * (noise[0] + noise[1] - 1)  # triangular
+    draws = generator(light.noise_seed).random((2, *colours.shape), dtype=np.float32)
+    noise = light.noise * (draws[0] + draws[1] - 1)  # triangular
     lit = colours * brightness[..., None] * np.array(light.cast, dtype=np.float32) + noise
     return np.floor(np.clip(lit, 0, 1) * 255 + np.float32(0.5)).astype(np.uint8)
 
@@ -330,14 +329,14 @@ _SHARES = {
 # fails where they do not hold; a network that sees texture and outline does not. With less of either, small networks need far longer
 # before they learn anything.
 TYPICAL_PATTERN = 0.9
-TYPICAL_HUE = 0.7
+TYPICAL_HUE = 0.8
 
 
 def sample_scene(rng: np.random.Generator, shape: int, pattern: int | None = None) -> Scene:
     """A scene whose main thing has the given shape and pattern; everything else is drawn from `rng`.
 
-    Without a pattern the class is the shape: its pattern is mostly the typical one (of the same index), its hue mostly near one of five,
-    which it shares with another shape. With a pattern the class is one of a hundred, hard enough, so that the hue is always the shape's own.
+    Without a pattern the class is the shape: its pattern is mostly the typical one (of the same index), its hue mostly near one of
+    five, which it shares with another shape. With a pattern the class is one of a hundred, hard enough, so the hue is the shape's own.
     """
     if pattern is None:
         pattern = shape if rng.random() < TYPICAL_PATTERN else int(rng.integers(len(PATTERNS)))
@@ -349,7 +348,7 @@ def sample_scene(rng: np.random.Generator, shape: int, pattern: int | None = Non
         shape=shape,
         surface=_sample_vivid(rng, pattern, hue),
         centre=(_between(rng, 0.3, 0.7), _between(rng, 0.3, 0.7)),
-        radius=_between(rng, 0.28, 0.4),
+        radius=_between(rng, 0.3, 0.42),
         angle=_between(rng, -15, 15),
         stretch=_between(rng, 0.9, 1.1),
     )
@@ -373,7 +372,7 @@ def _between(rng: np.random.Generator, low: float, high: float) -> float:
 def _sample_vivid(rng: np.random.Generator, pattern: int, hue: float) -> Surface:
     """The surface of a thing: a light colour, and a dark one of the opposite hue."""
     light = colorsys.hsv_to_rgb(hue % 1, _between(rng, 0.6, 0.95), _between(rng, 0.8, 1))
-    dark = colorsys.hsv_to_rgb((hue + 0.5) % 1, _between(rng, 0.6, 0.95), _between(rng, 0.05, 0.25))
+    dark = colorsys.hsv_to_rgb((hue + 0.5) % 1, _between(rng, 0.6, 0.95), _between(rng, 0.15, 0.45))
     centred = PATTERNS[pattern] in ("ringed", "shaded")
     phase = (0.0, 0.0) if centred else (rng.random(), rng.random())
     return Surface(pattern, (light, dark), _between(rng, 0.19, 0.23), _between(rng, -10, 10), phase)
@@ -393,7 +392,7 @@ def _sample_clutter(rng: np.random.Generator, main_shape: int, beside: Thing | N
     """A small thing of another shape: anywhere, or (to hide a part of it) on the rim of the main thing."""
     shape = (main_shape + 1 + int(rng.integers(len(SHAPES) - 1))) % len(SHAPES)
     if beside is None:
-        centre, radius = (rng.random(), rng.random()), _between(rng, 0.07, 0.13)
+        centre, radius = (rng.random(), rng.random()), _between(rng, 0.05, 0.1)
     else:
         (cosine, sine), reach = _direction(_between(rng, 0, 360)), 0.9 * beside.radius
         centre, radius = (beside.centre[0] + reach * cosine, beside.centre[1] + reach * sine), _between(rng, 0.06, 0.1)
