@@ -7,11 +7,14 @@ THESIS_MIRROR names, else from its own site.
 """
 
 import argparse
+import gzip
 import hashlib
 import os
+import posixpath
 import shutil
 import tarfile
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +41,8 @@ class Source:
 
     def by_hand(self) -> str:
         """How to get the archive where this program cannot."""
-        return f"get {self.url} ({self.size / 1e6:.0f} MB, md5 {self.md5}) and put it into {ARCHIVES}/, or set THESIS_MIRROR to a mirror that has it"
+        what = f"{self.url} ({self.size / 1e6:.0f} MB, md5 {self.md5})"
+        return f"get {what} and put it into {ARCHIVES}/, or set THESIS_MIRROR to a mirror that has it"
 
 
 MINIATURES: dict[str, Callable[..., None]] = {"cifar10": cifar.write_cifar10, "cifar100": cifar.write_cifar100}
@@ -65,8 +69,8 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
 def fetch(name: str, source: Source, out: Path, mirror: str | None) -> tuple[str, str]:
     """Put the data set's files under `out`; return its kind (official or altered) and a note."""
     if mirror:
-        return from_mirror(name, source, out, Path(mirror))
-    unpack(download(source), out)
+        return from_mirror(name, source, out, Path(mirror).expanduser())
+    unpack(download(source), source.files, out)
     wrong = [file for file, md5 in source.files.items() if not (out / file).is_file() or md5_of(out / file) != md5]
     if wrong:
         raise UserError(f"{source.title}: {', '.join(wrong)} in the archive differ from the official ones: {source.by_hand()}")
@@ -75,6 +79,9 @@ def fetch(name: str, source: Source, out: Path, mirror: str | None) -> tuple[str
 
 def from_mirror(name: str, source: Source, out: Path, mirror: Path) -> tuple[str, str]:
     """Copy from `mirror`/`name`, whose files must be those of the mirror's SHA256SUMS; official if their md5 is the published one."""
+    inside = os.path.relpath(mirror)  # by name, links and all, as the contract judges it
+    if not inside.startswith(("..", str(ARCHIVES))):
+        raise UserError(f"the mirror {mirror} lies in the project, where a stage reads its deps only: move it out, or into {ARCHIVES}/")
     place = mirror / name
     if not place.is_dir():
         raise UserError(f"the mirror {mirror} has no {name}: {source.by_hand()}")
@@ -83,26 +90,22 @@ def from_mirror(name: str, source: Source, out: Path, mirror: Path) -> tuple[str
         raise UserError(
             f"the mirror {mirror} has no SHA256SUMS, so its files cannot be checked: write it with `sha256sum` over all its files"
         )
-    expected = {line[66:]: line[:64] for line in sums.read_text().splitlines()}
+    expected = {line[66:].removeprefix("./"): line[:64] for line in sums.read_text().splitlines()}
     kind = "official"
     for file, md5 in source.files.items():
         origin = place / file
         if not origin.is_file():
             raise UserError(f"the mirror {mirror} lacks {name}/{file}: {source.by_hand()}")
-        if expected.get(f"{name}/{file}") != sha256(origin):
-            raise UserError(
-                f"{origin} differs from the mirror's SHA256SUMS: the mirror is damaged, or the file was changed; make the mirror again"
-            )
+        if f"{name}/{file}" not in expected:
+            raise UserError(f"{sums} does not list {name}/{file}, so it cannot be checked: write it with `sha256sum` over all files")
+        if expected[f"{name}/{file}"] != sha256(origin):
+            raise UserError(f"{origin} differs from the mirror's SHA256SUMS: the mirror is damaged, or was changed; make it again")
         if md5_of(origin) != md5:
             kind = "altered"
         (out / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(origin, out / file)
-    return (
-        kind,
-        f"{source.title}, official files"
-        if kind == "official"
-        else f"{source.title}, from a mirror whose files differ from the official ones",
-    )
+    notes = {"official": "official files", "altered": "from a mirror whose files differ from the official ones"}
+    return kind, f"{source.title}, {notes[kind]}"
 
 
 def download(source: Source) -> Path:
@@ -117,13 +120,13 @@ def download(source: Source) -> Path:
             f"{ARCHIVES / name} is truncated or damaged (its md5 is not {source.md5}): delete it and run again, or {source.by_hand()}"
         )
     try:
-        file = pooch.retrieve(source.url, f"md5:{source.md5}", name, ARCHIVES, downloader=resume)
+        pooch.retrieve(source.url, f"md5:{source.md5}", name, ARCHIVES, downloader=resume)
     except requests.RequestException as error:
         reason = str(error.response.status_code) if error.response is not None else type(error).__name__
         raise UserError(f"{source.title} could not be downloaded ({reason}): {source.by_hand()}") from error
     except ValueError as error:
         raise UserError(f"what {source.url} sent does not have the md5 {source.md5}: {source.by_hand()}") from error
-    return Path(file)
+    return ARCHIVES / name
 
 
 def resume(url: str, output_file: str, _pooch: object) -> None:
@@ -150,13 +153,18 @@ def resume(url: str, output_file: str, _pooch: object) -> None:
     part.replace(output_file)
 
 
-def unpack(archive: Path, out: Path) -> None:
-    """Unpack a tar archive; no member may leave `out`."""
+def unpack(archive: Path, files: Container[str], out: Path) -> None:
+    """Unpack `files` of a tar archive and no others, so that a mirror's copy is the same; no member may leave `out`."""
+
+    def chosen(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
+        safe = tarfile.data_filter(member, folder)  # raises where a member would leave the folder
+        return safe if posixpath.normpath(safe.name) in files else None
+
     try:
         with tarfile.open(archive) as tar:
-            tar.extractall(out, filter="data")
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise UserError(f"{archive} cannot be unpacked ({error}): delete it and run again") from error
+            tar.extractall(out, filter=chosen)
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise UserError(f"{archive} cannot be unpacked ({' '.join(str(error).split())}): delete it and run again") from error
 
 
 def md5_of(file: Path) -> str:

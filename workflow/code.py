@@ -23,23 +23,44 @@ def source(module: str) -> Path:
 
 def is_stage(module: str) -> bool:
     """Whether the module can be run as a stage."""
-    return "\n    stage.execute(" in source(module).read_text()
+    return "\n    stage.execute(" in source(module).read_text(encoding="utf-8")
+
+
+def hash_of(module: str) -> str:
+    """The hash of what a module of ours does; leaves with a sentence where it cannot be parsed."""
+    try:
+        return syntax_hash(source(module).read_text(encoding="utf-8"))
+    except SyntaxError as error:
+        sys.exit(f"error: {source(module)}, line {error.lineno}: {error.msg}")
 
 
 def fingerprint(module: str, imports: grimp.ImportGraph, hashes: dict[str, str]) -> dict[str, str]:
-    """Module -> hash for the module itself, all it imports, and the packages these lie in (importing runs those too)."""
-    modules = {module, *imports.find_upstream_modules(module)}
-    parents = {".".join(parts[:length]) for parts in (name.split(".") for name in modules) for length in range(1, len(parts))}
-    return {name: hashes[name] for name in sorted(modules | parents)}
+    """Module -> hash for the module itself, the packages it lies in (importing it runs those too), and all that these import."""
+    listed: set[str] = set()
+    found = {module}
+    while found:
+        name = found.pop()
+        listed.add(name)
+        package = {name.rpartition(".")[0]} - {""}
+        found |= (imports.find_modules_directly_imported_by(name) | package) - listed
+    return {name: hashes[name] for name in sorted(listed)}
 
 
 def main() -> None:
-    imports = grimp.build_graph("stages", cache_dir=None)
     try:
-        hashes = {name: syntax_hash(source(name).read_text()) for name in imports.modules}
-    except SyntaxError as error:
-        sys.exit(f"error: {error.filename or 'a module of stages/'}: {error}")
+        imports = grimp.build_graph("stages", cache_dir=None)
+    except grimp.exceptions.SourceSyntaxError as error:
+        sys.exit(f"error: {error}")
+    hashes = {name: hash_of(name) for name in imports.modules}
     wanted = {f"{name.removeprefix('stages.')}.json": fingerprint(name, imports, hashes) for name in imports.modules if is_stage(name)}
+    try:
+        write(wanted)
+    except OSError as error:
+        sys.exit(f"error: cannot write the code fingerprints to {OUT}: {error.strerror}; mend that and run again")
+
+
+def write(wanted: dict[str, dict[str, str]]) -> None:
+    """Make the files of OUT those of `wanted`, touching only what differs."""
     OUT.mkdir(parents=True, exist_ok=True)
     for file, content in wanted.items():
         text = json.dumps(content, indent=1) + "\n"

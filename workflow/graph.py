@@ -11,8 +11,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from stages.core.files import sha256, write_json
 from stages.core.stage import GRAPH
 from workflow import scale
@@ -46,21 +44,26 @@ def resolve() -> list[Step]:
         index.check_graph()
     except DvcException as error:
         sys.exit(f"error: {' '.join(str(error).split())}")
+    # Read once: every stage instance has some of these.
+    values = {file: scale.read(Path(file)) for file in {dep.def_path for stage in index.stages for dep in stage.deps if _has_params(dep)}}
     order = {stage: place for place, stage in enumerate(networkx.dfs_postorder_nodes(index.graph))}
-    return [_step(stage) for stage in sorted((s for s in index.stages if s.cmd), key=order.__getitem__)]
+    return [_step(stage, values) for stage in sorted((s for s in index.stages if s.cmd), key=order.__getitem__)]
 
 
-def _step(stage: Any) -> Step:
+def _has_params(dep: Any) -> bool:
+    return getattr(dep, "params", None) is not None
+
+
+def _step(stage: Any, values: dict[str, Any]) -> Step:
     params: dict[str, Any] = {}
     deps = []
     for dep in stage.deps:
-        if getattr(dep, "params", None) is None:
+        if not _has_params(dep):
             deps.append(dep.def_path)
             continue
-        values = yaml.safe_load(Path(dep.def_path).read_text())
         prefix = [] if Path(dep.def_path) == scale.PARAMS else [Path(dep.def_path).stem]
         for key in dep.params:
-            _put(params, [*prefix, *key.split(".")], _get(values, key, dep.def_path))
+            _put(params, [*prefix, *key.split(".")], _get(values[dep.def_path], key, dep.def_path))
     return Step(stage.addressing, stage.cmd, deps, [out.def_path for out in stage.outs], params)
 
 
@@ -86,12 +89,12 @@ def refresh() -> None:
     stages = {step.command: {key: value for key, value in asdict(step).items() if key != "command"} for step in steps}
     write_json(GRAPH, {"made_from": made_from, "stages": stages})
     for file in strangers(steps):
-        file.unlink()
+        file.unlink(missing_ok=True)  # another process may do the same
 
 
 def strangers(steps: list[Step]) -> Iterator[Path]:
     """Files in the folders of results that no stage of the graph makes."""
-    mine = yaml.safe_load(scale.PARAMS.read_text())["scale"]
+    mine = scale.read(scale.PARAMS)["scale"]
     outs = [Path(out) for step in steps for out in step.outs]
     for folder in (*OWNED, *(f"data/{mine}/{kind}" for kind in ("models", "predictions"))):
         for file in Path(folder).rglob("*"):

@@ -12,24 +12,23 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 CONFIG = Path("workflow/scales")
 PARAMS = Path("params.yaml")
 
 Count = Annotated[int, Field(gt=0)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
 NotNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Cifar = Literal["cifar10", "cifar10_augmented", "cifar100"]
 Model = Literal["cnn-a", "cnn-sum-a", "cnn-conv-a", "cfn-a", "cfn-a-eplf", "cnn-b", "cnn-sum-b", "cnn-conv-b", "cfn-b", "cfn-b-eplf"]
+WithFusionWeights = Literal["cnn-conv-a", "cfn-a", "cfn-a-eplf", "cnn-conv-b", "cfn-b", "cfn-b-eplf"]
 
 
 class Section(BaseModel):
     """A mapping of params.yaml: no unknown keys, no silent conversions."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Runtime(Section):
@@ -44,10 +43,15 @@ class GeneratedSet(Section):
     seed: Annotated[int, Field(ge=0)]
 
 
+class Generated(Section):
+    cifar10: GeneratedSet
+    cifar100: GeneratedSet
+
+
 class Data(Section):
     sets: Annotated[list[Literal["cifar10", "cifar100"]], Field(min_length=1)]
     origin: Literal["official", "generated"]
-    generated: dict[Literal["cifar10", "cifar100"], GeneratedSet]
+    generated: Generated
 
 
 class FusionNetwork(Section):
@@ -83,13 +87,19 @@ class FusionTraining(Section):
 
 
 class FusionFigures(Section):
-    activations: list[Model]
-    weights: Model
+    activations: Annotated[list[Model], Field(min_length=1)]
+    weights: WithFusionWeights
+
+
+class FusionModels(Section):
+    cifar10: list[Model]
+    cifar10_augmented: list[Model]
+    cifar100: list[Model]
 
 
 class Fusion(Section):
     datasets: list[Cifar]
-    models: dict[Cifar, list[Model]]
+    models: FusionModels
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
     contrast_scale: Positive
     network: FusionNetwork
@@ -98,13 +108,17 @@ class Fusion(Section):
 
     @model_validator(mode="after")
     def consistent(self) -> Self:
-        for dataset, models in self.models.items():
+        for dataset, models in self.models:
             if bool(models) != (dataset in self.datasets):
                 raise ValueError(f"models.{dataset} and datasets disagree: a data set is listed if and only if it has models")
             if len(set(models)) != len(models):
                 raise ValueError(f"models.{dataset} names a model twice")
-        if len(set(self.seeds)) != len(self.seeds):
-            raise ValueError("seeds names a seed twice")
+        for key in ("seeds", "datasets"):
+            if len(set(getattr(self, key))) != len(getattr(self, key)):
+                raise ValueError(f"{key} names one twice")
+        for model in (*self.figures.activations, self.figures.weights):
+            if model not in self.models.cifar10:
+                raise ValueError(f"figures shows {model} on cifar10, which models.cifar10 does not train")
         return self
 
 
@@ -118,9 +132,16 @@ class Params(Section):
     ch2_fusion: Fusion
 
     @model_validator(mode="after")
-    def honest(self) -> Self:
+    def consistent(self) -> Self:
         if (self.data.origin == "generated") != (self.protocol == "miniature"):
             raise ValueError("protocol is miniature if and only if data.origin is generated")
+        for dataset in self.ch2_fusion.datasets:
+            source = dataset.removesuffix("_augmented")
+            if source not in self.data.sets:
+                raise ValueError(f"ch2_fusion.datasets has {dataset}, and data.sets lacks {source}")
+        images = min(getattr(self.data.generated, name).train for name in self.data.sets)
+        if self.data.origin == "generated" and self.ch2_fusion.training.batch_size > images:
+            raise ValueError(f"ch2_fusion.training.batch_size is larger than a generated set, which has {images} images (data.generated)")
         return self
 
 
@@ -134,24 +155,35 @@ def problems(values: Any) -> list[str]:
 
 
 def _sentence(problem: Any) -> str:
-    key = ".".join(str(part) for part in problem["loc"] if part != "[key]")
+    key = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         return f"unknown key {key}: it is misspelt, or belongs elsewhere"
     if problem["type"] == "missing":
         return f"the key {key} is missing"
-    message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return f"{key or 'the file'}: {message}" + ("" if isinstance(problem["input"], dict) else f", and is {problem['input']!r}")
+    if problem["type"] == "model_type":
+        message = "should be a mapping of keys to values"
+    else:
+        message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return (f"{key}: " if key else "") + message + ("" if isinstance(problem["input"], dict) else f", and is {problem['input']!r}")
+
+
+def read(path: Path) -> Any:
+    """What the YAML file at `path` holds, as DVC reads it: by YAML 1.2, where 1e-4 is a number and `on` is a word."""
+    from dvc.utils.serialize import ParseError, load_yaml
+
+    try:
+        return load_yaml(path)
+    except FileNotFoundError:
+        sys.exit(f"error: there is no {path}")
+    except ParseError as error:
+        sys.exit(f"error: {path} is not YAML: {' '.join(str(error.__cause__ or error).split())}")
 
 
 def check(path: Path = PARAMS) -> None:
     """Leave with one sentence and status 1 unless the parameters at `path` are valid."""
-    try:
-        values = yaml.safe_load(path.read_text())
-    except FileNotFoundError:
+    if not path.exists():
         sys.exit(f"error: there is no {path}: write it with `python -m workflow.scale mini`")
-    except yaml.YAMLError as error:
-        sys.exit(f"error: {path} is not YAML: {' '.join(str(error).split())}")
-    found = problems(values)
+    found = problems(read(path))
     if found:
         sys.exit(f"error: {path}: " + "; ".join(found))
 
@@ -163,14 +195,16 @@ def compose(scale: str, overrides: list[str], path: Path = PARAMS) -> None:
     known = sorted(file.stem for file in (CONFIG / "scale").glob("*.yaml"))
     if scale not in known:
         sys.exit(f"error: there is no scale {scale}: it may be {', '.join(known)}")
+    wanted = " ".join([scale, *overrides])
     aside = path.with_name(f"{path.stem}.partial{path.suffix}")
     try:
-        try:
-            compose_and_dump(aside, str(CONFIG.absolute()), None, "config", "", [f"scale={scale}", *overrides])
-        except Exception as error:  # Hydra's own, of several kinds
-            sys.exit(f"error: {' '.join(str(error).split())}")
-        check(aside)
+        compose_and_dump(aside, str(CONFIG.absolute()), None, "config", "", [f"scale={scale}", *overrides])
+        found = problems(read(aside))
+        if found:
+            sys.exit(f"error: {wanted}: {'; '.join(found)}; {path} is left as it was")
         aside.replace(path)
+    except Exception as error:  # Hydra's own, of several kinds
+        sys.exit(f"error: {wanted}: {' '.join(str(error).split())}; {path} is left as it was")
     finally:
         aside.unlink(missing_ok=True)
 

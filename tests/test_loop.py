@@ -1,0 +1,238 @@
+"""The training loop: its curve, checkpoints that resume to the same bytes, a loss that is not finite."""
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import Toy
+from torch import nn
+from torch.nn import functional as F
+
+from stages.core import loop, runtime
+from stages.core.errors import UserError
+from stages.core.seeds import generator, seed_for
+
+
+class Counter:
+    """State that grows by one per step, so that the loop's arithmetic shows."""
+
+    def __init__(self) -> None:
+        self.steps: list[int] = []
+
+    def step(self, iteration: int) -> torch.Tensor:
+        self.steps.append(iteration)
+        return torch.tensor(float(iteration))
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"steps": self.steps}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.steps = list(state["steps"])
+
+
+def test_the_curve_holds_the_mean_loss_of_each_window(tmp_path: Path) -> None:
+    counter, seen = Counter(), []
+
+    def observe(done: int) -> loop.Row:
+        seen.append(done)
+        return {"lr": 0.5}
+
+    rows = loop.train(counter.step, observe, {}, loop.Schedule(8, 3, 6), tmp_path / "c.pt", "toy")
+    # Losses 0, 1, 2 | 3, 4, 5 | 6, 7: the last window is short.
+    assert rows == [
+        {"iteration": 3, "train_loss": 1.0, "lr": 0.5},
+        {"iteration": 6, "train_loss": 4.0, "lr": 0.5},
+        {"iteration": 8, "train_loss": 6.5, "lr": 0.5},
+    ]
+    assert counter.steps == list(range(8))
+    assert seen == [3, 6, 8]
+
+
+def test_the_loss_is_read_no_more_often_than_it_is_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    moved = []
+    to_cpu = torch.Tensor.cpu
+    monkeypatch.setattr(torch.Tensor, "cpu", lambda tensor: moved.append(tensor.shape) or to_cpu(tensor))
+    loop.train(Counter().step, lambda done: {}, {}, loop.Schedule(100, 50, 100), tmp_path / "c.pt", "toy")
+    assert moved == [(50,), (50,)]
+
+
+def train_small_network(checkpoint: Path, stop_at: int | None = None, rate: float = 0.1) -> tuple[dict[str, Any], list[loop.Row], int]:
+    """20 steps with momentum, dropout and weight decay; also returns the first step that was done."""
+    torch.manual_seed(3)
+    model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 2))
+    optimizer = torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9, weight_decay=0.01)
+    done = []
+
+    def step(iteration: int) -> torch.Tensor:
+        if iteration == stop_at:
+            raise KeyboardInterrupt
+        done.append(iteration)
+        optimizer.param_groups[0]["lr"] = rate / (1 + iteration)
+        images = torch.randn(5, 8, generator=generator("images", iteration))
+        loss = F.cross_entropy(model(images), torch.arange(5) % 2)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    schedule = loop.Schedule(iterations=20, log_every=2, checkpoint_every=4)
+    stateful = {"model": model, "sgd": optimizer}
+    rows = loop.train(step, lambda _: {"norm": model[0].weight.norm().item()}, stateful, schedule, checkpoint, "toy")
+    return model.state_dict() | {"momentum": optimizer.state_dict()["state"][0]["momentum_buffer"]}, rows, done[0]
+
+
+@pytest.mark.parametrize(("stop_at", "resumed_from"), [(0, 0), (3, 0), (4, 4), (5, 4), (6, 4), (13, 12), (19, 16)])
+def test_training_resumes_to_the_same_bits(tmp_path: Path, stop_at: int, resumed_from: int) -> None:
+    whole, whole_rows, _ = train_small_network(tmp_path / "whole.pt")
+    with pytest.raises(KeyboardInterrupt):
+        train_small_network(tmp_path / "broken.pt", stop_at)
+    resumed, rows, first = train_small_network(tmp_path / "broken.pt")
+    assert first == resumed_from
+    assert rows == whole_rows
+    assert whole.keys() == resumed.keys()
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_an_interrupted_checkpoint_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save, calls = runtime.save, []
+
+    def full_disk(value: Any, path: Path) -> None:
+        calls.append(path)
+        if len(calls) == 2:
+            path.write_bytes(b"half")
+            raise OSError(28, "No space left on device")
+        save(value, path)
+
+    monkeypatch.setattr(runtime, "save", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        train_small_network(tmp_path / "c.pt")
+    assert runtime.load(tmp_path / "c.pt")["done"] == 4
+    assert [file.name for file in tmp_path.iterdir()] == ["c.pt"]
+
+
+@pytest.mark.parametrize(
+    ("bad", "value", "sentence"),
+    [
+        (3, torch.nan, "the loss is nan at iteration 4; no checkpoint had been written yet; lower the learning rate or change the seed"),
+        (5, torch.inf, "the loss is inf at iteration 6; the last good checkpoint is {}; lower the learning rate or change the seed"),
+        (11, -torch.inf, "the loss is -inf at iteration 12; the last good checkpoint is {}; lower the learning rate or change the seed"),
+    ],
+)
+def test_a_loss_that_is_not_finite_is_named(tmp_path: Path, bad: int, value: float, sentence: str) -> None:
+    checkpoint = tmp_path / "c.pt"
+    counter = Counter()
+
+    def step(iteration: int) -> torch.Tensor:
+        loss = counter.step(iteration)
+        return loss * value if iteration >= bad else loss  # not only once, as in life; the first is named
+
+    with pytest.raises(UserError) as caught:
+        loop.train(step, lambda _: {}, {"counter": counter}, loop.Schedule(12, 4, 4), checkpoint, "toy")
+    assert str(caught.value) == sentence.format(checkpoint)
+    assert not checkpoint.exists() or runtime.load(checkpoint)["done"] == bad // 4 * 4
+
+
+def test_what_is_saved_has_the_same_bytes_under_any_name(tmp_path: Path) -> None:
+    value = {"weight": torch.arange(6.0).reshape(2, 3), "rows": [1, 2.5], "name": "a"}
+    runtime.save(value, tmp_path / "one.pt")
+    runtime.save(value, tmp_path / "deeper/two.bin")
+    assert (tmp_path / "one.pt").read_bytes() == (tmp_path / "deeper/two.bin").read_bytes()
+    loaded = runtime.load(tmp_path / "one.pt")
+    assert torch.equal(loaded.pop("weight"), value["weight"])
+    assert loaded == {"rows": [1, 2.5], "name": "a"}
+
+
+def test_what_is_loaded_cannot_run_code(tmp_path: Path) -> None:
+    runtime.save(Counter(), tmp_path / "object.pt")
+    with pytest.raises(Exception, match="Weights only"):
+        runtime.load(tmp_path / "object.pt")
+
+
+def test_seeds_depend_on_their_purpose_alone() -> None:
+    # First 63 bits of sha256("('order', 0, 1)"), by the command sha256sum.
+    assert seed_for("order", 0, 1) == 0x915305812CDBB89C >> 1
+    purposes = [("order", 0, 1), ("order", 1, 0), ("order", "0", 1), ("order", 0), ("order", (0, 1)), ("order01",)]
+    assert len({seed_for(*purpose) for purpose in purposes}) == len(purposes)
+    before = torch.get_rng_state()
+    first = torch.randn(3, generator=generator("a"))
+    assert torch.equal(first, torch.randn(3, generator=generator("a")))
+    assert not torch.equal(first, torch.randn(3, generator=generator("b")))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+STAGE_BODY = """
+torch.manual_seed(seed_for("toy"))
+model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 2))
+optimizer = torch.optim.SGD(model.parameters(), lr=job.params["rate"], momentum=0.9)
+
+def step(iteration):
+    print(iteration, flush=True)
+    if iteration == 13 and os.path.exists("../kill"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    loss = model(torch.randn(5, 8, generator=generator("images", iteration))).square().mean()
+    if iteration == 13 and os.path.exists("../spoil"):
+        loss = loss * torch.nan
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss
+
+rows = loop.train(step, lambda done: {}, {"model": model, "sgd": optimizer}, loop.Schedule(20, 2, 4), job.checkpoint, "toy")
+out = job.out("out/model")
+runtime.save(model.state_dict(), out / "model.pt")
+write_csv(out / "curve.csv", rows)
+"""
+IMPORTS = """
+import os
+import signal
+import torch
+from torch import nn
+from stages.core import loop, runtime
+from stages.core.files import write_csv
+from stages.core.seeds import generator, seed_for
+"""
+
+
+def results(root: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in (root / "out/model").iterdir()}
+
+
+@pytest.mark.slow
+def test_a_killed_training_stage_resumes_to_the_same_bytes(toy: Toy, tmp_path: Path) -> None:
+    def write(rate: float) -> None:
+        toy.write(STAGE_BODY, imports=IMPORTS, outs=["out/model"], params={"rate": rate})
+
+    checkpoints = toy.root / "data/checkpoints"
+    write(0.1)
+    whole = toy.run()
+    assert (whole.returncode, whole.stdout.split()) == (0, [str(step) for step in range(20)]), whole.stderr
+    expected = results(toy.root)
+    assert list(checkpoints.iterdir()) == []  # of no use any more
+
+    (tmp_path / "kill").touch()
+    toy.root.joinpath("out/model").rename(toy.root / "out/kept")
+    assert toy.run().returncode == -signal.SIGKILL
+    assert not (toy.root / "out/model").exists()
+    (kept,) = checkpoints.iterdir()
+    (tmp_path / "kill").unlink()
+
+    write(0.2)  # another computation: starts from nothing and leaves the other's checkpoint alone
+    (tmp_path / "spoil").touch()
+    sentence = toy.fail()
+    (own,) = set(checkpoints.iterdir()) - {kept}
+    assert sentence == (
+        f"error: the loss is nan at iteration 14; the last good checkpoint is data/checkpoints/{own.name};"
+        " lower the learning rate or change the seed\n"
+    )
+    assert runtime.load(own)["done"] == 12
+    assert kept.exists()
+
+    write(0.1)
+    (tmp_path / "spoil").unlink()
+    resumed = toy.run()
+    assert (resumed.returncode, resumed.stdout.split()[0]) == (0, "12"), resumed.stderr
+    assert results(toy.root) == expected
+    assert not kept.exists()

@@ -1,0 +1,303 @@
+"""Scales: their composition, the same as DVC's own, and one clear sentence for whatever is wrong with parameters."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import REPOSITORY
+
+from workflow import graph, scale
+
+SCALES = ["mini", "paper", "real", "real_cpu"]
+
+
+@pytest.fixture(autouse=True)
+def in_repository(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(REPOSITORY)
+
+
+def composed(path: Path, name: str, *overrides: str) -> dict[str, Any]:
+    scale.compose(name, list(overrides), path)
+    return yaml.safe_load(path.read_text())
+
+
+def merged(below: Any, above: Any) -> Any:
+    """What a scale on top of the base means: mappings are merged, anything else is replaced."""
+    if not (isinstance(below, dict) and isinstance(above, dict)):
+        return above
+    return {key: merged(below.get(key), above[key]) if key in above else below[key] for key in below | above}
+
+
+def test_these_are_the_scales() -> None:
+    assert sorted(file.stem for file in Path("workflow/scales/scale").iterdir()) == SCALES
+
+
+@pytest.mark.parametrize("name", SCALES)
+def test_each_scale_is_valid_and_stands_on_the_base(tmp_path: Path, name: str) -> None:
+    base, own = (yaml.safe_load(Path("workflow/scales", file).read_text()) for file in ("base.yaml", f"scale/{name}.yaml"))
+    assert own["scale"] == name  # paths are made of it
+    assert composed(tmp_path / "params.yaml", name) == merged(base, own)
+
+
+def test_the_committed_parameters_are_those_of_their_scale(tmp_path: Path) -> None:
+    text = scale.PARAMS.read_text()
+    composed(tmp_path / "params.yaml", yaml.safe_load(text)["scale"])
+    assert (tmp_path / "params.yaml").read_text() == text
+
+
+def test_scales_differ_in_parameters_only() -> None:
+    for folder in ("stages", "workflow"):
+        for file in Path(folder).rglob("*.py"):
+            text = file.read_text()
+            assert not [name for name in SCALES for quote in "\"'" if f"== {quote}{name}{quote}" in text], file
+
+
+def test_an_override_changes_one_value(tmp_path: Path) -> None:
+    plain = composed(tmp_path / "params.yaml", "mini")
+    changed = composed(tmp_path / "params.yaml", "mini", "runtime.threads=2", "ch2_fusion.training.weight_decay=1e-6")
+    assert (changed["runtime"].pop("threads"), changed["ch2_fusion"]["training"].pop("weight_decay")) == (2, 1e-6)
+    del plain["runtime"]["threads"], plain["ch2_fusion"]["training"]["weight_decay"]
+    assert changed == plain
+
+
+def test_dvc_composes_the_same(tmp_path: Path) -> None:
+    shutil.copytree("workflow/scales", tmp_path / "workflow/scales")
+    (tmp_path / ".dvc").mkdir()
+    shutil.copy(".dvc/config", tmp_path / ".dvc")
+    (tmp_path / "params.yaml").write_text("scale: before\n")
+    (tmp_path / "dvc.yaml").write_text("stages: {copy: {cmd: cp params.yaml seen.yaml, params: [scale], outs: [seen.yaml]}}\n")
+    for command in (["init", "-q"], ["add", "-A"], ["-c", "user.name=t", "-c", "user.email=t@localhost", "commit", "-qm", "t"]):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    changes = ["scale=real_cpu", "ch2_fusion.seeds=[0,1]", "ch2_fusion.training.weight_decay=1e-6"]
+    options = [word for change in changes for word in ("-S", change)]
+    subprocess.run([sys.executable, "-m", "dvc", "exp", "run", "-q", *options], cwd=tmp_path, check=True)
+    scale.compose("real_cpu", changes[1:], tmp_path / "ours.yaml")
+    assert (tmp_path / "seen.yaml").read_text() == (tmp_path / "ours.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        (["runtime.thread=2"], ["runtime.thread"]),
+        (["+runtime.thread=2"], ["unknown key runtime.thread"]),
+        (["~runtime.threads"], ["the key runtime.threads is missing"]),
+        (["runtime.threads=two"], ["runtime.threads", "integer", "'two'"]),
+        (["runtime.threads='2'"], ["runtime.threads", "integer", "'2'"]),
+        (["runtime.threads=2.0"], ["runtime.threads", "integer", "2.0"]),
+        (["runtime.threads=true"], ["runtime.threads", "integer", "True"]),
+        (["runtime.threads=0"], ["runtime.threads", "greater than 0"]),
+        (["runtime.device=gpu"], ["runtime.device", "'auto', 'cpu' or 'cuda'", "'gpu'"]),
+        (["runtime=fast"], ["runtime", "mapping", "'fast'"]),
+        (["ch2_fusion.training.learning_rate='0.1'"], ["ch2_fusion.training.learning_rate", "number", "'0.1'"]),
+        (["ch2_fusion.training.learning_rate=null"], ["ch2_fusion.training.learning_rate", "number", "None"]),
+        (["ch2_fusion.training.learning_rate=inf"], ["ch2_fusion.training.learning_rate", "finite"]),
+        (["ch2_fusion.network.fusion_init=nan"], ["ch2_fusion.network.fusion_init", "finite"]),
+        (["ch2_fusion.network.dropout=1"], ["ch2_fusion.network.dropout", "less than 1"]),
+        (["ch2_fusion.network.side_kernel_cifar100_b=2"], ["ch2_fusion.network.side_kernel_cifar100_b", "1 or 3"]),
+        (["ch2_fusion.network.side_after_dropout=1"], ["ch2_fusion.network.side_after_dropout", "boolean"]),
+        (["ch2_fusion.training.learning_rate_steps=[80.5]"], ["ch2_fusion.training.learning_rate_steps.0", "integer"]),
+        (["ch2_fusion.training.checkpoint_every=15"], ["checkpoint_every must be a multiple of log_every (10)"]),
+        (["ch2_fusion.training.test_every=15"], ["test_every must be a multiple of log_every (10)"]),
+        (["ch2_fusion.training.batch_size=2000"], ["ch2_fusion.training.batch_size", "1000 images"]),
+        (["ch2_fusion.seeds=3"], ["ch2_fusion.seeds", "list"]),
+        (["ch2_fusion.seeds=[]"], ["ch2_fusion.seeds", "at least 1"]),
+        (["ch2_fusion.seeds=[1,1]"], ["ch2_fusion: seeds names one twice"]),
+        (["ch2_fusion.seeds=[true]"], ["ch2_fusion.seeds.0", "integer"]),
+        (["ch2_fusion.seeds=[-1]"], ["ch2_fusion.seeds.0", "greater than or equal to 0"]),
+        (["ch2_fusion.models.cifar100=[cfn-c]"], ["ch2_fusion.models.cifar100.0", "'cfn-c'"]),
+        (["ch2_fusion.models.cifar100=[cfn-a,cfn-a]"], ["models.cifar100 names a model twice"]),
+        (["ch2_fusion.models.cifar100=[]"], ["models.cifar100 and datasets disagree"]),
+        (["ch2_fusion.datasets=[cifar10]"], ["models.cifar10_augmented and datasets disagree"]),
+        (["ch2_fusion.datasets=[cifar10,cifar10,cifar100,cifar10_augmented]"], ["datasets names one twice"]),
+        (["~ch2_fusion.models.cifar100"], ["the key ch2_fusion.models.cifar100 is missing"]),
+        (["ch2_fusion.figures.weights=cnn-a"], ["ch2_fusion.figures.weights", "'cnn-a'"]),
+        (["ch2_fusion.models.cifar10=[cnn-a,cfn-b]"], ["figures shows cnn-b on cifar10"]),
+        (["data.sets=[cifar10]"], ["ch2_fusion.datasets has cifar100, and data.sets lacks cifar100"]),
+        (["data.sets=[cifar100]"], ["ch2_fusion.datasets has cifar10, and data.sets lacks cifar10"]),
+        (["data.sets=[mnist]"], ["data.sets.0", "'mnist'"]),
+        (["data.generated.cifar10.train=150"], ["data.generated.cifar10.train", "multiple of 100"]),
+        (["~data.generated.cifar100"], ["the key data.generated.cifar100 is missing"]),
+        (["data.origin=official"], ["protocol is miniature if and only if data.origin is generated"]),
+        (["scale=Mini-2"], ["scale"]),
+        (["runtime.threads"], ["runtime.threads"]),
+        (["runtime.threads=[1"], ["runtime.threads"]),
+        (["runtime.threads=${no.such}"], ["no.such"]),
+        (["=3"], ["=3"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else value,
+)  # fmt: skip
+def test_what_is_wrong_is_one_sentence_and_changes_nothing(tmp_path: Path, overrides: list[str], says: list[str]) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("as it was")
+    with pytest.raises(SystemExit) as left:
+        scale.compose("mini", overrides, path)
+    sentence = str(left.value.code)  # a string as exit code: printed, and status 1
+    assert sentence.startswith("error: ")
+    assert "\n" not in sentence
+    assert "Traceback" not in sentence
+    assert [part for part in says if part not in sentence] == [], sentence
+    assert path.read_text() == "as it was"
+    assert [file.name for file in tmp_path.iterdir()] == ["params.yaml"]
+
+
+@pytest.mark.parametrize("name", ["huge", "Mini", "../base", "mini.yaml"])
+def test_an_unknown_scale_is_one_sentence(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SystemExit) as left:
+        scale.compose(name, [], tmp_path / "params.yaml")
+    assert left.value.code == f"error: there is no scale {name}: it may be mini, paper, real, real_cpu"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("runtime: [", "is not YAML"),
+        ("a:\n\t- b", "is not YAML"),
+        ("runtime: 1\nruntime: 2\n", "duplicate key"),
+        ("", "the key scale is missing"),
+        ("- mini", "should be a mapping"),
+        (None, "there is no"),
+    ],
+)
+def test_a_broken_file_is_one_sentence(tmp_path: Path, text: str | None, says: str) -> None:
+    path = tmp_path / "params.yaml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(SystemExit) as left:
+        scale.check(path)
+    sentence = str(left.value.code)
+    assert sentence.startswith("error: ")
+    assert says in sentence
+    assert str(path) in sentence
+    assert "\n" not in sentence
+
+
+def test_a_file_in_another_encoding_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_bytes(b"\xff\xfe\x00scale")
+    with pytest.raises(SystemExit, match="is not YAML: 'utf-8' codec"):
+        scale.check(tmp_path / "params.yaml")
+
+
+def test_several_faults_are_all_named(tmp_path: Path) -> None:
+    values = composed(tmp_path / "params.yaml", "mini")
+    values["runtime"]["threads"] = "1"
+    values["ch2_fusion"]["network"]["widht"] = values["ch2_fusion"]["network"].pop("width")
+    assert scale.problems(values) == [
+        "runtime.threads: should be a valid integer, and is '1'",
+        "the key ch2_fusion.network.width is missing",
+        "unknown key ch2_fusion.network.widht: it is misspelt, or belongs elsewhere",
+    ]
+
+
+def test_numbers_are_read_as_dvc_reads_them(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("rate: 1e-4\nflag: on\nmode: 0o17\ntime: 1:30\n")
+    assert scale.read(path) == {"rate": 0.0001, "flag": "on", "mode": 15, "time": "1:30"}
+
+
+@pytest.mark.parametrize(("text", "status", "says"), [(None, 0, ""), ("runtime: [", 1, "error: params.yaml is not YAML: ")])
+def test_the_command_checks(tmp_path: Path, text: str | None, status: int, says: str) -> None:
+    (tmp_path / "params.yaml").write_text(text or scale.PARAMS.read_text())
+    command = [sys.executable, "-m", "workflow.scale", "--check"]
+    done = subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(REPOSITORY)}, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert done.stderr.startswith(says)
+    assert done.stderr.count("\n") == status
+
+
+def test_the_command_wants_a_scale_or_a_check() -> None:
+    for words in ([], ["--check", "mini"]):
+        done = subprocess.run([sys.executable, "-m", "workflow.scale", *words], capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert done.stderr.endswith("error: give a scale or --check\n")
+
+
+# The graph that is made of them
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with one matrix stage; parameters are not checked, for they are not ours."""
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc/config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
+    (tmp_path / "workflow").mkdir()
+    (tmp_path / "workflow/sources.yaml").write_text("one: {url: here}\ntwo: {url: there}\n")
+    (tmp_path / "params.yaml").write_text("scale: mini\nsets: [one, two]\ntraining: {rate: 1e-4, steps: [1, 2]}\n")
+    (tmp_path / "dvc.yaml").write_text("""
+stages:
+  train:
+    matrix: {set: "${sets}", seed: [0]}
+    cmd: python -m stages.train ${item.set} --seed ${item.seed}
+    deps: ["data/${item.set}"]
+    params: [scale, training.rate, workflow/sources.yaml: ["${item.set}"]]
+    outs: ["data/${scale}/models/${item.set}", "reports/metrics/${item.set}.json": {cache: false}]
+  fetch:
+    foreach: ${sets}
+    do:
+      cmd: python -m stages.fetch ${item}
+      outs: ["data/${item}"]
+""")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(scale, "check", lambda: None)
+    return tmp_path
+
+
+def test_the_graph_is_dvcs_own(project: Path) -> None:
+    graph.refresh()
+    stages = json.loads((project / "data/graph.json").read_text())["stages"]
+    assert stages["python -m stages.train two --seed 0"] == {
+        "name": "train@two-0",
+        "deps": ["data/two"],
+        "outs": ["data/mini/models/two", "reports/metrics/two.json"],
+        "params": {"scale": "mini", "training": {"rate": 0.0001}, "sources": {"two": {"url": "there"}}},
+    }
+    names = [step.name for step in graph.resolve()]
+    assert set(names) == {"fetch@one", "fetch@two", "train@one-0", "train@two-0"}
+    assert names.index("fetch@one") < names.index("train@one-0")
+    assert names.index("fetch@two") < names.index("train@two-0")
+
+
+def test_results_of_no_stage_are_removed(project: Path) -> None:
+    mine = ["data/mini/models/one/model.pt", "reports/metrics/one.json", "data/real/models/three/model.pt", "reports/releases/x.json"]
+    strange = ["data/mini/models/three/model.pt", "reports/metrics/three.json", "reports/tables/old.md", "reports/figures/a/b.svg"]
+    running = ["data/mini/models/.two.partial/two/model.pt"]
+    for path in mine + strange + running:
+        (project / path).parent.mkdir(parents=True, exist_ok=True)
+        (project / path).write_text("")
+    graph.refresh()
+    assert [path for path in mine + running if not (project / path).exists()] == []
+    assert [path for path in strange if (project / path).exists()] == []
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "says"),
+    [
+        (
+            "dvc.yaml",
+            "training.rate",
+            "training.momentum",
+            "dvc.yaml names the parameter training.momentum, which params.yaml does not have",
+        ),
+        ("dvc.yaml", "${sets}", "${lists}", "lists"),
+        ("dvc.yaml", "stages:", "stages: [", "dvc.yaml"),
+        ("dvc.yaml", "reports/metrics/${item.set}.json", "reports/metrics/same.json", "reports/metrics/same.json"),
+        ("dvc.yaml", "data/${item}", "data/mini", "overlap"),
+        ("params.yaml", "[one, two]", "[one", "params.yaml"),
+        ("workflow/sources.yaml", "two:", "three:", "dvc.yaml names the parameter two, which workflow/sources.yaml does not have"),
+    ],
+)
+def test_a_graph_that_cannot_be_resolved_is_one_sentence(project: Path, file: str, old: str, new: str, says: str) -> None:
+    text = (project / file).read_text()
+    assert old in text
+    (project / file).write_text(text.replace(old, new))
+    with pytest.raises(SystemExit) as left:
+        graph.refresh()
+    sentence = str(left.value.code)
+    assert sentence.startswith("error: ")
+    assert says in sentence
+    assert "\n" not in sentence
+    assert not (project / "data/graph.json").exists()
