@@ -1,6 +1,7 @@
 """Fixtures that several tests share: a tiny project, in a folder of its own, with one stage to be written by the test."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import pytest
 
 from stages.core.fingerprint import syntax_hash
 
+# For whatever does not set it: on networks as small as the tests', threads only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 REPOSITORY = Path(__file__).parent.parent
 STAGE = """\
 import argparse

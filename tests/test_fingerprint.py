@@ -95,6 +95,10 @@ def test_sources_that_look_alike(one: str, other: str) -> None:
     assert syntax_hash(one) != syntax_hash(other)
 
 
+def test_a_prefix_that_means_nothing_keeps_the_hash() -> None:
+    assert syntax_hash("x = u'a', r'b', rb'c'") == syntax_hash("x = 'a', 'b', b'c'")
+
+
 def test_a_string_that_is_no_docstring_counts() -> None:
     assert syntax_hash("x = 1\n'said later'") != syntax_hash("x = 1\n'said'")
 

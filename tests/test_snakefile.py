@@ -195,6 +195,7 @@ def test_what_comes_out_unchanged_reruns_nothing_more(done: Project) -> None:
     assert UP_TO_DATE in done.run("dvc", "status")
 
 
+@pytest.mark.slow
 def test_a_lost_output_comes_back_from_the_cache_and_the_lock_stays(done: Project) -> None:
     before, lock = done.results(), (done.folder / "dvc.lock").read_bytes()
     shutil.rmtree(done.folder / "models")

@@ -171,7 +171,7 @@ def test_changed_code_is_found_before_hours_of_work(toy: Toy) -> None:
 def test_a_missing_fingerprint_is_one_sentence(toy: Toy) -> None:
     toy.write("job.out('out/a.txt').write_text('')")
     (toy.root / "reports/code/toy.json").unlink()
-    assert "dvc repro code" in toy.fail()
+    assert "dvc repro" in toy.fail()
 
 
 def test_a_stage_declares_exactly_one_fingerprint(toy: Toy) -> None:
@@ -294,7 +294,7 @@ def test_the_key_depends_on_all_that_the_result_depends_on(job: Job, monkeypatch
     keys.add(replace(job, params={"training": {"rate": 0.1, "steps": [1, 2, 3]}}).key)
     Path("data/set/images").write_text("{ }")
     keys.add(replace(job).key)
-    Path("data/set/images").rename("data/set/pictures")
+    Path("data/set/images").rename("data/set/imagery")  # the same bytes in the same order
     keys.add(replace(job).key)
     Path("reports/code/train.json").write_text('{"stages.train": "0"}')
     keys.add(replace(job).key)
