@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from workflow import graph, stale
+from workflow import code, graph, stale
 from workflow.graph import Step
 
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep")  # DVC's
@@ -132,6 +132,30 @@ def test_outdated_is_what_dvc_finds_changed_and_all_downstream(project: Path) ->
     Repo().reproduce()
     (project / "in").write_text("2")
     assert stale.outdated(graph.resolve()) == {"first", "second", "third"}
+
+
+def test_changed_code_outdates_what_reads_its_fingerprint_only(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(
+        project / "dvc.yaml",
+        {
+            "stages": {
+                "code": {"cmd": code.COMMAND, "deps": ["stages"], "outs": [{"reports/code": {"cache": False}}]},
+                "one": {"cmd": "x", "deps": ["reports/code/one.json"], "outs": ["a"]},
+                "two": {"cmd": "x", "deps": ["reports/code/two.json"], "outs": ["b"]},
+                "collect": {"cmd": "x", "deps": ["reports/code/three.json", "a"], "outs": ["c"]},
+            }
+        },
+    )
+    steps = graph.resolve()
+    monkeypatch.setattr("dvc.repo.Repo.status", lambda repo: {"code": ["changed deps"]})
+    monkeypatch.setattr(code, "contents", lambda: {"one.json": "new", "two.json": "same", "three.json": "same"})
+    for name in ("two", "three"):
+        (project / "reports/code").mkdir(parents=True, exist_ok=True)
+        (project / f"reports/code/{name}.json").write_text("same")
+    (project / "reports/code/one.json").write_text("old")
+    assert stale.outdated(steps) == {"code", "one", "collect"}
+    (project / "reports/code/one.json").write_text("new")
+    assert stale.outdated(steps) == {"code"}
 
 
 def test_outdated_says_that_dvc_is_at_work(project: Path) -> None:

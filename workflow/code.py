@@ -13,6 +13,7 @@ import grimp
 from stages.core.fingerprint import syntax_hash
 
 OUT = Path("reports/code")
+COMMAND = "python -m workflow.code"
 
 
 def source(module: str) -> Path:
@@ -46,24 +47,36 @@ def fingerprint(module: str, imports: grimp.ImportGraph, hashes: dict[str, str])
     return {name: hashes[name] for name in sorted(listed)}
 
 
-def main() -> None:
+def contents() -> dict[str, str]:
+    """The files that belong into OUT, each with its text."""
     try:
         imports = grimp.build_graph("stages", cache_dir=None)
     except grimp.exceptions.SourceSyntaxError as error:
         sys.exit(f"error: {error}")
     hashes = {name: hash_of(name) for name in imports.modules}
-    wanted = {f"{name.removeprefix('stages.')}.json": fingerprint(name, imports, hashes) for name in imports.modules if is_stage(name)}
+    wanted = {name: fingerprint(name, imports, hashes) for name in imports.modules if is_stage(name)}
+    return {f"{name.removeprefix('stages.')}.json": json.dumps(modules, indent=1) + "\n" for name, modules in wanted.items()}
+
+
+def changes() -> list[str]:
+    """The files that a run of the stage would change."""
+    wanted = contents()
+    present = {file.name: file.read_text() for file in OUT.iterdir()} if OUT.exists() else {}
+    return sorted(f"{OUT}/{name}" for name in wanted.keys() | present if wanted.get(name) != present.get(name))
+
+
+def main() -> None:
+    wanted = contents()
     try:
         write(wanted)
     except OSError as error:
         sys.exit(f"error: cannot write the code fingerprints to {OUT}: {error.strerror}; mend that and run again")
 
 
-def write(wanted: dict[str, dict[str, str]]) -> None:
+def write(wanted: dict[str, str]) -> None:
     """Make the files of OUT those of `wanted`, touching only what differs."""
     OUT.mkdir(parents=True, exist_ok=True)
-    for file, content in wanted.items():
-        text = json.dumps(content, indent=1) + "\n"
+    for file, text in wanted.items():
         if not (OUT / file).exists() or (OUT / file).read_text() != text:
             (OUT / file).write_text(text)
     for stale in OUT.iterdir():

@@ -2,6 +2,7 @@
 
 import sys
 
+from workflow import code
 from workflow.graph import Step
 
 
@@ -27,7 +28,8 @@ def outdated(steps: list[Step]) -> set[str]:
     for step in steps:
         if step.name in changed or _reads(step, outs):
             names.add(step.name)
-            outs += step.outs
+            # All others read what `code` makes, and few of its files change at a time.
+            outs += code.changes() if step.command == code.COMMAND else step.outs
     return names
 
 

@@ -130,6 +130,7 @@ def _job() -> Iterator[Job]:
     try:
         yield job
         guard.check()
+        guard.active = False
         _publish(job)
         _record(job, started, time.perf_counter() - clock)
         job.checkpoint.unlink(missing_ok=True)
@@ -159,8 +160,8 @@ class _Guard:
         self.root = str(Path.cwd())
         self.active = True
         self.broken: str | None = None
-        self.readable = [*job.deps, *UNTRACKED, *map(str, map(_aside, job.outs))]
-        self.writable = [*UNTRACKED, *map(str, map(_aside, job.outs))]
+        self.writable = [*UNTRACKED, *(str(_aside(out).parent) for out in job.outs)]
+        self.readable = [*job.deps, *self.writable]
 
     def __call__(self, event: str, arguments: tuple) -> None:
         if not self.active or event not in ("open", "os.listdir", "os.scandir") or not isinstance(arguments[0], str | os.PathLike | bytes):
@@ -189,7 +190,8 @@ class _Guard:
             file = getattr(module, "__file__", None)
             if not file or not file.startswith(self.root + os.sep) or file.startswith(sys.prefix + os.sep):
                 continue
-            name = (getattr(module, "__spec__", None) and module.__spec__.name) or name  # type: ignore[union-attr]
+            spec = getattr(module, "__spec__", None)
+            name = spec.name if spec else name
             if name not in listed:
                 raise UserError(f"{self.job.name} imports {name}, which its code fingerprint does not list: run `dvc repro code`")
             if syntax_hash(Path(file).read_text()) != listed[name]:
@@ -210,6 +212,7 @@ def _record(job: Job, started: datetime, seconds: float) -> None:
     record = {
         "stage": job.name,
         "cmd": job.command,
+        "scale": job.params.get("scale"),
         "key": job.key,
         "started": started.isoformat(timespec="seconds"),
         "duration_s": round(seconds, 3),
