@@ -19,6 +19,7 @@ help:  ## this list
 repro: $(INSTALLED)  ## run what is out of date, at the scale in force: every table and figure
 	@python -m workflow.scale --check
 	dvc repro
+	@dvc status --quiet || { echo "error: DVC could not keep every result, see above: is the disk full?" >&2; exit 1; }
 	@echo "Tables: reports/tables ($$(grep -E '^(scale|protocol):' params.yaml | sort -r | paste -s -d ' ' -))"
 
 test: $(INSTALLED)  ## run the tests; ARGS="-k table" chooses

@@ -89,6 +89,7 @@ def refresh() -> None:
     stages = {step.command: {key: value for key, value in asdict(step).items() if key != "command"} for step in steps}
     write_json(GRAPH, {"made_from": made_from, "stages": stages})
     for file in strangers(steps):
+        print(f"removing {file}, which no stage of the lists now in {scale.PARAMS} makes", file=sys.stderr)
         file.unlink(missing_ok=True)  # another process may do the same
 
 

@@ -164,7 +164,7 @@ def build(name: str, classes: int, settings: Network, generator: torch.Generator
         widths=(scaled[0], scaled[1], scaled[2]),
         features=scaled[3],
         classes=classes,
-        fusion=FUSIONS[kind](settings.fusion_init),
+        fusion=FUSIONS[kind](float(settings.fusion_init)),
         late_fusion=late,
         side_kernel=settings.side_kernel_cifar100_b if family == "b" and classes == 100 else 1,
         side_after_dropout=settings.side_after_dropout,

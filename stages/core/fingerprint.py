@@ -11,6 +11,8 @@ def syntax_hash(source: str) -> str:
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node) is not None:
             del node.body[0]
+        if isinstance(node, ast.JoinedStr):  # Python 3.12 adds empty strings
+            node.values = [value for value in node.values if not (isinstance(value, ast.Constant) and value.value == "")]
     return hashlib.sha256("".join(_tokens(tree)).encode()).hexdigest()[:16]
 
 

@@ -35,7 +35,9 @@ from stages.core.fingerprint import syntax_hash
 
 GRAPH = Path("data/graph.json")
 CODE = "reports/code/"
-UNTRACKED = ("data/runs", "data/checkpoints", "data/archives")
+UNTRACKED = ("data/checkpoints", "data/archives")
+# The events that change a file without opening it, and which of their arguments are its names.
+CHANGES = {"os.rename": (0, 1), "os.link": (1,), "os.symlink": (1,), "os.remove": (0,), "os.rmdir": (0,), "os.truncate": (0,)}
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "matplotlib", "pandas", "faiss-cpu")
 
 Settings = TypeVar("Settings")
@@ -87,7 +89,7 @@ class Job:
         files = [dep for dep in self.deps if dep.startswith(CODE)]
         if len(files) != 1:
             raise UserError(f"{self.name} must declare exactly one file of {CODE} among its deps, and declares {files}")
-        return json.loads(Path(files[0]).read_text())
+        return json.loads(self.dep(files[0]).read_text())
 
     @cached_property
     def key(self) -> str:
@@ -114,9 +116,11 @@ def execute(parser: argparse.ArgumentParser, main: Callable[[argparse.Namespace,
     except UserError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
+        if error.errno is None and str(error).endswith(" written"):  # NumPy's word for a full disk
+            error.errno, error.strerror = errno.ENOSPC, os.strerror(errno.ENOSPC)
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
             raise
-        place = error.filename or "the outputs"
+        place = error.filename2 or error.filename or "the outputs"
         sys.exit(f"error: cannot write {place}: {error.strerror}; nothing was left half-written, so free the place and run again")
 
 
@@ -125,6 +129,7 @@ def _job() -> Iterator[Job]:
     job = _declared(" ".join(["python", *sys.orig_argv[1:]]))
     _remove_asides(job)
     guard = _Guard(job)
+    guard.check()  # before hours of work
     sys.addaudithook(guard)
     started, clock = datetime.now(UTC), time.perf_counter()
     try:
@@ -134,6 +139,10 @@ def _job() -> Iterator[Job]:
         _publish(job)
         _record(job, started, time.perf_counter() - clock)
         job.checkpoint.unlink(missing_ok=True)
+    except Exception as error:
+        if guard.broken and not isinstance(error, UserError):
+            raise UserError(guard.broken) from error
+        raise
     finally:
         guard.active = False
         _remove_asides(job)
@@ -160,22 +169,32 @@ class _Guard:
         self.root = str(Path.cwd())
         self.active = True
         self.broken: str | None = None
+        self.checked: set[str] = set()
         self.writable = [*UNTRACKED, *(str(_aside(out).parent) for out in job.outs)]
         self.readable = [*job.deps, *self.writable]
 
     def __call__(self, event: str, arguments: tuple) -> None:
-        if not self.active or event not in ("open", "os.listdir", "os.scandir") or not isinstance(arguments[0], str | os.PathLike | bytes):
+        if not self.active:
             return
-        path = os.path.abspath(os.fsdecode(arguments[0]))  # noqa: PTH100 - resolving links would ask the file system at every open
+        if event in ("open", "os.listdir", "os.scandir"):
+            self.judge(event, arguments[0], event == "open" and bool(arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)))
+        elif event in CHANGES and (event == "os.truncate" or arguments[-1] == -1):  # else relative to an open folder
+            for place in CHANGES[event]:
+                self.judge(event, arguments[place], writes=True)
+
+    def judge(self, event: str, path: object, writes: bool) -> None:
+        if not isinstance(path, str | os.PathLike | bytes):
+            return
+        path = os.path.abspath(os.fsdecode(path))  # noqa: PTH100 - resolving links would ask the file system at every open
         if not path.startswith(self.root + os.sep) or path.startswith(sys.prefix + os.sep):
             return
         path = os.path.relpath(path, self.root)
-        writes = event == "open" and bool(arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
-        # What is imported is judged at the end, by module; the import system also lists folders.
-        bytecode = "__pycache__" in path
-        code = _covered(path, ["stages"]) and (event != "open" or bytecode or (path.endswith(".py") and not writes))
-        if code or _covered(path, self.writable if writes else self.readable):
+        # What is imported is judged by module; the import system also lists folders.
+        importing = "__pycache__" in path or (not writes and (event != "open" or path.endswith(".py")))
+        if (importing and _covered(path, ["stages"])) or _covered(path, self.writable if writes else self.readable):
             return
+        if not writes and not os.path.lexists(f"{self.root}/{path}"):
+            return  # nothing to read; or a name relative to an open folder elsewhere, which the event does not tell
         does, kind = ("writes", "outs") if writes else ("reads", "deps")
         # Kept as well as raised: a library may swallow the exception.
         self.broken = self.broken or f"{self.job.name} {does} {path}, which dvc.yaml does not declare among its {kind}"
@@ -186,7 +205,11 @@ class _Guard:
         if self.broken:
             raise UserError(self.broken)
         listed = self.job.fingerprint
+        # Each module once, as it was loaded: who edits code while a stage runs does not spoil that run.
         for name, module in list(sys.modules.items()):
+            if name in self.checked:
+                continue
+            self.checked.add(name)
             file = getattr(module, "__file__", None)
             if not file or not file.startswith(self.root + os.sep) or file.startswith(sys.prefix + os.sep):
                 continue
@@ -194,7 +217,7 @@ class _Guard:
             name = spec.name if spec else name
             if name not in listed:
                 raise UserError(f"{self.job.name} imports {name}, which its code fingerprint does not list: run `dvc repro code`")
-            if syntax_hash(Path(file).read_text()) != listed[name]:
+            if syntax_hash(Path(file).read_text(encoding="utf-8")) != listed[name]:
                 raise UserError(f"{name} has changed since the code fingerprints were made: run `dvc repro code`")
 
 
