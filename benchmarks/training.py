@@ -16,7 +16,7 @@ from benchmarks.project import clone, run
 from stages.ch2_fusion.architectures import thesis_model
 from stages.core.runtime import Runtime
 
-ITERATIONS, ROUNDS = {"cnn-a": 60, "cnn-b": 15, "cfn-b": 15}, 3
+ITERATIONS, ROUNDS = {"cnn-a": 40, "cnn-b": 10, "cfn-b": 10}, 3
 
 
 def bare_seconds(name: str) -> float:
@@ -38,9 +38,10 @@ def bare_seconds(name: str) -> float:
 
 def stage_seconds(name: str, folder: Path) -> float:
     """Seconds per step of the training stage."""
-    training = {"iterations": ITERATIONS[name], "batch_size": 100, "log_every": 5, "test_every": 1000, "checkpoint_every": 10}
+    training = {"iterations": ITERATIONS[name], "batch_size": 100, "learning_rate": 0.001}
+    training |= {"log_every": 5, "test_every": 1000, "checkpoint_every": 10}
     settings = " ".join(f"ch2_fusion.training.{key}={value}" for key, value in training.items())
-    run(f"python -m workflow.scale mini ch2_fusion.network.width=1 {settings}", folder)
+    run(f"python -m workflow.scale mini ch2_fusion.network.width=1 ch2_fusion.network.conv_std=0.05 {settings}", folder)
     run(f"dvc repro -s -f ch2_train_cifar10@{name}-0", folder)
     record = json.loads((folder / f"data/runs/ch2_train_cifar10@{name}-0.json").read_text())
     return record["train_seconds"] / record["iterations"]
