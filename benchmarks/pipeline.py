@@ -21,7 +21,7 @@ def main() -> None:
             start_up = seconds(f"{engine} --version", folder)
         print(f"{engine}: whole {whole:.0f} s (at most {limit}); no-op {again:.1f} s, start-up {start_up:.1f} s (at most 4 s beyond it)")
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
-    print(f"largest process: {peak:.2f} GB (two at a time: at most 2 GB)")
+    print(f"largest process: {peak:.2f} GB; two at a time take at most twice that (limit 2 GB)")
 
 
 if __name__ == "__main__":

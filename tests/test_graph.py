@@ -167,13 +167,14 @@ def test_outdated_says_that_dvc_is_at_work(project: Path) -> None:
         stale.outdated(steps)
 
 
-def test_strangers_are_results_that_no_stage_makes(project: Path) -> None:
+def test_strangers_are_results_that_were_made_and_that_no_stage_makes_any_more(project: Path) -> None:
     write(project / "params.yaml", {"scale": "mini"})
     files = {
         "reports/metrics/ch2/cifar10.json": False,
         "reports/metrics/ch2/cifar100.json": True,
         "reports/tables/ch2/table_1.md": False,  # below a declared folder
         "reports/tables/ch20/table_1.md": True,
+        "reports/tables/notes.md": False,  # the user's own
         "data/mini/models/a-seed0/weights.pt": False,
         "data/mini/models/a-seed1/weights.pt": True,
         "data/real/models/a-seed1/weights.pt": False,  # another scale's, kept for it
@@ -181,5 +182,9 @@ def test_strangers_are_results_that_no_stage_makes(project: Path) -> None:
     }
     for file in files:
         write(project / file, "x")
-    steps = [step("all", [], ["reports/metrics/ch2/cifar10.json", "reports/tables/ch2", "data/mini/models/a-seed0"])]
-    assert sorted(map(str, graph.strangers(steps))) == sorted(file for file, strange in files.items() if strange)
+    now = ["reports/metrics/ch2/cifar10.json", "reports/tables/ch2", "data/mini/models/a-seed0"]
+    before = ["reports/metrics/ch2/cifar100.json", "reports/tables/ch20", "data/mini/models/a-seed1", "data/real/models/a-seed1"]
+    write(project / "dvc.lock", {"stages": {"old": {"outs": [{"path": path} for path in [*now, *before, "reports/releases/old.json"]]}}})
+    assert sorted(map(str, graph.strangers([step("all", [], now)]))) == sorted(file for file, strange in files.items() if strange)
+    (project / "dvc.lock").unlink()
+    assert list(graph.strangers([step("all", [], now)])) == []

@@ -268,6 +268,9 @@ def test_results_of_no_stage_are_removed(project: Path) -> None:
     for path in mine + strange + running:
         (project / path).parent.mkdir(parents=True, exist_ok=True)
         (project / path).write_text("")
+    made = [{"path": path} for path in ["data/mini/models/three", "data/real/models/three", "reports/releases/x.json", *strange[1:]]]
+    lock = {"schema": "2.0", "stages": {"before": {"cmd": "made them", "outs": made}}}
+    (project / "dvc.lock").write_text(json.dumps(lock))
     graph.refresh()
     assert [path for path in mine + running if not (project / path).exists()] == []
     assert [path for path in strange if (project / path).exists()] == []
@@ -301,3 +304,16 @@ def test_a_graph_that_cannot_be_resolved_is_one_sentence(project: Path, file: st
     assert says in sentence
     assert "\n" not in sentence
     assert not (project / "data/graph.json").exists()
+
+
+def test_only_the_thesis_schedule_and_width_are_called_full() -> None:
+    values = scale.read(REPOSITORY / "params.yaml")
+    values["data"]["origin"], values["protocol"] = "official", "full"
+    values["ch2_fusion"]["network"] |= {"width": 1, "dropout": 0.5}
+    values["ch2_fusion"]["training"] |= {"iterations": 120_000, "batch_size": 100}
+    assert scale.problems(values) == []
+    values["ch2_fusion"]["training"]["iterations"] = 4000
+    (problem,) = scale.problems(values)
+    assert "protocol is full, but ch2_fusion.training.iterations differ" in problem
+    values["protocol"] = "shortened"
+    assert scale.problems(values) == []

@@ -16,6 +16,7 @@ from stages.core.stage import GRAPH
 from workflow import scale
 
 SOURCES = Path("workflow/sources.yaml")
+LOCK = Path("dvc.lock")
 MADE_FROM = (Path("dvc.yaml"), scale.PARAMS, SOURCES)
 # Below these, only what the graph declares may lie: results of another scale or seed would pass for this one's.
 OWNED = ("reports/metrics", "reports/tables", "reports/figures")
@@ -94,13 +95,15 @@ def refresh() -> None:
 
 
 def strangers(steps: list[Step]) -> Iterator[Path]:
-    """Files in the folders of results that no stage of the graph makes."""
+    """Results that dvc.lock knows, for they were made here, and that no stage of the graph makes."""
+    if not LOCK.exists():
+        return
     mine = scale.read(scale.PARAMS)["scale"]
-    outs = [Path(out) for step in steps for out in step.outs]
-    for folder in (*OWNED, *(f"data/{mine}/{kind}" for kind in ("models", "predictions"))):
-        for file in Path(folder).rglob("*"):
-            if file.is_file() and not any(file == out or out in file.parents for out in outs) and ".partial" not in str(file):
-                yield file
+    owned = [Path(folder) for folder in (*OWNED, f"data/{mine}/models", f"data/{mine}/predictions")]
+    made = {Path(out["path"]) for stage in scale.read(LOCK)["stages"].values() for out in stage.get("outs", [])}
+    for out in sorted(made - {Path(out) for step in steps for out in step.outs}):
+        if any(folder in out.parents for folder in owned):
+            yield from (file for file in (out.rglob("*") if out.is_dir() else [out]) if file.is_file())
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from stages.core import metrics, stage
+from stages.core.errors import UserError
 from stages.core.files import write_csv
 from stages.metrics.classification import error_percent
 
@@ -30,13 +31,16 @@ def records_of(model: str, seed: int, predictions: Path, curve: list[dict[str, s
     """The test error, and the mean fusion weight of each branch at the end of training where the model has such weights."""
     with np.load(predictions) as stored:
         scores, labels = stored["scores"], stored["labels"]
+    if not np.isfinite(scores).all():
+        raise UserError(f"{predictions} holds scores that are not finite: the training of {model}, seed {seed}, failed in its last steps")
     values: list[tuple[str, float, str, str, int | None]] = [("error", error_percent(scores, labels), "%", "lower", len(labels))]
     weights = [key for key in curve[-1] if key.startswith("fusion_weight_") and not key.endswith("_sd")]
     values += [(key, float(curve[-1][key]), "weight", "none", None) for key in weights]
     return [
         metrics.Record(
             model=model, seed=seed, metric=metric, value=value, unit=unit, better=better, n=n, encoder=None,
-            determinism=about["determinism"], parameters=about["parameters"], predictions=predictions.as_posix(),
+            determinism=about["determinism"], parameters=about["parameters"], precision=about["precision"],
+            predictions=predictions.as_posix(),
         )
         for metric, value, unit, better, n in values
     ]  # fmt: skip

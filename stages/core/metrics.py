@@ -22,6 +22,7 @@ SCHEMA = 1
 PROTOCOLS = ("miniature", "shortened", "full")
 KINDS = ("official", "altered", "stand-in", "miniature")
 BETTER = ("lower", "higher", "none")
+OPTIONAL = ("dataset", "precision")  # keys of a record that stand only where they say something
 DETERMINISM = ("bitwise", "numeric", "stochastic")
 
 
@@ -38,7 +39,8 @@ class Dataset:
 class Record:
     """One number: `metric` of `model`, trained with `seed`, over `n` test items.
 
-    `dataset` is set only where one file speaks of several data sets (parameter counts by number of classes).
+    `dataset` is set only where one file speaks of several data sets (parameter counts by number of classes), `precision`
+    (fp32, bf16) where something was trained.
     """
 
     model: str
@@ -53,6 +55,7 @@ class Record:
     parameters: int | None = None
     predictions: str | None = None
     dataset: str | None = None
+    precision: str | None = None
 
     @property
     def identity(self) -> tuple:
@@ -136,8 +139,9 @@ def summary(files: Iterable[MetricsFile]) -> dict[str, Any]:
 
 def _entry(record: Record) -> dict[str, Any]:
     entry = dataclasses.asdict(record)
-    if record.dataset is None:
-        del entry["dataset"]
+    for key in OPTIONAL:
+        if entry[key] is None:
+            del entry[key]
     # numpy's scalars are numbers too, but json does not know them; a bool is left for the check to refuse
     if isinstance(record.value, numbers.Real) and not isinstance(record.value, bool):
         entry["value"] = int(record.value) if isinstance(record.value, numbers.Integral) else float(record.value)
@@ -194,6 +198,7 @@ _RECORD = {
         "a path relative to the project, or null",
     ),
     "dataset": _TEXT_OR_NULL,
+    "precision": _TEXT_OR_NULL,
 }
 
 
@@ -205,7 +210,7 @@ def _parse(document: Any, path: Path) -> MetricsFile:
         dataset = Dataset(**dataset)
     records = []
     for number, entry in enumerate(document["records"], start=1):
-        _check(entry, _RECORD, f"{path}: record {number}{_who(entry)}", optional=("dataset",))
+        _check(entry, _RECORD, f"{path}: record {number}{_who(entry)}", optional=OPTIONAL)
         records.append(Record(**entry))
     _refuse_twins(records, path)
     fields = {key: document[key] for key in ("chapter", "experiment", "scale", "protocol")}

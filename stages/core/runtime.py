@@ -33,6 +33,7 @@ class Runtime:
             torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined] # a debugging aid
         else:
             torch.backends.cudnn.benchmark = True
+            torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32
         return torch.device(name)
 
     def autocast(self, device: torch.device) -> AbstractContextManager:
