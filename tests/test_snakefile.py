@@ -103,7 +103,7 @@ class Project:
         return {name: (self.folder / name).read_bytes() for name in ALL}
 
     def lock(self) -> dict:
-        return yaml.safe_load((self.folder / "dvc.lock").read_text())
+        return yaml.safe_load((self.folder / "dvc.lock").read_text()) or {"stages": {}}  # empty while DVC writes it
 
 
 def finish(process: subprocess.Popen, status: int = 0) -> str:
@@ -260,7 +260,7 @@ def test_what_had_finished_before_a_kill_is_not_run_again(done: Project) -> None
     (done.folder / "slow").touch()
     before = done.lock()["stages"]
     running = done.start_snakemake("--cores", "1")
-    wait_for(lambda: done.lock()["stages"] != before)
+    wait_for(lambda: (now := done.lock()["stages"]) != before and now.keys() == before.keys())
     os.killpg(running.pid, signal.SIGKILL)
     running.communicate()
     finished = {name for name, entry in done.lock()["stages"].items() if entry != before[name]}
