@@ -11,7 +11,7 @@ export PATH := $(BIN):$(PATH)
 # Written last and named after the lock's content: an interrupted installation has no such file, nor has an outdated one.
 INSTALLED := $(VENV)/installed-$(firstword $(shell cksum < requirements.lock))
 
-.PHONY: help repro test lint snakemake mlflow graph scale environment lock
+.PHONY: help repro test lint audit snakemake mlflow graph scale environment lock
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -32,6 +32,10 @@ lint: $(INSTALLED)  ## check style, types, imports, both pipelines and the envir
 	lint-imports --no-logo
 	snakemake --lint
 	python -m workflow.environment
+	python -m workflow.summary --check
+
+audit: $(INSTALLED)  ## does every number follow from what is said to have made it?
+	python -m workflow.audit verify
 
 snakemake: $(INSTALLED)  ## like repro, on Snakemake, several stages at once (CORES=2)
 	@python -m workflow.scale --check

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from stages.core.fingerprint import syntax_hash
+from workflow.audit import rerun
 
 # For whatever does not set it: on networks as small as the tests', threads only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -92,6 +93,34 @@ class Toy:
 
     def leftovers(self) -> list[str]:
         return [path.name for path in self.root.rglob("*.partial*")]
+
+
+SMALLEST = """
+data.sets=[cifar10] data.generated.cifar10.train=100 data.generated.cifar10.test=100
+ch2_fusion.datasets=[cifar10] ch2_fusion.models.cifar10=[cfn-a] ch2_fusion.models.cifar10_augmented=[] ch2_fusion.models.cifar100=[]
+ch2_fusion.figures.activations=[cfn-a] ch2_fusion.figures.weights=cfn-a
+ch2_fusion.training.iterations=2 ch2_fusion.training.batch_size=20 ch2_fusion.training.learning_rate_steps=[1]
+ch2_fusion.training.log_every=1 ch2_fusion.training.test_every=1 ch2_fusion.training.checkpoint_every=1
+"""
+
+
+def run_in(folder: Path, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of this environment in a clone, with a site cache of its own."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    place = {"PATH": path, "DVC_SITE_CACHE_DIR": str(folder.parent / "site"), "DVC_NO_ANALYTICS": "1", **variables}
+    return subprocess.run(command, cwd=folder, env={**os.environ, **place}, capture_output=True, text=True, timeout=600)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone of this project, run whole with one network and two steps, and committed. Tests that change it copy it."""
+    clone = tmp_path_factory.mktemp("finished") / "clone"
+    rerun.clone_here(clone)
+    commit = ["git", "-c", "user.name=n", "-c", "user.email=e", "commit", "--quiet", "-m", "a small run"]
+    for command in (["python", "-m", "workflow.scale", "mini", *SMALLEST.split()], ["dvc", "repro"], ["git", "add", "-A"], commit):
+        done = run_in(clone, *command)
+        assert done.returncode == 0, done.stdout + done.stderr
+    return clone
 
 
 @pytest.fixture

@@ -62,6 +62,8 @@ def test_paired_t_uses_shared_seeds_only():
     found = one(LESS, errors({0: 14.0, 1: 14.0, 2: 15.0, 7: 99.0}, {0: 15.0, 1: 15.2, 2: 15.8, 8: 1.0}))
     assert found.seeds == 3
     assert found.p == pytest.approx(p_two(-math.sqrt(75)), abs=1e-6)
+    # what is shown is what was tested, not the means over other seeds
+    assert found.observed == "a 14.33 < b 15.33 (difference -1)"
 
 
 def test_the_other_direction_contradicts_and_noise_decides_nothing():
@@ -179,6 +181,7 @@ def test_the_largest_must_beat_each_of_the_others():
     assert one(LARGEST, weights([0.1, 0.1, 0.1], [0.4, 0.6, 0.5], [0.5, 0.5, 0.5])).verdict == "not decided"
     assert one(LARGEST, weights([0.1, 0.1, 0.1], [0.6, 0.61, 0.59], [0.5, 0.5, 0.5])).verdict == "contradicted"
     assert one(LARGEST, weights([0.1], [0.4], [0.5])).verdict == "not decided"
+    assert one(LARGEST, weights([0.1, 0.1], {0: 0.4}, [0.5, 0.5])).reason == "one seed"
 
 
 def test_contradicting_the_largest_is_corrected_for_the_number_of_others():
@@ -296,11 +299,26 @@ def test_a_malformed_claims_file_is_one_sentence(tmp_path, old, new, sentence):
     assert "\n" not in str(caught.value)
 
 
+def test_each_judgement_names_its_test_and_its_confidence():
+    tables = transcript.load_tables(PUBLISHED, "ch2_fusion")
+    run = errors([14.0, 14.0, 15.0], [15.0, 15.2, 15.8])
+    (strict,) = claims.judge([LESS], 0.995, tables, run, [])
+    assert (strict.verdict, strict.test, strict.confidence) == ("not decided", "paired t-test", 0.995)
+    files = render.render_claims([strict], 0.995, [])
+    assert "| 3 | paired t-test, 99.5 % | 0.007 | not decided |" in files["md"]
+    assert "one-sided t-tests over seeds at 99.5 % confidence" in files["md"]
+    # no test was made
+    for run in (errors([14.0], [15.0]), errors([14.0, 14.0], [15.0, 15.2], protocol="shortened")):
+        assert (one(LESS, run).test, one(LESS, run).confidence) == ("", None)
+
+
 def test_rendered_claims():
     judged = judge(LESS, errors([14.0, 14.0, 15.0], [15.0, 15.2, 15.8]))
     files = render.render_claims(judged, 0.95, ["Shortened schedule."])
-    assert "| a \\< b, cifar10 | a 14.33 \\< b 15.33 (difference -1) | this run | 3 | paired t-test | 0.007 |" in files["md"]
+    assert "| a \\< b, cifar10 | a 14.33 \\< b 15.33 (difference -1) | this run | 3 | paired t-test, 95 % | 0.007 |" in files["md"]
     assert "> **Shortened schedule.**" in files["md"]
     content = json.loads(files["json"])
     assert content["counts"] == {"reproduced": 1, "contradicted": 0, "not decided": 0, "not tried": 0}
-    assert content["claims"][0]["p"] == pytest.approx(0.006536, abs=1e-6)
+    (claim,) = content["claims"]
+    assert claim["p"] == pytest.approx(0.006536, abs=1e-6)
+    assert (claim["test"], claim["confidence"]) == ("paired t-test", 0.95)

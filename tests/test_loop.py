@@ -39,7 +39,7 @@ def test_the_curve_holds_the_mean_loss_of_each_window(tmp_path: Path) -> None:
         seen.append(done)
         return {"lr": 0.5}
 
-    rows = loop.train(counter.step, observe, {}, loop.Schedule(8, 3, 6), tmp_path / "c.pt", "toy")
+    rows = loop.train(counter.step, observe, {}, loop.Schedule(8, 3, 6), tmp_path / "c.pt", "toy").rows
     # Losses 0, 1, 2 | 3, 4, 5 | 6, 7: the last window is short.
     assert rows == [
         {"iteration": 3, "train_loss": 1.0, "lr": 0.5},
@@ -79,7 +79,7 @@ def train_small_network(checkpoint: Path, stop_at: int | None = None, rate: floa
 
     schedule = loop.Schedule(iterations=20, log_every=2, checkpoint_every=4)
     stateful = {"model": model, "sgd": optimizer}
-    rows = loop.train(step, lambda _: {"norm": model[0].weight.norm().item()}, stateful, schedule, checkpoint, "toy")
+    rows = loop.train(step, lambda _: {"norm": model[0].weight.norm().item()}, stateful, schedule, checkpoint, "toy").rows
     return model.state_dict() | {"momentum": optimizer.state_dict()["state"][0]["momentum_buffer"]}, rows, done[0]
 
 
@@ -135,6 +135,54 @@ def test_a_loss_that_is_not_finite_is_named(tmp_path: Path, bad: int, value: flo
     assert not checkpoint.exists() or runtime.load(checkpoint)["done"] == bad // 4 * 4
 
 
+def test_weights_that_are_not_finite_stop_a_training_whose_loss_still_is(tmp_path: Path) -> None:
+    model = nn.Linear(2, 1)
+
+    def step(iteration: int) -> torch.Tensor:
+        if iteration == 5:
+            model.bias.data.fill_(torch.inf)
+        return torch.tensor(1.0)
+
+    with pytest.raises(UserError, match=r"bias holds values that are not finite at iteration 8; the last good checkpoint is .*c.pt"):
+        loop.train(step, lambda _: {}, {"model": model}, loop.Schedule(12, 4, 4), tmp_path / "c.pt", "toy")
+    assert runtime.load(tmp_path / "c.pt")["done"] == 4
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "c.pt"
+    train_small_network(tmp_path / "other.pt")
+    with pytest.raises(KeyboardInterrupt):
+        train_small_network(checkpoint, stop_at=7)
+    whole = checkpoint.read_bytes()
+    for damaged in (b"", whole[: len(whole) // 2], b"x" * 50):
+        checkpoint.write_bytes(damaged)
+        with pytest.raises(UserError, match=r"c\.pt cannot be read .*remove it and run again"):
+            train_small_network(checkpoint)
+
+
+def test_the_time_of_all_parts_of_a_training_counts_and_that_of_tests_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(loop.time, "perf_counter", lambda: clock[0])
+    stop = [True]
+
+    def step(iteration: int) -> torch.Tensor:
+        if iteration == 6 and stop:
+            raise KeyboardInterrupt
+        clock[0] += 2
+        return torch.tensor(1.0)
+
+    def observe(done: int) -> loop.Row:
+        clock[0] += 100
+        return {}
+
+    arguments = (step, observe, {"counter": Counter()}, loop.Schedule(8, 2, 4), tmp_path / "c.pt", "toy")
+    with pytest.raises(KeyboardInterrupt):
+        loop.train(*arguments)
+    stop.clear()
+    trained = loop.train(*arguments)
+    assert trained.notes() == {"train_seconds": 16.0, "resumed": True}
+
+
 def test_what_is_saved_has_the_same_bytes_under_any_name(tmp_path: Path) -> None:
     value = {"weight": torch.arange(6.0).reshape(2, 3), "rows": [1, 2.5], "name": "a"}
     runtime.save(value, tmp_path / "one.pt")
@@ -180,7 +228,7 @@ def step(iteration):
     optimizer.step()
     return loss
 
-rows = loop.train(step, lambda done: {}, {"model": model, "sgd": optimizer}, loop.Schedule(20, 2, 4), job.checkpoint, "toy")
+rows = loop.train(step, lambda done: {}, {"model": model, "sgd": optimizer}, loop.Schedule(20, 2, 4), job.checkpoint, "toy").rows
 out = job.out("out/model")
 runtime.save(model.state_dict(), out / "model.pt")
 write_csv(out / "curve.csv", rows)

@@ -1,21 +1,53 @@
 """Releases: what is copied, what is left out, and when there is none."""
 
+import csv
 import json
 import shutil
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
 import yaml
 
+from stages.core import metrics
+from stages.core.errors import UserError
+from stages.core.metrics import Dataset, Record
 from workflow import release
 
 ROOT = Path(__file__).parents[1]
+TIMED = {f"ch2_train_cifar10@{model}-0": seconds for model, seconds in (("cnn-b", 1000), ("cfn-b", 1246))}
 RECORD = {
     "stage": "train@a-0", "train_seconds": 5400, "machine": {"processor": "X"}, "packages": {"torch": "1"},
     "device": "cpu", "gpu": None, "threads": 1, "precision": "fp32", "determinism": "bitwise",
 }  # fmt: skip
+
+
+# A chapter of which there is nothing yet.
+EMPTY_CHAPTER = """
+table: "9.1"
+chapter: ch9_none
+section: "9.1"
+caption: x
+row_heading: Model
+columns:
+  - {id: e, heading: e, unit: "%", source: metrics, experiment: e, metric: error, tolerance: {kind: rounding, origin: x}}
+rows:
+  - {id: m, label: m, model: m, cells: {e: "1.0"}}
+"""
+
+
+def errors(file: Path, values: dict[str, list[float]]) -> None:
+    """A metrics file of errors on CIFAR-10, as if from the thesis's own data and schedule: {model: [value of seed 0, ...]}."""
+    records = [
+        Record(model, "error", value, "%", "lower", "bitwise", seed=seed, n=10000)
+        for model, found in values.items()
+        for seed, value in enumerate(found)
+    ]
+    facts = {"chapter": "ch2_fusion", "experiment": "cifar10", "scale": "real", "protocol": "full"}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    metrics.write(file, dataset=Dataset("cifar10", "official", ""), records=records, **facts)
 
 
 def git(*arguments: str) -> None:
@@ -30,7 +62,7 @@ def project(tmp_path, monkeypatch):
     files = {
         "requirements.lock": "torch==1\n",
         "model.py": "x = 1\n",
-        "dvc.lock": yaml.safe_dump({"stages": {"train@a-0": {}, "tables": {}}}),
+        "dvc.lock": yaml.safe_dump({"stages": {stage: {} for stage in ("train@a-0", "tables", *TIMED)}}),
         "reports/code/train.json": "{}",
         "reports/metrics/c/m.json": "{}",
         "reports/tables/c/t.md": "t",
@@ -39,19 +71,35 @@ def project(tmp_path, monkeypatch):
         "reports/figures/c/photos.png": "p",
         "reports/figures/c/photos.csv": "p",
         "reports/releases/README.md": "",
+        "stages/tables/published/table_9_1.yaml": EMPTY_CHAPTER,
     }
+    shutil.copytree(ROOT / "stages/tables/published", "stages/tables/published")
+    shutil.copy(ROOT / "stages/tables/claims.yaml", "stages/tables")
+    errors(Path("reports/metrics/ch2_fusion/cifar10.json"), {"cfn-b": [8.54, 8.54], "cnn-b": [9.60, 9.70]})
+    # another release, which has more; none of it counts
+    errors(Path("reports/releases/real-0/metrics/ch2_fusion/cifar10.json"), {"cfn-a": [14.73] * 3, "cnn-a": [15.57] * 3})
+    Path("reports/releases/real-0/release.json").write_text('{"scale": "real", "date": "2025-01-01"}')
     for name, text in files.items():
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).write_text(text)
     git("init", "-q")
     git("add", "-A")
     git("commit", "-qm", "all")
-    for record in (RECORD, RECORD | {"stage": "train@of-another-scale-0"}):
+    timed = [RECORD | {"stage": stage, "train_seconds": seconds, "iterations": 120000} for stage, seconds in TIMED.items()]
+    for record in (RECORD, RECORD | {"stage": "train@of-another-scale-0"}, *timed):
         Path("data/runs").mkdir(parents=True, exist_ok=True)
         Path(f"data/runs/{record['stage']}.json").write_text(json.dumps(record))
     Path(".git/info/exclude").write_text("data/\n")
     monkeypatch.setattr(release, "stale", list)
+    audit_finds(monkeypatch, [])
     return tmp_path
+
+
+def audit_finds(monkeypatch, problems: list[str]) -> None:
+    """A stand-in for the audit, which has tests of its own."""
+    verify = types.SimpleNamespace(problems=lambda: problems)
+    monkeypatch.setitem(sys.modules, "workflow.audit", types.SimpleNamespace(verify=verify, __path__=[]))
+    monkeypatch.setitem(sys.modules, "workflow.audit.verify", verify)
 
 
 def make(monkeypatch, name: str) -> None:
@@ -63,13 +111,112 @@ def test_a_release_holds_results_and_what_made_them_but_no_pictures(project, mon
     make(monkeypatch, "mini-1")
     folder = project / "reports/releases/mini-1"
     assert sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()) == [
-        "code/train.json", "dvc.lock", "figures/c/curve.csv", "figures/c/curve.svg", "metrics/c/m.json", "params.yaml", "release.json",
-        "requirements.lock", "runs/train@a-0.json", "tables/c/t.md",
+        "claims.json", "code/train.json", "dvc.lock", "figures/c/curve.csv", "figures/c/curve.svg", "metrics/c/m.json",
+        "metrics/ch2_fusion/cifar10.json", "params.yaml", "release.json", "requirements.lock",
+        *sorted(f"runs/{stage}.json" for stage in TIMED), "runs/train@a-0.json", "tables/c/t.md", "verdicts.csv",
     ]  # fmt: skip
     about = json.loads((folder / "release.json").read_text())
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-    assert (about["commit"], about["scale"], about["protocol"], about["training_hours"]) == (commit, "mini", "miniature", 1.5)
-    assert about["machines"] == [{"processor": "X"}] and len(about["devices"]) == 1
+    assert (about["commit"], about["scale"], about["protocol"], about["training_hours"]) == (commit, "mini", "miniature", 2.12)
+    device = {"compiled": False, "determinism": "bitwise", "device": "cpu", "gpu": None, "precision": "fp32", "threads": 1}
+    assert about["machines"] == [{"processor": "X"}] and about["devices"] == [device]
+
+
+def verdicts(folder: Path) -> dict[tuple[str, str, str], dict[str, str]]:
+    with (folder / "verdicts.csv").open() as file:
+        return {(row["table"], row["row"], row["column"]): row for row in csv.DictReader(file)}
+
+
+def test_a_release_states_the_verdict_of_every_cell_by_its_own_numbers(project, monkeypatch):
+    make(monkeypatch, "mini-1")
+    rows = verdicts(project / "reports/releases/mini-1")
+    # 8.54 is 0.27 from 8.27; the binomial tolerance is 0.5398, half of it 0.2699
+    assert rows["2.2", "cfn-b", "cifar10"] == {
+        "chapter": "ch2_fusion", "table": "2.2", "row": "cfn-b", "column": "cifar10", "printed": "8.27", "value": "8.54",
+        "verdict": "within", "reason": "", "tolerance": "0.539829",
+        "tolerance_origin": "the two-sided 95 % binomial error of the 10,000 test images around the printed value",
+        "verdict_half": "outside", "verdict_double": "within",
+    }  # fmt: skip
+    # 1246 / 1000, from the release's own run records
+    time = rows["text 2.4.1", "ratio", "hours"]
+    assert (time["value"], time["verdict"]) == ("1.246", "exact")
+    cannot = rows["text 2.4.1", "cnn-b", "hours"]
+    assert (cannot["verdict"], "TITAN X" in cannot["reason"]) == ("cannot run", True)
+    for cell in (("2.2", "cfn-a", "cifar10"), ("9.1", "m", "e")):
+        assert (rows[cell]["value"], rows[cell]["verdict"], rows[cell]["reason"]) == ("", "not run", "no result")
+    assert ("2.3", "srelu", "cifar10") not in rows and all(row["verdict"] for row in rows.values())
+
+
+def test_a_release_counts_its_verdicts_and_claims(project, monkeypatch):
+    make(monkeypatch, "mini-1")
+    folder = project / "reports/releases/mini-1"
+    found = json.loads((folder / "release.json").read_text())["verdicts"]
+    own = found["chapters"]["ch2_fusion"]["cells"]
+    # cfn-b and cnn-b (9.65 for 9.28) in Tables 2.2 and 2.3, the ratio of times; every other cell is without a result
+    rest = len(verdicts(folder)) - 1 - 7
+    assert own["stated"] == {"exact": 1, "within": 4, "outside": 0, "not run": rest, "cannot run": 2}
+    assert own["half"] == {"exact": 1, "within": 0, "outside": 4, "not run": rest, "cannot run": 2}
+    assert own["double"] == own["stated"]
+    none = {"exact": 0, "within": 0, "outside": 0, "not run": 1, "cannot run": 0}
+    no_claims = {"reproduced": 0, "contradicted": 0, "not decided": 0, "not tried": 0}
+    assert found["chapters"]["ch9_none"] == {"cells": {"stated": none, "half": none, "double": none}, "claims": no_claims}
+    assert found["all"]["cells"]["stated"] == own["stated"] | {"not run": rest + 1}
+
+    stated = json.loads((folder / "claims.json").read_text())
+    assert stated["counts"] == found["all"]["claims"] == found["chapters"]["ch2_fusion"]["claims"]
+    judged = {(one["claim"], one["case"]): one for one in stated["claims"]}
+    # differences -1.06 and -1.16: t = -1.11 / (0.0707 / sqrt 2) = -22.2, one degree of freedom: p = 1/2 - atan(22.2) / pi
+    below = judged["cfn-below-cnn", "cfn-b < cnn-b, cifar10"]
+    assert (below["verdict"], below["test"], below["confidence"], below["seeds"]) == ("reproduced", "paired t-test", 0.95, 2)
+    assert below["p"] == pytest.approx(0.01433, abs=1e-5)
+    assert (below["chapter"], below["source"]) == ("ch2_fusion", "mini-1")
+    assert judged["cfn-below-cnn", "cfn-a < cnn-a, cifar10"]["verdict"] == "not tried"
+
+
+@pytest.mark.parametrize(
+    ("problems", "message"),
+    [
+        (["x.json was changed."], "error: the audit finds 1 problem: x.json was changed: run `python -m workflow.audit verify`"),
+        (["x is wrong", "y"], "error: the audit finds 2 problems, the first: x is wrong: run `python -m workflow.audit verify`"),
+    ],
+)
+def test_what_the_audit_does_not_bear_out_is_not_released(project, monkeypatch, problems, message):
+    audit_finds(monkeypatch, problems)
+    with pytest.raises(SystemExit) as caught:
+        make(monkeypatch, "mini-1")
+    assert caught.value.code == message
+    assert [file.name for file in sorted(project.glob("reports/releases/*"))] == ["README.md", "real-0"]
+
+
+def test_a_malformed_metrics_file_is_one_sentence_and_no_release(project, monkeypatch):
+    Path("reports/metrics/ch2_fusion/cifar10.json").write_text("{")
+    with pytest.raises(SystemExit, match=r"^error: reports/metrics/ch2_fusion/cifar10\.json: not valid JSON"):
+        make(monkeypatch, "mini-1")
+    assert [file.name for file in sorted(project.glob("reports/releases/*"))] == ["README.md", "real-0"]
+
+
+def test_without_any_transcribed_table_there_is_nothing_to_state(project, monkeypatch):
+    shutil.rmtree("stages/tables/published")
+    git("add", "-A")
+    git("commit", "-qm", "none")
+    with pytest.raises(SystemExit, match="stages/tables/published: no table is transcribed there"):
+        make(monkeypatch, "mini-1")
+
+
+def test_what_a_killed_release_left_is_in_nobody_s_way(project, monkeypatch):
+    left = project / "reports/releases/.mini-1.partial/code"
+    left.mkdir(parents=True)
+    make(monkeypatch, "mini-1")
+    assert not left.exists() and (project / "reports/releases/mini-1/release.json").exists()
+
+
+def test_an_audit_that_cannot_read_what_it_needs_says_so(project, monkeypatch):
+    def broken() -> list[str]:
+        raise UserError("dvc.lock is not a lock file of DVC")
+
+    monkeypatch.setattr(sys.modules["workflow.audit.verify"], "problems", broken)
+    with pytest.raises(SystemExit, match=r"^error: dvc\.lock is not a lock file of DVC$"):
+        make(monkeypatch, "mini-1")
 
 
 @pytest.mark.parametrize(

@@ -296,7 +296,7 @@ def test_the_key_depends_on_all_that_the_result_depends_on(job: Job, monkeypatch
     keys.add(replace(job).key)
     Path("reports/code/train.json").write_text('{"stages.train": "0"}')
     keys.add(replace(job).key)
-    monkeypatch.setattr("stages.core.stage._packages", lambda: {"torch": "0.1"})
+    monkeypatch.setattr("stages.core.stage.packages", lambda: {"torch": "0.1"})
     keys.add(replace(job).key)
     assert len(keys) == 8
 

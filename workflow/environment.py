@@ -29,10 +29,10 @@ def normal(name: str) -> str:
 
 
 def pins(file: Path) -> dict[str, str]:
-    """The versions that a requirements file pins, by normal name; an entry without an exact version has ''."""
+    """The versions that a requirements file pins, by normal name without extras; an entry without an exact version has ''."""
     entries = [line.partition("#")[0].strip() for line in file.read_text().splitlines()]
     pairs = [entry.partition("==") for entry in entries if entry]
-    return {normal(name): version for name, _, version in pairs}
+    return {normal(name.partition("[")[0]): version for name, _, version in pairs}
 
 
 def installed() -> dict[str, str]:

@@ -1,29 +1,41 @@
 """Keep results that cannot be remade everywhere, with what made them: `python -m workflow.release real_cpu-2026-11-23`.
 
-reports/releases/NAME/ holds release.json (scale, date, commit, protocol, machines, packages), params.yaml, dvc.lock,
-requirements.lock, code/ (the fingerprints), metrics/, tables/, figures/ and the run records in runs/. Figures that show a
-data set's own pictures are left out.
+reports/releases/NAME/ holds release.json (scale, date, commit, protocol, machines, packages, how many cells and claims
+have which verdict), verdicts.csv (every cell of the ledger that is the project's to reproduce), claims.json, params.yaml,
+dvc.lock, requirements.lock, code/ (the fingerprints), metrics/, tables/, figures/ and the run records in runs/. Verdicts
+are by the release's own numbers alone. Figures that show a data set's own pictures are left out.
+
+Refused where the code differs from the commit, a result is out of date, or the audit finds a problem.
 """
 
 import argparse
+import dataclasses
 import json
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from stages.core.files import write_json
-from workflow import scale
+from stages.core.errors import UserError
+from stages.core.files import write_csv, write_json
+from stages.tables import claims, ledger
+from stages.tables.ledger import Results
+from stages.tables.render import number_text, value_text
+from workflow import scale, summary
+from workflow.summary import Verdicts
 
 RELEASES = Path("reports/releases")
 RUNS = Path("data/runs")
 # What differs from the commit because another scale is in force; the release holds its own copy.
 MADE = ("params.yaml", "dvc.lock", "reports/")
+# What a training's run record says of where its steps ran.
+DEVICE = ("device", "gpu", "threads", "precision", "determinism")
 
 
 def git(*arguments: str) -> str:
@@ -50,8 +62,17 @@ def run_records() -> list[dict[str, Any]]:
     return [json.loads(file.read_text()) for file in files if file.exists()]
 
 
+def audit() -> None:
+    """Raise UserError if the audit finds a problem."""
+    from workflow.audit.verify import problems
+
+    if found := problems():
+        number = "1 problem" if len(found) == 1 else f"{len(found)} problems, the first"
+        raise UserError(f"the audit finds {number}: {found[0].rstrip('.')}: run `python -m workflow.audit verify`")
+
+
 def write(name: str, folder: Path) -> None:
-    """Write the release `name` to `folder`."""
+    """Write the release `name` to `folder`, which must not exist. Raises UserError on a malformed metrics file, table or run record."""
     params = yaml.safe_load(scale.PARAMS.read_text())
     records = run_records()
     trained = [record for record in records if "train_seconds" in record]
@@ -63,10 +84,11 @@ def write(name: str, folder: Path) -> None:
         "commit": git("rev-parse", "HEAD"),
         "machines": _unique(record["machine"] for record in records),
         "packages": _unique(record["packages"] for record in records),
-        "devices": _unique({key: record[key] for key in ("device", "gpu", "threads", "precision", "determinism")} for record in trained),
+        "devices": _unique({key: record[key] for key in DEVICE} | {"compiled": record.get("compiled", False)} for record in trained),
         "training_hours": round(sum(record["train_seconds"] for record in trained) / 3600, 2),
     }
-    write_json(folder / "release.json", about)
+    judged = judge(Results(name, {}, scale=params["scale"], day=about["date"], runs=tuple(records)))
+    folder.mkdir(parents=True)
     for file in (scale.PARAMS, Path("dvc.lock"), Path("requirements.lock")):
         shutil.copy(file, folder / file.name)
     for part in ("code", "metrics", "tables"):
@@ -78,6 +100,51 @@ def write(name: str, folder: Path) -> None:
             shutil.copy(file, target)
     for record in records:
         write_json(folder / "runs" / f"{record['stage']}.json", record)
+    write_csv(folder / "verdicts.csv", [row for one in judged for row in _rows(one)])
+    content = {
+        "confidence": judged[0].confidence,
+        "counts": claims.counts(judgement for one in judged for judgement in one.claims),
+        "claims": [{"chapter": one.chapter, **dataclasses.asdict(judgement)} for one in judged for judgement in one.claims],
+    }
+    write_json(folder / "claims.json", content)
+    write_json(folder / "release.json", about | {"verdicts": _counts(judged)})
+
+
+def judge(about: Results) -> list[Verdicts]:
+    """The verdicts of all chapters that have a transcribed table, by the metrics at hand and `about`'s run records alone."""
+    judged = []
+    for chapter in ledger.chapters(summary.PUBLISHED):
+        found = ledger.load_results(summary.METRICS / chapter)
+        judged.append(summary.judge(chapter, dataclasses.replace(about, metrics=found.metrics, layers=found.layers), []))
+    if not judged:
+        raise UserError(f"{summary.PUBLISHED}: no table is transcribed there; a release has nothing to be judged by.")
+    return judged
+
+
+def _counts(judged: list[Verdicts]) -> dict[str, Any]:
+    """{"chapters": {chapter: {"cells": {"stated" | "half" | "double": {verdict: n}}, "claims": {verdict: n}}}, "all": the same, summed}."""
+    counts = {one.chapter: one.counts() for one in judged}
+    return {"chapters": counts, "all": summary.total(list(counts.values()))}
+
+
+def _rows(verdicts: Verdicts) -> Iterator[dict[str, Any]]:
+    """The lines of verdicts.csv: one for each cell that has a verdict, numbers unrounded."""
+    for (table, cell), (_, half), (_, double) in zip(*(verdicts.cells[name] for name in ("stated", "half", "double")), strict=True):
+        if cell.verdict:
+            yield {
+                "chapter": verdicts.chapter,
+                "table": table.id,
+                "row": cell.row.id,
+                "column": cell.column.id,
+                "printed": cell.printed,
+                "value": value_text(cell.judged),
+                "verdict": cell.verdict,
+                "reason": cell.reason or ("" if cell.judged else "no result"),
+                "tolerance": number_text(cell.tolerance),
+                "tolerance_origin": cell.column.tolerance.origin if cell.column.tolerance else "",
+                "verdict_half": half.verdict,
+                "verdict_double": double.verdict,
+            }
 
 
 def _unique(values: Any) -> list[Any]:
@@ -102,8 +169,12 @@ def main() -> None:
         sys.exit(f"error: not up to date: {', '.join(behind)}: run `dvc repro` first")
     aside = RELEASES / f".{name}.partial"
     try:
+        audit()
+        shutil.rmtree(aside, ignore_errors=True)  # of a release that was killed
         write(name, aside)
         aside.replace(folder)
+    except UserError as error:
+        sys.exit(f"error: {error}")
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     print(f"{folder}: {sum(file.is_file() for file in folder.rglob('*'))} files; add it to git")

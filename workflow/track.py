@@ -33,11 +33,10 @@ from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from stages.core import metrics
 from stages.core.errors import UserError
 from stages.core.metrics import MetricsFile, Record
+from workflow.lock import FILE, Lock, model_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -46,7 +45,6 @@ if TYPE_CHECKING:
 METRICS = Path("reports/metrics")
 RELEASES = Path("reports/releases")
 RUNS = Path("data/runs")
-DVC_LOCK = Path("dvc.lock")
 TURN = Path("data/track.lock")
 STORE = "sqlite:///mlflow.db"
 # Resolved by whatever server shows the store; MLflow's own default is the absolute path of a folder on this machine.
@@ -94,48 +92,13 @@ class Result:
         return _digest([self.params, sorted(self.points.items()), self.tags])
 
 
-class Lock:
-    """The stages of a dvc.lock file, found by what they made; a file that does not exist has none."""
-
-    def __init__(self, file: Path):
-        self.stages: dict[str, Any] = {}
-        if file.exists():
-            try:
-                content = yaml.load(file.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-                self.stages = content["stages"]
-            except (yaml.YAMLError, KeyError, TypeError):
-                raise UserError(f"{file} is not a lock file of DVC: restore it from git, or run `dvc repro`") from None
-        self.makers = {out["path"]: name for name, entry in self.stages.items() for out in entry.get("outs", [])}
-
-    def maker(self, path: str) -> str | None:
-        """The stage that made `path` or a folder it lies in."""
-        return next((self.makers[place] for place in _with_parents(path) if place in self.makers), None)
-
-    def params(self, stage: str) -> dict[str, str]:
-        """The entries of params.yaml that `stage` and all stages before it depend on, by dotted key."""
-        found: dict[str, str] = {}
-        pending, seen = [stage], {stage}
-        while pending:
-            entry = self.stages[pending.pop(0)]
-            found = {**_flat(entry.get("params", {}).get("params.yaml", {})), **found}
-            before = {name for dep in entry.get("deps", []) for name in self._makers_around(dep["path"])}
-            pending += sorted(before - seen)
-            seen |= before
-        return found
-
-    def _makers_around(self, dep: str) -> Iterator[str]:
-        if maker := self.maker(dep):
-            yield maker
-        yield from (name for out, name in self.makers.items() if out.startswith(dep + "/"))
-
-
 def collect() -> list[Result]:
     """Every result at hand and in the releases. Raises UserError on a file that is not what it should be."""
     return [result for source in _sources() for result in _results(source)]
 
 
 def _sources() -> list[Source]:
-    sources = [Source(METRICS, DVC_LOCK, RUNS, commit=_commit())]
+    sources = [Source(METRICS, FILE, RUNS, commit=_commit())]
     for folder in sorted(RELEASES.glob("*/metrics")):
         release = folder.parent
         commit = _read_json(release / "release.json").get("commit")
@@ -196,7 +159,7 @@ def _result(source: Source, path: Path, file: MetricsFile, records: list[Record]
     if stage:
         entry = lock.stages[stage]
         tags |= {"stage": stage, "stage_lock_sha256": _digest(entry), "mlflow.source.name": entry["cmd"]}
-        params = {**lock.params(stage), **params}
+        params = {**_flat(lock.params(stage)), **params}
         run = _read_json(source.runs / f"{stage}.json")
     started, milliseconds = _when(run)
     return Result(file.chapter, name, params, _points(records, curve), tags, {**_facts(run), **source.commit}, started, milliseconds)
@@ -205,8 +168,7 @@ def _result(source: Source, path: Path, file: MetricsFile, records: list[Record]
 def _stage(lock: Lock, records: list[Record], metrics_file: Path) -> str | None:
     """The stage that made the model, known by the layout of data/; else the predictions, else the metrics file."""
     stored = [record.predictions for record in records if record.predictions][:1]
-    models = [Path(path.replace("/predictions/", "/models/", 1)).with_suffix("").as_posix() for path in stored]
-    makers = (lock.maker(path) for path in [*models, *stored, metrics_file.as_posix()])
+    makers = (lock.maker(path) for path in [*map(model_of, stored), *stored, metrics_file.as_posix()])
     return next((maker for maker in makers if maker), None)
 
 
@@ -258,10 +220,6 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise UserError(f"{path} must hold an object, and holds a {type(content).__name__}: run the stage that writes it again")
     return content
-
-
-def _with_parents(path: str) -> list[str]:
-    return [path, *(parent.as_posix() for parent in Path(path).parents)]
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, str]:

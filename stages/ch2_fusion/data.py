@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from stages.core.runtime import to_device
+
 SOURCES = {"cifar10": "cifar10", "cifar10_augmented": "cifar10", "cifar100": "cifar100"}
 
 
@@ -44,8 +46,8 @@ def class_count(folder: Path) -> int:
 def augment(images: Tensor, generator: torch.Generator) -> Tensor:
     """The standard augmentation [125]: pad by 4 zeros, crop at random, mirror every second image on average. Shape is kept."""
     count, _, height, width = images.shape
-    shifts = torch.randint(9, (2, count, 1), generator=generator).to(images.device)
-    mirrored = (torch.rand(count, 1, generator=generator) < 0.5).to(images.device)
+    shifts = to_device(torch.randint(9, (2, count, 1), generator=generator), images.device)
+    mirrored = to_device(torch.rand(count, 1, generator=generator) < 0.5, images.device)
     rows = shifts[0] + torch.arange(height, device=images.device)
     columns = torch.arange(width, device=images.device).expand(count, -1)
     columns = shifts[1] + torch.where(mirrored, columns.flip(1), columns)

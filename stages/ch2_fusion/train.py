@@ -6,8 +6,9 @@ Leaves the final weights and the curve behind Figures 2.7 and 2.8a.
 """
 
 import argparse
-import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import nn
@@ -55,16 +56,16 @@ def parser() -> argparse.ArgumentParser:
 
 
 def optimizer_for(model: FusionNetwork, training: Training) -> torch.optim.SGD:
-    """SGD with one group per kind of parameter; each group's `rate` multiplies the learning rate."""
-    groups = []
+    """SGD with one group for each pair of rate and decay; a group's `rate` multiplies the learning rate."""
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         is_bias = name.endswith("bias")
-        groups.append({
-            "params": [parameter],
-            "rate": (training.bias_rate if is_bias else 1) * (training.fusion_rate if name.startswith("fusion.") else 1),
-            "weight_decay": training.weight_decay * (training.bias_decay if is_bias else 1),
-        })  # fmt: skip
-    return torch.optim.SGD(groups, lr=training.learning_rate, momentum=training.momentum)
+        rate = (training.bias_rate if is_bias else 1) * (training.fusion_rate if name.startswith("fusion.") else 1)
+        decay = training.weight_decay * (training.bias_decay if is_bias else 1)
+        groups.setdefault((rate, decay), []).append(parameter)
+    kinds = [{"params": members, "rate": rate, "weight_decay": decay} for (rate, decay), members in groups.items()]
+    on_gpu = next(model.parameters()).is_cuda  # one kernel for a whole group
+    return torch.optim.SGD(kinds, lr=training.learning_rate, momentum=training.momentum, fused=on_gpu)
 
 
 def learning_rate(iteration: int, training: Training) -> float:
@@ -72,11 +73,21 @@ def learning_rate(iteration: int, training: Training) -> float:
     return training.learning_rate / 10 ** sum(iteration >= step for step in training.learning_rate_steps)
 
 
-def rows_of(iteration: int, images: int, batch_size: int, seed: tuple) -> torch.Tensor:
-    """Which images make the batch of an iteration: every epoch has an order of its own, and its incomplete batch is dropped."""
-    epoch, place = divmod(iteration, images // batch_size)
-    order = torch.randperm(images, generator=generator(*seed, "order", epoch))
-    return order[place * batch_size : (place + 1) * batch_size]
+def batches(images: int, batch_size: int, seed: tuple, device: torch.device) -> Callable[[int], torch.Tensor]:
+    """Which of the images make an iteration's batch: every epoch has an order of its own, and its incomplete batch is dropped.
+
+    An epoch's order is drawn on the CPU, the same for any device, and taken to the device once.
+    """
+
+    @lru_cache(maxsize=1)
+    def order(epoch: int) -> torch.Tensor:
+        return torch.randperm(images, generator=generator(*seed, "order", epoch)).to(device)
+
+    def rows(iteration: int) -> torch.Tensor:
+        epoch, place = divmod(iteration, images // batch_size)
+        return order(epoch)[place * batch_size : (place + 1) * batch_size]
+
+    return rows
 
 
 @torch.no_grad()
@@ -106,14 +117,15 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     # The order of the images is the same for all models of a seed, so that their results pair.
     seed = (NAME, args.dataset, args.seed)
     model = build(args.model, classes, job.settings(Network, "ch2_fusion.network"), generator(*seed, args.model, "weights"))
-    model.to(device)
+    precision.place(model, device)
     optimizer = optimizer_for(model, training)
     torch.manual_seed(seed_for(*seed, args.model, "dropout"))
+    rows_of = batches(len(train), training.batch_size, seed, device)
 
     def step(iteration: int) -> torch.Tensor:
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(iteration, training) * group["rate"]
-        images, labels = train.batch(rows_of(iteration, len(train), training.batch_size, seed).to(device))
+        images, labels = train.batch(rows_of(iteration))
         if args.dataset == "cifar10_augmented":
             images = data.augment(images, generator(*seed, "augment", iteration))
         with precision.autocast(device):
@@ -123,19 +135,13 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         optimizer.step()
         return loss
 
-    seconds_testing = 0.0
-
     def observe(done: int) -> loop.Row:
-        nonlocal seconds_testing
         row = {"lr": learning_rate(done - 1, training), **fusion_weights(model)}
         if done % training.test_every == 0 or done == training.iterations:
-            started = time.perf_counter()
             row["test_error"] = error_percent(scores_of(model, test, precision), test.labels)
-            seconds_testing += time.perf_counter() - started
         return row
 
-    resumed, started = job.checkpoint.exists(), time.perf_counter()
-    rows = loop.train(
+    trained = loop.train(
         step,
         observe,
         {"model": model, "optimizer": optimizer},
@@ -144,11 +150,11 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         f"{args.dataset} {args.model} seed {args.seed}",
     )
     about = {"iterations": training.iterations, "parameters": count_parameters(model)["parameters_total"], **precision.describe(device)}
-    job.note(resumed=resumed, train_seconds=round(time.perf_counter() - started - seconds_testing, 3), **about, gpu=gpu_name(device))
+    job.note(**trained.notes(), **about, gpu=gpu_name(device))
     out = job.out(f"data/{job.params['scale']}/models/ch2_fusion/{args.dataset}/{args.model}-seed{args.seed}")
     runtime.save({name: tensor.cpu() for name, tensor in model.state_dict().items()}, out / "model.pt")
     write_json(out / "about.json", about)
-    write_csv(out / "curve.csv", rows)
+    write_csv(out / "curve.csv", trained.rows)
 
 
 if __name__ == "__main__":

@@ -34,3 +34,17 @@ def write_csv(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
         writer = csv.DictWriter(file, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+
+
+def md5(path: Path) -> str:
+    """Checksum of a file or a folder as dvc.lock has it; a folder's is that of its files' names and checksums, and ends in ".dir"."""
+    if not path.is_dir():
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    return md5_of_folder({file.relative_to(path).as_posix(): md5(file) for file in path.rglob("*") if not file.is_dir()})
+
+
+def md5_of_folder(files: Mapping[str, str]) -> str:
+    """The checksum of a folder that holds these files: name below the folder -> checksum."""
+    entries = [{"md5": files[name], "relpath": name} for name in sorted(files)]
+    return hashlib.md5(json.dumps(entries).encode(), usedforsecurity=False).hexdigest() + ".dir"

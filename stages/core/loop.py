@@ -1,16 +1,23 @@
 """The training loop that every chapter shares: steps, a curve, checkpoints that resume to the same bytes."""
 
 import os
+import pickle
+import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from tqdm import tqdm
 
 from stages.core import runtime
 from stages.core.errors import UserError
+
+try:
+    from tqdm import tqdm
+except ImportError:  # a bare machine, where a bundle runs: no progress bar
+    tqdm = None
 
 Row = dict[str, float | int]
 
@@ -31,6 +38,19 @@ class Schedule:
     checkpoint_every: int
 
 
+@dataclass
+class Trained:
+    """The curve, the steps' time in seconds (over all parts of an interrupted training), and whether there were several."""
+
+    rows: list[Row]
+    seconds: float = 0.0
+    resumed: bool = False
+
+    def notes(self) -> dict[str, Any]:
+        """What a run record says of it."""
+        return {"train_seconds": round(self.seconds, 3), "resumed": self.resumed}
+
+
 def train(
     step: Callable[[int], torch.Tensor],
     observe: Callable[[int], Row],
@@ -38,54 +58,72 @@ def train(
     schedule: Schedule,
     checkpoint: Path,
     label: str,
-) -> list[Row]:
-    """Call `step(i)` for i = 0, 1, ... and return the curve.
+) -> Trained:
+    """Call `step(i)` for i = 0, 1, ... and return the curve and what it took.
 
     Parameters
     ----------
     step : takes the iteration's number, returns its loss, a scalar tensor left on the device (reading it would make the
         device wait, so it is read every `log_every` iterations only).
     observe : takes the number of iterations done, returns what the curve holds besides `iteration` and `train_loss`
-        (the mean over the last `log_every` iterations).
+        (the mean over the last `log_every` iterations). Its time is not counted.
     stateful : what a checkpoint holds. Randomness inside a step must come from the global generators, which are
         saved along, or from the iteration's number.
     checkpoint : written every `checkpoint_every` iterations, resumed from if it is there.
 
     Raises
     ------
-    UserError : a loss that is not finite, with its iteration and the last good checkpoint.
+    UserError : a loss or a weight that is not finite, with its iteration and the last good checkpoint; a damaged checkpoint.
     """
-    done, rows = _resume(stateful, checkpoint)
+    done, trained = _resume(stateful, checkpoint)
     losses: list[torch.Tensor] = []
-    with tqdm(total=schedule.iterations, initial=done, desc=label, disable=None, leave=False) as bar:
+    show = tqdm(total=schedule.iterations, initial=done, desc=label, disable=None, leave=False) if tqdm else nullcontext()
+    with show as bar:
+        started = time.perf_counter()
         for iteration in range(done, schedule.iterations):
             losses.append(step(iteration).detach())
             done = iteration + 1
             if done % schedule.log_every and done != schedule.iterations:
                 continue
-            rows.append({"iteration": done, "train_loss": _mean(losses, done, checkpoint), **observe(done)})
-            bar.update(len(losses))
+            loss = _mean(losses, done, checkpoint)  # the device has come this far
+            trained.seconds += time.perf_counter() - started
+            trained.rows.append({"iteration": done, "train_loss": loss, **observe(done)})
+            if bar is not None:
+                bar.update(len(losses))
             losses.clear()
             if done % schedule.checkpoint_every == 0 and done != schedule.iterations:
-                _save(stateful, checkpoint, done, rows)
-    return rows
+                _refuse_broken(stateful, done, checkpoint)
+                _save(stateful, checkpoint, done, trained)
+            started = time.perf_counter()
+        _refuse_broken(stateful, done, checkpoint)
+    return trained
 
 
 def _mean(losses: list[torch.Tensor], done: int, checkpoint: Path) -> float:
     window = torch.stack(losses).float().cpu()
     if not window.isfinite().all():
         first = done - len(window) + int((~window.isfinite()).nonzero()[0]) + 1
-        kept = f"the last good checkpoint is {checkpoint}" if checkpoint.exists() else "no checkpoint had been written yet"
-        raise UserError(
-            f"the loss is {window[first - done - 1]:.0f} at iteration {first}; {kept}; lower the learning rate or change the seed"
-        )
+        raise UserError(_not_finite(f"the loss is {window[first - done - 1]:.0f}", first, checkpoint))
     return window.mean().item()
 
 
-def _save(stateful: Mapping[str, Stateful], checkpoint: Path, done: int, rows: list[Row]) -> None:
+def _refuse_broken(stateful: Mapping[str, Stateful], done: int, checkpoint: Path) -> None:
+    for item in stateful.values():
+        for name, weight in item.named_parameters() if isinstance(item, torch.nn.Module) else ():
+            if not weight.isfinite().all():
+                raise UserError(_not_finite(f"{name} holds values that are not finite", done, checkpoint))
+
+
+def _not_finite(what: str, iteration: int, checkpoint: Path) -> str:
+    kept = f"the last good checkpoint is {checkpoint}" if checkpoint.exists() else "no checkpoint had been written yet"
+    return f"{what} at iteration {iteration}; {kept}; lower the learning rate or change the seed"
+
+
+def _save(stateful: Mapping[str, Stateful], checkpoint: Path, done: int, trained: Trained) -> None:
     state = {
         "done": done,
-        "rows": rows,
+        "rows": trained.rows,
+        "seconds": trained.seconds,
         "random": torch.get_rng_state(),
         "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         "stateful": {name: item.state_dict() for name, item in stateful.items()},
@@ -98,13 +136,16 @@ def _save(stateful: Mapping[str, Stateful], checkpoint: Path, done: int, rows: l
         aside.unlink(missing_ok=True)
 
 
-def _resume(stateful: Mapping[str, Stateful], checkpoint: Path) -> tuple[int, list[Row]]:
+def _resume(stateful: Mapping[str, Stateful], checkpoint: Path) -> tuple[int, Trained]:
     if not checkpoint.exists():
-        return 0, []
-    state = runtime.load(checkpoint)
-    for name, item in stateful.items():
-        item.load_state_dict(state["stateful"][name])
-    torch.set_rng_state(state["random"])
-    if state["random_cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(state["random_cuda"])
-    return state["done"], state["rows"]
+        return 0, Trained([])
+    try:
+        state = runtime.load(checkpoint)
+        for name, item in stateful.items():
+            item.load_state_dict(state["stateful"][name])
+        torch.set_rng_state(state["random"])
+        if state["random_cuda"] and torch.cuda.is_available():
+            torch.cuda.set_rng_state_all(state["random_cuda"])
+        return state["done"], Trained(state["rows"], state["seconds"], resumed=True)
+    except (RuntimeError, EOFError, KeyError, OSError, pickle.UnpicklingError) as error:
+        raise UserError(f"the checkpoint {checkpoint} cannot be read ({type(error).__name__}): remove it and run again") from error

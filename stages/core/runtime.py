@@ -6,20 +6,27 @@ import io
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from stages.core.errors import UserError
 
+Model = TypeVar("Model", bound=torch.nn.Module)
+
 
 @dataclass(frozen=True)
 class Runtime:
-    """The `runtime` parameters: device auto, cpu or cuda; threads of the CPU kernels; precision fp32 or bf16 (autocast)."""
+    """The `runtime` parameters.
+
+    device: auto, cpu or cuda. threads: of the CPU kernels. precision: fp32, or bf16 (autocast). compile: torch.compile, on a
+    GPU with its kernels replayed as CUDA graphs.
+    """
 
     device: str
     threads: int
     precision: str
+    compile: bool
 
     def start(self) -> torch.device:
         """Set threads and determinism, and return the device."""
@@ -36,6 +43,14 @@ class Runtime:
             torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32
         return torch.device(name)
 
+    def place(self, model: Model, device: torch.device) -> Model:
+        """`model` on the device, channels last on a GPU (cuDNN's own layout), compiled if the parameters say so."""
+        if device.type == "cuda":
+            model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if self.compile:
+            model.compile(mode="reduce-overhead" if device.type == "cuda" else "default")
+        return model
+
     def autocast(self, device: torch.device) -> AbstractContextManager:
         """The context that a forward pass runs in."""
         return torch.autocast(device.type, torch.bfloat16) if self.precision == "bf16" else contextlib.nullcontext()
@@ -44,7 +59,13 @@ class Runtime:
         """What was computed on, and what a repetition may expect: `determinism` is bitwise on a CPU, the same bytes on any
         x86-64 machine, and stochastic on a GPU."""
         determinism = "bitwise" if device.type == "cpu" else "stochastic"
-        return {"device": device.type, "threads": self.threads, "precision": self.precision, "determinism": determinism}
+        return {
+            "device": device.type,
+            "threads": self.threads,
+            "precision": self.precision,
+            "determinism": determinism,
+            "compiled": self.compile,
+        }
 
 
 def _keep_freed_memory() -> None:
@@ -54,6 +75,11 @@ def _keep_freed_memory() -> None:
         mmap_threshold, trim_threshold = -3, -1
         mallopt(mmap_threshold, 1 << 30)
         mallopt(trim_threshold, 1 << 30)
+
+
+def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """A small tensor on the device, without making the host wait for the GPU's queue."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def gpu_name(device: torch.device) -> str | None:

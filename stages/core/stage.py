@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from stages.core.errors import UserError
-from stages.core.files import sha256, write_json
+from stages.core.files import md5, sha256, write_json
 from stages.core.fingerprint import syntax_hash
 
 GRAPH = Path("data/graph.json")
@@ -94,7 +94,7 @@ class Job:
     @cached_property
     def key(self) -> str:
         """Hash of everything the stage depends on: command, code, parameters, inputs and packages."""
-        digest = hashlib.sha256(json.dumps([self.command, self.params, _packages()], sort_keys=True).encode())
+        digest = hashlib.sha256(json.dumps([self.command, self.params, packages()], sort_keys=True).encode())
         for file in _files(self.deps):
             digest.update(file.as_posix().encode())
             with file.open("rb") as stream:
@@ -241,7 +241,8 @@ def _record(job: Job, started: datetime, seconds: float) -> None:
         "duration_s": round(seconds, 3),
         "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "machine": {"platform": platform.platform(), "processor": _processor(), "cores": os.cpu_count()},
-        "packages": _packages(),
+        "packages": packages(),
+        "made": {out: md5(Path(out)) for out in job.outs},
     }
     record |= job.notes
     write_json(Path("data/runs") / f"{job.name}.json", record)
@@ -266,7 +267,8 @@ def _files(paths: list[str]) -> Iterator[Path]:
         yield from sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
 
 
-def _packages() -> dict[str, str]:
+def packages() -> dict[str, str]:
+    """Versions of Python and of the packages that results may depend on."""
     versions = {"python": platform.python_version()}
     for name in PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):

@@ -1,7 +1,8 @@
 """Claims: what the thesis says its numbers show, judged case by case over seeds.
 
 Verdicts: reproduced, contradicted, not decided, not tried. Tests are Student's t, one-sided, at the confidence that
-claims.yaml states: paired by seed where both models share at least two seeds, else Welch's, which needs two of each.
+claims.yaml states: paired by seed where both models share at least two seeds (others are then left out), else Welch's,
+which needs two of each. Each judgement names its test and the confidence.
 
 less         a below b. Contradicted if a is significantly above b.
 below_cited  a model's mean below the lowest printed value of a table's cited rows: one-sample test.
@@ -19,7 +20,7 @@ import dataclasses
 import math
 import statistics
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,10 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Judgement:
-    """One case of a claim. `label` says why the observed values cannot be judged, if they cannot."""
+    """One case of a claim. `label` says why the observed values cannot be judged, if they cannot.
+
+    `test` and its `confidence` are empty and None where no test was made.
+    """
 
     claim: str
     section: str
@@ -79,6 +83,7 @@ class Judgement:
     reason: str = ""
     observed: str = ""
     test: str = ""
+    confidence: float | None = None
     p: float | None = None
     seeds: int = 0
     source: str = ""
@@ -107,11 +112,11 @@ def judge(claims: list[dict[str, Any]], confidence: float, tables: list[Table], 
     judgements = []
     for claim in claims:
         for case in claim.get("cases", [{}]):
-            judgements.append(_judge_case(claim, case, 1 - confidence, tables, [run, *releases]))
+            judgements.append(_judge_case(claim, case, confidence, tables, [run, *releases]))
     return judgements
 
 
-def counts(judgements: list[Judgement]) -> dict[str, int]:
+def counts(judgements: Iterable[Judgement]) -> dict[str, int]:
     """How often each verdict occurs, in the order of VERDICTS."""
     found = Counter(judgement.verdict for judgement in judgements)
     return {verdict: found[verdict] for verdict in VERDICTS}
@@ -139,6 +144,12 @@ def welch(a: Values, b: Values) -> Estimate:
     freedom = (u + v) ** 2 / spread if spread else len(x) + len(y) - 2
     difference = statistics.fmean(x) - statistics.fmean(y)
     return Estimate(difference, math.sqrt(u + v), freedom, "Welch's t-test", min(len(x), len(y)))
+
+
+def compared(values: list[Values]) -> list[Values]:
+    """The values that a test compares: those of the seeds that all share, if there are two, else all."""
+    shared = sorted(seed for seed in set.intersection(*(set(one) for one in values)) if seed is not None)
+    return [{seed: one[seed] for seed in shared} for one in values] if len(shared) >= 2 else values
 
 
 def estimate(a: Values, b: Values) -> Estimate | None:
@@ -177,7 +188,7 @@ def _operands(claim: dict, case: dict, results: Results) -> list[Measurement] | 
     return [one for one in found if one] if all(found) else None
 
 
-def _judge_case(claim: dict, case: dict, alpha: float, tables: list[Table], sources: list[Results]) -> Judgement:
+def _judge_case(claim: dict, case: dict, confidence: float, tables: list[Table], sources: list[Results]) -> Judgement:
     about = {
         "claim": claim["id"],
         **{key: claim[key] for key in ("section", "place", "statement")},
@@ -194,7 +205,7 @@ def _judge_case(claim: dict, case: dict, alpha: float, tables: list[Table], sour
     else:  # the best release tells more than this run
         operands = next((one for one in found if one[0].source != THIS_RUN), found[0])
     values: list[Values] = [measurement.values for measurement in operands]
-    verdict, reason, observed, result, p = RULES[claim["kind"]](claim, case, values, alpha, tables)
+    verdict, reason, observed, result, p = RULES[claim["kind"]](claim, case, values, 1 - confidence, tables)
     label = _label(operands)
     if label:
         verdict, reason, p = "not tried", label, None
@@ -204,6 +215,7 @@ def _judge_case(claim: dict, case: dict, alpha: float, tables: list[Table], sour
         reason=reason,
         observed=observed,
         test=result.test if result and not label else "",
+        confidence=confidence if result and not label else None,
         p=None if p is None else round(p, 6),
         seeds=result.seeds if result else min(len(one.keys() - {None}) for one in values),
         source=operands[0].source,
@@ -256,7 +268,7 @@ def _mean(values: Values) -> float:
 
 
 def _less(claim: dict, case: dict, values: list[Values], alpha: float, tables: list[Table]) -> Outcome:
-    a, b = values
+    a, b = compared(values)
     observed = _versus(case["a"], _mean(a), case["b"], _mean(b))
     result = estimate(a, b)
     if result is None:
@@ -281,7 +293,7 @@ def _below_cited(claim: dict, case: dict, values: list[Values], alpha: float, ta
 
 
 def _equal(claim: dict, case: dict, values: list[Values], alpha: float, tables: list[Table]) -> Outcome:
-    a, b = values
+    a, b = compared(values)
     margin = claim["margin"]
     observed = _versus(case["a"], _mean(a), case["b"], _mean(b))
     result = estimate(a, b)
@@ -293,10 +305,10 @@ def _equal(claim: dict, case: dict, values: list[Values], alpha: float, tables: 
 
 
 def _largest(claim: dict, case: dict, values: list[Values], alpha: float, tables: list[Table]) -> Outcome:
-    main, others = values[0], values[1:]
+    main, *others = compared(values)
     parts = [f"{name} {_mean(found):.4g}" for name, found in zip(claim["others"], others, strict=True)]
     observed = f"{claim['metric']} {_mean(main):.4g}; {', '.join(parts)}"
-    if len(main) < 2:
+    if min(len(main.keys() & other.keys() - {None}) for other in others) < 2:
         return _one_seed(observed)
     results = [paired(other, main) for other in others]
     weakest = max(results, key=lambda result: result.p_below())

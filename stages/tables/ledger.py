@@ -1,9 +1,10 @@
 """The ledger: every cell of the thesis's tables, what this project has beside it, and a verdict.
 
 A cell's value comes from the metrics at hand ("this run") and from releases, whose numbers not every machine can
-remake. Its verdict is exact (equal at the printed rounding), within or outside a tolerance fixed in the transcribed
-table, not run, or cannot run (with the reason). Only official data under the full protocol earn one of the first three:
-a miniature, a stand-in or a shortened schedule is shown, labelled, and not judged.
+remake: of each scale the newest that has the cell. Its verdict is exact (equal at the printed rounding), within or
+outside a tolerance fixed in the transcribed table, not run, or cannot run (with the reason). Only official data under
+the full protocol earn one of the first three: a miniature, a stand-in or a shortened schedule is shown, labelled, and
+not judged.
 """
 
 import json
@@ -21,14 +22,16 @@ from typing import Any
 from stages.core import metrics
 from stages.core.errors import UserError
 from stages.core.metrics import Dataset, MetricsFile
-from stages.tables.transcript import Column, Printed, Row, Table, Tolerance, printed_number
+from stages.tables.transcript import Column, Printed, Row, Table, Tolerance, printed_number, read_yaml
 
 VERDICTS = ("exact", "within", "outside", "not run", "cannot run")
 THIS_RUN = "this run"
-# Releases that a table may show; the first scale of these that has the cell, then the newest release, is shown.
+# Scales whose releases a table shows, in the order in which they are judged.
 RELEASE_SCALES = ("real", "paper", "real_cpu")
-# What two run records must share for their times to compare.
-TIMED_ON = ("machine", "gpu", "device", "precision", "threads")
+# Times the stated tolerance.
+FACTORS = {"stated": 1.0, "half": 0.5, "double": 2.0}
+# What two run records must share for their times to compare, and what a record that does not say is taken to have.
+TIMED_ON = {"machine": None, "gpu": None, "device": None, "precision": None, "threads": None, "compiled": False}
 
 
 @dataclass(frozen=True)
@@ -79,14 +82,15 @@ class Measurement:
 class Cell:
     """One printed cell and what stands beside it; `judged` is the measurement that verdict and difference are about.
 
-    `verdict` is empty for cells that are not the project's to reproduce: cited methods and explanatory text.
+    `releases` holds one measurement of each scale that has the cell, in the order of RELEASE_SCALES. `verdict` is empty
+    for cells that are not the project's to reproduce: cited methods and explanatory text.
     """
 
     row: Row
     column: Column
     printed: str
     run: Measurement | None = None
-    release: Measurement | None = None
+    releases: dict[str, Measurement] = field(default_factory=dict)
     judged: Measurement | None = None
     difference: float | None = None
     tolerance: float | None = None
@@ -94,15 +98,21 @@ class Cell:
     reason: str = ""
 
 
+def chapters(published: Path) -> list[str]:
+    """The chapters that have a transcribed table."""
+    contents = [read_yaml(file) for file in sorted(published.glob("*.yaml")) if file.name != "references.yaml"]
+    return sorted({content["chapter"] for content in contents if isinstance(content, dict) and "chapter" in content})
+
+
 def load_results(folder: Path) -> Results:
-    """The metrics files of one chapter (`<experiment>.json`) and its layers.json, as "this run"."""
+    """The metrics files of one chapter (`<experiment>.json`) and its layers.json, as "this run"; without run records, hence times."""
     return Results(THIS_RUN, *_load_metrics(folder))
 
 
 def load_releases(folder: Path, chapter: str) -> list[Results]:
     """The releases that tables may show, best first: by RELEASE_SCALES, then the newest."""
     releases = []
-    for file in sorted(folder.glob("*/release.json")):
+    for file in sorted(folder.glob("[!.]*/release.json")):  # a name with a dot is one that is being written
         facts = _read_json(file)
         if facts.get("scale") not in RELEASE_SCALES:
             continue
@@ -125,8 +135,14 @@ def resolve(table: Table, run: Results, releases: list[Results], factor: float =
         for column in table.columns:
             if column.id in row.cells:
                 found = [_find(table, row, column, results, placed[results.source]) for results in [run, *releases]]
-                cells.append(_judge(table, row, column, found[0], [m for m in found[1:] if m], factor))
+                shown = _newest([(r.scale, m) for r, m in zip(releases, found[1:], strict=True) if m], column)
+                cells.append(_judge(table, row, column, found[0], shown, factor))
     return cells
+
+
+def resolve_all(table: Table, run: Results, releases: list[Results]) -> dict[str, list[Cell]]:
+    """The cells of a table at each of FACTORS."""
+    return {name: resolve(table, run, releases, factor) for name, factor in FACTORS.items()}
 
 
 def counts(cells: Iterable[Cell]) -> dict[str, int]:
@@ -224,14 +240,27 @@ def _is_own(row: Row, column: Column) -> bool:
     return row.reference is None and column.source != "none" and (column.source != "layers" or column.id in row.layers)
 
 
-def _judge(table: Table, row: Row, column: Column, run: Measurement | None, releases: list[Measurement], factor: float) -> Cell:
+def _newest(found: list[tuple[str, Measurement]], column: Column) -> dict[str, Measurement]:
+    """By scale, of (scale, measurement) with the newest first, the newest that can be judged, else the newest.
+
+    So a later release of a shortened training does not hide what an earlier one has shown.
+    """
+    shown = {}
+    for scale in RELEASE_SCALES:
+        of_scale = [measurement for its_scale, measurement in found if its_scale == scale]
+        if of_scale:
+            shown[scale] = next((m for m in of_scale if not _obstacle(m, column)), of_scale[0])
+    return shown
+
+
+def _judge(table: Table, row: Row, column: Column, run: Measurement | None, releases: dict[str, Measurement], factor: float) -> Cell:
     """The cell with its verdict: about this run if that can be judged, else about the first release that can."""
     printed = row.cells[column.id]
     if not _is_own(row, column):
         return Cell(row, column, printed)
-    release = next((m for m in releases if not _obstacle(m, column)), releases[0] if releases else None)
-    candidates = [m for m in (run, release) if m]
-    judged = next((m for m in candidates if not _obstacle(m, column)), candidates[-1] if candidates else None)
+    candidates = [m for m in (run, *releases.values()) if m]
+    # where none can be judged, the best release tells more than this run
+    judged = next((m for m in candidates if not _obstacle(m, column)), next(iter(releases.values()), run))
     number = printed_number(printed)
     difference = tolerance = None
     if number and column.tolerance:
@@ -251,7 +280,7 @@ def _judge(table: Table, row: Row, column: Column, run: Measurement | None, rele
     else:
         assert number and tolerance is not None
         verdict, reason = compare(number, judged.mean, tolerance), ""
-    return Cell(row, column, printed, run, release, judged, difference, tolerance, verdict, reason)
+    return Cell(row, column, printed, run, releases, judged, difference, tolerance, verdict, reason)
 
 
 def _obstacle(measurement: Measurement, column: Column) -> str:
@@ -286,9 +315,9 @@ def _place_layers(table: Table, layers: dict[str, list[str]]) -> dict[tuple[str,
 
 
 def _time(table: Table, row: Row, column: Column, results: Results) -> Measurement | None:
-    """Mean hours of a row's training, or the quotient of two rows' mean times per iteration; from releases only."""
+    """Mean hours of a row's training, or the quotient of two rows' mean times per iteration; from run records."""
     file = results.metrics.get(column.experiment or "")
-    if results.source == THIS_RUN or file is None:
+    if file is None:
         return None
     stages = [table.row(other).stage for other in row.ratio] or [row.stage]
     runs = [_runs_of(results, stage) for stage in stages if stage]
@@ -299,7 +328,7 @@ def _time(table: Table, row: Row, column: Column, results: Results) -> Measureme
         values: dict[int | None, float] = {None: over / under}
     else:
         values = {seed: r["train_seconds"] / 3600 for seed, r in enumerate(runs[0])}
-    where = {json.dumps([r.get(key) for key in TIMED_ON], sort_keys=True) for group in runs for r in group}
+    where = {json.dumps([r.get(key, default) for key, default in TIMED_ON.items()], sort_keys=True) for group in runs for r in group}
     flaw = "timed on different machines or settings" if len(where) > 1 else ""
     return Measurement(results.source, file.scale, file.protocol, file.dataset, values, flaw=flaw)
 

@@ -1,8 +1,8 @@
 """The stage that renders a chapter's tables and claims: `python -m stages.tables.render ch2_fusion`.
 
 Each transcribed table becomes Markdown, LaTeX and HTML in a compact layout and CSV in long form (one row per cell): the
-thesis's value, this run's, a release's, difference, data set and verdict. The same inputs give the same bytes: no date
-and no time of the run at hand.
+thesis's value, this run's, the newest release's of each scale, difference, data set and verdict. The same inputs give
+the same bytes: no date and no time of the run at hand.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from stages.tables.ledger import Cell, Measurement, Results
 from stages.tables.transcript import Table, load_tables, printed_number
 
 NOTHING = "–"
-FACTORS = {"at the stated tolerance": 1.0, "at half of it": 0.5, "at double": 2.0}
+AT = {"stated": "at the stated tolerance", "half": "at half of it", "double": "at double"}
 
 
 def render_chapter(
@@ -49,7 +49,7 @@ def render_chapter(
 
 def render_table(table: Table, run: Results, releases: list[Results]) -> dict[str, str]:
     """One table in all formats, by suffix."""
-    cells = {factor: ledger.resolve(table, run, releases, factor) for factor in FACTORS.values()}
+    cells = ledger.resolve_all(table, run, releases)
     document = _document(table, cells, releases)
     return {
         "md": to_markdown(document),
@@ -66,12 +66,12 @@ def render_claims(judged: list[claims_.Judgement], confidence: float, label_line
     for claim in dict.fromkeys(judgement.claim for judgement in judged):
         cases = [judgement for judgement in judged if judgement.claim == claim]
         heading = f"{cases[0].statement} (Section {cases[0].section}; {cases[0].place})"
-        header = ["Case", "observed", "from", "seeds", "test", "p", "verdict"]
+        header = ["Case", "observed", "from", "seeds", "test, confidence", "p", "verdict"]
         blocks.append(Block(heading, header, [_claim_row(judgement) for judgement in cases]))
     notes = [
         f"{len(judged)} cases: {_counts(total)}.",
-        f"Tests are one-sided t-tests over seeds at {confidence:.0%} confidence: paired by seed where both models share "
-        "at least two, else Welch's. Fewer than two seeds decide nothing.",
+        f"Tests are one-sided t-tests over seeds at {_percent(confidence)} confidence: paired by seed where both models share "
+        "at least two, else Welch's. Fewer than two seeds decide nothing. Counts of parameters are certain and need no test.",
     ]
     content = {
         "confidence": confidence,
@@ -101,19 +101,38 @@ def labels(values: Iterable[Measurement | MetricsFile]) -> list[str]:
     return sorted(found)
 
 
-def _document(table: Table, cells: dict[float, list[Cell]], releases: list[Results]) -> Document:
-    at_hand = cells[1.0]
-    shown = [cell.release.source for cell in at_hand if cell.release]
-    letters = {source: chr(ord("a") + i) for i, source in enumerate(dict.fromkeys(shown))}
+def number_text(value: float | None) -> str:
+    """A number for CSV: at most six decimals, a count without any."""
+    return "" if value is None else f"{value:.6f}".rstrip("0").rstrip(".")
+
+
+def value_text(found: Measurement | None) -> str:
+    """A measured value for CSV: the mean, unrounded, or a layer's description; empty if there is none."""
+    return (number_text(found.mean) if found.values else found.layers) if found else ""
+
+
+def _document(table: Table, cells: dict[str, list[Cell]], releases: list[Results]) -> Document:
+    at_hand = cells["stated"]
+    shown = {found.source for cell in at_hand for found in cell.releases.values()}
+    sources = [release.source for release in releases if release.source in shown]
+    letters = {source: chr(ord("a") + i) for i, source in enumerate(sources)}
     blocks = [_layout(table, at_hand)]
     for column in table.columns:
         own = [cell for cell in at_hand if cell.column is column and cell.verdict]
         if own:
             heading = f"{column.heading} ({column.unit})" if column.unit else column.heading
-            header = [table.row_heading, "thesis", "this run", "release", "difference", "data set", "verdict"]
-            blocks.append(Block(heading, header, [_detail(table, cell, letters) for cell in own]))
+            scales = _scales(own)
+            header = [table.row_heading, "thesis", "this run", *(f"release, {scale}" for scale in scales)]
+            header += ["difference", "data set", "verdict"]
+            blocks.append(Block(heading, header, [_detail(table, cell, scales, letters) for cell in own]))
     lines = labels(cell.run for cell in at_hand if cell.run)
     return Document(f"{table.title}. {table.caption}", lines, blocks, _notes(table, cells, releases, letters))
+
+
+def _scales(cells: Iterable[Cell]) -> list[str]:
+    """The scales of which a release has one of the cells."""
+    found = {scale for cell in cells for scale in cell.releases}
+    return [scale for scale in ledger.RELEASE_SCALES if scale in found]
 
 
 def _layout(table: Table, cells: list[Cell]) -> Block:
@@ -138,39 +157,43 @@ def _beside(table: Table, cell: Cell) -> str:
     return text + _marks(table, cell)
 
 
-def _detail(table: Table, cell: Cell, letters: dict[str, str]) -> list[str]:
-    release = _value(cell, cell.release)
+def _detail(table: Table, cell: Cell, scales: list[str], letters: dict[str, str]) -> list[str]:
     verdict = cell.verdict
-    if cell.release:
-        release += f" [{letters[cell.release.source]}]"
-        if cell.judged is cell.release and cell.verdict != "cannot run":
-            verdict += f" [{letters[cell.release.source]}]"
+    if cell.judged and cell.judged.source in letters and verdict != "cannot run":
+        verdict += f" [{letters[cell.judged.source]}]"
     if cell.reason:
         verdict += f": {cell.reason}"
     return [
         cell.row.label,
         cell.printed,
         _value(cell, cell.run),
-        release,
+        *(_released(cell, scale, letters) for scale in scales),
         _difference(cell),
         _dataset(cell.judged),
         verdict + _marks(table, cell),
     ]
 
 
-def _notes(table: Table, cells: dict[float, list[Cell]], releases: list[Results], letters: dict[str, str]) -> list[str]:
+def _released(cell: Cell, scale: str, letters: dict[str, str]) -> str:
+    found = cell.releases.get(scale)
+    return f"{_value(cell, found)} [{letters[found.source]}]" if found else NOTHING
+
+
+def _notes(table: Table, cells: dict[str, list[Cell]], releases: list[Results], letters: dict[str, str]) -> list[str]:
     lines = [f"Note {number}: {note.text}" for number, note in enumerate(table.notes, 1)]
-    if any(cell.run or cell.release for cell in cells[1.0] if cell.column.source == "metrics"):
+    if any(cell.run or cell.releases for cell in cells["stated"] if cell.column.source == "metrics"):
         lines.append("Over several seeds: mean ± sample deviation (number of seeds).")
     for release in releases:
         if release.source in letters:
-            lines.append(f"[{letters[release.source]}] Release {release.source}, scale {release.scale}{_cost(release)}.")
+            shown = [found for cell in cells["stated"] for found in cell.releases.values() if found.source == release.source]
+            about = f"Release {release.source}, scale {release.scale}{_cost(release)}."
+            lines.append(" ".join([f"[{letters[release.source]}]", about, *labels(shown)]))
     origins: dict[str, list[str]] = {}
     for column in table.columns:
         if column.tolerance:
             origins.setdefault(column.tolerance.origin, []).append(column.heading)
     lines += [f"Tolerance of {', '.join(headings)}: {origin}." for origin, headings in origins.items()]
-    lines += [f"Verdicts {name}: {_counts(ledger.counts(cells[factor]))}." for name, factor in FACTORS.items()]
+    lines += [f"Verdicts {name}: {_counts(ledger.counts(cells[tolerance]))}." for tolerance, name in AT.items()]
     cited = {row.reference: row.cited for row in table.rows if row.reference is not None}
     return lines + [f"[{number}] {work}." for number, work in sorted(cited.items())]
 
@@ -186,10 +209,11 @@ def _cost(release: Results) -> str:
     return f": {len(trained)} trainings, {hours:.2f} hours together, each on {' or '.join(places)}, at most {memory:.1f} GB of memory"
 
 
-def _csv(table: Table, cells: dict[float, list[Cell]], label_lines: list[str]) -> str:
+def _csv(table: Table, cells: dict[str, list[Cell]], label_lines: list[str]) -> str:
     """Long form: one row per printed cell, numbers unrounded."""
+    scales = _scales(cells["stated"])
     rows = []
-    for cell, half, double in zip(cells[1.0], cells[0.5], cells[2.0], strict=True):
+    for cell, half, double in zip(*(cells[tolerance] for tolerance in ("stated", "half", "double")), strict=True):
         rows.append(
             {
                 "table": table.id,
@@ -200,10 +224,11 @@ def _csv(table: Table, cells: dict[float, list[Cell]], label_lines: list[str]) -
                 "unit": cell.column.unit,
                 "thesis": cell.printed,
                 **_columns("run", cell.run),
-                **_columns("release", cell.release),
+                "run_scale": cell.run.scale if cell.run else "",
+                **{key: value for scale in scales for key, value in _columns(scale, cell.releases.get(scale)).items()},
                 "judged": cell.judged.source if cell.judged else "",
-                "difference": _number(cell.difference),
-                "tolerance": _number(cell.tolerance),
+                "difference": number_text(cell.difference),
+                "tolerance": number_text(cell.tolerance),
                 "tolerance_origin": cell.column.tolerance.origin if cell.column.tolerance else "",
                 "verdict": cell.verdict,
                 "verdict_half": half.verdict,
@@ -222,22 +247,15 @@ def _csv(table: Table, cells: dict[float, list[Cell]], label_lines: list[str]) -
 
 def _columns(name: str, found: Measurement | None) -> dict[str, Any]:
     """The columns that say what one source has for a cell."""
-    value = (_number(found.mean) if found.values else found.layers) if found else ""
     return {
-        name: value,
-        f"{name}_sd": _number(found.sd) if found else "",
+        name: value_text(found),
+        f"{name}_sd": number_text(found.sd) if found else "",
         f"{name}_seeds": len(found.values.keys() - {None}) if found else "",
         f"{name}_source": found.source if found else "",
-        f"{name}_scale": found.scale if found else "",
         f"{name}_protocol": found.protocol if found else "",
         f"{name}_dataset": found.dataset.name if found and found.dataset else "",
         f"{name}_kind": found.dataset.kind if found and found.dataset else "",
     }
-
-
-def _number(value: float | None) -> str:
-    """A number for CSV: at most six decimals, a count without any."""
-    return "" if value is None else f"{value:.6f}".rstrip("0").rstrip(".")
 
 
 def _value(cell: Cell, found: Measurement | None) -> str:
@@ -286,10 +304,14 @@ def _claim_row(judgement: claims_.Judgement) -> list[str]:
         judgement.observed or NOTHING,
         judgement.source or NOTHING,
         str(judgement.seeds or NOTHING),
-        judgement.test or NOTHING,
+        f"{judgement.test}, {_percent(judgement.confidence)}" if judgement.confidence else NOTHING,
         p,
         f"{judgement.verdict}: {judgement.reason}" if judgement.reason else judgement.verdict,
     ]
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.4g} %"
 
 
 def _counts(total: dict[str, int]) -> str:

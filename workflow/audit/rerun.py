@@ -1,0 +1,118 @@
+"""Run again what made a number, from nothing, and compare: a temporary clone with an empty cache, in this environment.
+
+The clone is the commit plus what the working tree has changed, so that what runs is what is in force. Every stage that leads
+to the target runs, and the outputs of each are compared with those in dvc.lock.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from stages.core import metrics
+from stages.core.errors import UserError
+from stages.core.files import md5
+from stages.tables.ledger import Cell, Results, measure
+from workflow.audit.compare import differences
+from workflow.audit.target import Target, find
+from workflow.lock import FILE, Lock
+from workflow.release import git
+
+
+def rerun(words: list[str]) -> tuple[str, bool]:
+    """Make a cell, file, figure or stage again; what came out, and whether it is the same (within the tolerance of its cells).
+
+    Raises UserError for an unknown target, results that are not those in force, and a stage that fails.
+    """
+    target = find(words)
+    if target.release:
+        raise UserError(f"{target.title} comes from the release {target.release}: check out its commit, `git checkout {_commit(target)}`")
+    if not target.stages:
+        raise UserError(f"no stage of this project has made {target.title}: there is nothing to run again")
+    lock = Lock()
+    chain = [name for stage in target.stages for name in lock.chain(stage)]
+    chain = list(dict.fromkeys(reversed(chain)))
+    with tempfile.TemporaryDirectory() as folder:
+        clone = Path(folder) / "clone"
+        clone_here(clone)
+        print(f"running {len(chain)} stages again, in a clone with an empty cache", file=sys.stderr)
+        _repro(target.stages, clone)
+        again = Lock(clone / FILE)
+        lines, same = [], True
+        for name in chain:
+            unlike = _compare(name, lock, again, clone)
+            lines += [f"{name}: {sentence}" for sentence in unlike] or [f"{name}: equal bytes ({len(lock.stages[name]['outs'])} outputs)"]
+            same = same and not unlike
+        if not same and target.cells:
+            judged = [_judge(cell, clone) for cell in target.cells]
+            lines += [sentence for sentence, _ in judged]
+            same = all(within for _, within in judged)
+    verdict = "the same came out" if same else "something else came out"
+    return "\n".join([*lines, f"{target.title}: {verdict}"]), same
+
+
+def _commit(target: Target) -> str:
+    return json.loads(Path(f"reports/releases/{target.release}/release.json").read_text())["commit"]
+
+
+def clone_here(clone: Path) -> None:
+    """Clone the commit, and over it whatever differs from it here; without the results of any stage."""
+    git("clone", "--quiet", "--no-hardlinks", ".", str(clone))
+    for line in git("status", "--porcelain", "--untracked-files=all", "--no-renames").splitlines():
+        file = Path(line[3:].strip('"'))
+        if file.exists():
+            (clone / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(file, clone / file)
+        else:
+            (clone / file).unlink(missing_ok=True)
+    # Results that came with the clone would be taken as they are.
+    for name, entry in Lock(clone / FILE).stages.items():
+        for out in entry["outs"]:
+            place = clone / out["path"]
+            if name != "code" and place.exists():
+                shutil.rmtree(place) if place.is_dir() else place.unlink()
+
+
+def _repro(stages: list[str], clone: Path) -> None:
+    """Run the stages and all before them."""
+    mine = Path(sys.executable).parent
+    place = {"PATH": f"{mine}{os.pathsep}{os.environ['PATH']}", "DVC_SITE_CACHE_DIR": str(clone.parent / "site"), "DVC_NO_ANALYTICS": "1"}
+    command = [sys.executable, "-m", "dvc", "repro", "--force", *stages]
+    done = subprocess.run(command, cwd=clone, env={**os.environ, **place}, capture_output=True, text=True)
+    if done.returncode:
+        last = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith(("error:", "ERROR:"))]
+        raise UserError(f"the run in the clone failed: {' '.join(last) or done.stderr[-500:]}")
+
+
+def _compare(name: str, lock: Lock, again: Lock, clone: Path) -> list[str]:
+    """How a stage's outputs differ from those in dvc.lock, a sentence for each file."""
+    sentences = []
+    for out in lock.stages[name]["outs"]:
+        now = again.hashes.get(out["path"])
+        if now == out["md5"]:
+            continue
+        here = Path(out["path"])
+        if here.exists() and md5(here) == out["md5"]:
+            sentences += [f"{out['path']}: {sentence}" for sentence in differences(here, clone / here)]
+        else:
+            sentences.append(f"{out['path']} has the checksum {now}, in dvc.lock it is {out['md5']}; the output itself is not here")
+    return sentences
+
+
+def _judge(cell: Cell, clone: Path) -> tuple[str, bool]:
+    """Whether a cell's new value lies within its tolerance of the one at hand."""
+    name = f"{cell.row.label}, {cell.column.heading}"
+    if cell.run is None or not cell.run.values or not cell.column.experiment:
+        return f"{name}: no value of this run to compare", True
+    assert cell.row.model and cell.column.metric
+    found = {file.stem: metrics.read(file) for file in (clone / "reports/metrics").glob(f"*/{cell.column.experiment}.json")}
+    now = measure(Results("rerun", found), cell.column.experiment, cell.row.model, cell.column.metric, cell.column.dataset)
+    if now is None:
+        return f"{name}: the run in the clone has no such value", False
+    away = abs(now.mean - cell.run.mean)
+    within = away == 0 or (cell.tolerance is not None and away <= cell.tolerance)
+    bound = f"within the stated tolerance of {cell.tolerance:.4g}" if within else f"the stated tolerance is {cell.tolerance or 0:.4g}"
+    return f"{name}: was {cell.run.mean:g}, is {now.mean:g}; {'equal' if away == 0 else bound}", within

@@ -1,0 +1,69 @@
+"""dvc.lock as a graph: which stage made a path, what it was made from, and what led to that."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from stages.core.errors import UserError
+
+FILE = Path("dvc.lock")
+
+
+class Lock:
+    """The stages of a dvc.lock file, found by what they made; a file that does not exist has none.
+
+    `stages` maps a stage's name to its entry: cmd, deps and outs (path, md5, size, nfiles), params by file.
+    """
+
+    def __init__(self, file: Path = FILE, text: str | None = None):
+        self.stages: dict[str, Any] = {}
+        if text is None and file.exists():
+            text = file.read_text()
+        if text is not None:
+            try:
+                self.stages = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))["stages"]
+            except (yaml.YAMLError, KeyError, TypeError):
+                raise UserError(f"{file} is not a lock file of DVC: restore it from git, or run `dvc repro`") from None
+        self.makers = {out["path"]: name for name, entry in self.stages.items() for out in entry.get("outs", [])}
+        self.hashes = {out["path"]: out["md5"] for entry in self.stages.values() for out in entry.get("outs", []) if "md5" in out}
+
+    def maker(self, path: str) -> str | None:
+        """The stage that made `path` or a folder it lies in."""
+        return next((self.makers[place] for place in _with_parents(path) if place in self.makers), None)
+
+    def before(self, stage: str) -> list[str]:
+        """The stages whose outputs `stage` read, by name."""
+        return sorted({name for dep in self.stages[stage].get("deps", []) for name in self._makers_around(dep["path"])})
+
+    def chain(self, stage: str) -> list[str]:
+        """`stage` and all stages before it, nearest first."""
+        found, pending = [], [stage]
+        while pending:
+            name = pending.pop(0)
+            if name not in found:
+                found.append(name)
+                pending += self.before(name)
+        return found
+
+    def params(self, stage: str) -> dict[str, Any]:
+        """The entries of params.yaml that `stage` and all stages before it depend on, as the lock has them: dotted key -> value."""
+        found: dict[str, Any] = {}
+        for name in self.chain(stage):
+            found = {**self.stages[name].get("params", {}).get("params.yaml", {}), **found}
+        return found
+
+    def _makers_around(self, dep: str) -> Iterator[str]:
+        if maker := self.maker(dep):
+            yield maker
+        yield from (name for out, name in self.makers.items() if out.startswith(dep + "/"))
+
+
+def model_of(predictions: str) -> str:
+    """The folder of the model that made a file of predictions, by the layout of data/."""
+    return Path(predictions.replace("/predictions/", "/models/", 1)).with_suffix("").as_posix()
+
+
+def _with_parents(path: str) -> list[str]:
+    return [path, *(parent.as_posix() for parent in Path(path).parents)]
