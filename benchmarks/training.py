@@ -21,7 +21,7 @@ ITERATIONS, ROUNDS = {"cnn-a": 40, "cnn-b": 10, "cfn-b": 10}, 3
 
 def bare_seconds(name: str) -> float:
     """Seconds per step of the plainest loop: one batch in memory, forward, backward, update."""
-    Runtime("cpu", 1, "fp32", compile=False).start()
+    Runtime("cpu", 1, "fp32").start()
     model = thesis_model(name, 10, 3)
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.05)

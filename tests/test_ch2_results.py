@@ -46,7 +46,7 @@ def test_error_is_unmoved_by_rescaled_scores():
 
 def test_scores_do_not_depend_on_the_batch_and_leave_the_mode(cfn, images):
     cfn.train()
-    runtime = Runtime("cpu", 1, "fp32", compile=False)
+    runtime = Runtime("cpu", 1, "fp32")
     whole, parts = (train.scores_of(cfn, images, runtime, batch_size=size) for size in (30, 7))
     torch.testing.assert_close(whole, parts)
     assert cfn.training

@@ -118,7 +118,7 @@ def test_a_release_holds_results_and_what_made_them_but_no_pictures(project, mon
     about = json.loads((folder / "release.json").read_text())
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
     assert (about["commit"], about["scale"], about["protocol"], about["training_hours"]) == (commit, "mini", "miniature", 2.12)
-    device = {"compiled": False, "determinism": "bitwise", "device": "cpu", "gpu": None, "precision": "fp32", "threads": 1}
+    device = {"determinism": "bitwise", "device": "cpu", "gpu": None, "precision": "fp32", "threads": 1}
     assert about["machines"] == [{"processor": "X"}] and about["devices"] == [device]
 
 

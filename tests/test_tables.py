@@ -311,16 +311,6 @@ def test_times_of_different_machines_are_no_ratio(tmp_path):
     assert (found.verdict, found.reason) == ("not run", "timed on different machines or settings")
 
 
-def test_a_compiled_training_and_one_that_is_not_are_no_ratio(tmp_path):
-    folder = release(tmp_path / "releases", "real-1", "real", "2025-01-01", {"cfn-b": [8.4]})
-    timed(folder, {"ch2_train_cifar10@cnn-b-0": 1000})
-    timed(folder, {"ch2_train_cifar10@cfn-b-0": 1246}, compiled=False)  # what a record that says nothing means
-    assert cell(resolve(tmp_path, table="text_2_4_1"), "ratio", "hours").verdict == "exact"
-    timed(folder, {"ch2_train_cifar10@cfn-b-0": 1246}, compiled=True)
-    found = cell(resolve(tmp_path, table="text_2_4_1"), "ratio", "hours")
-    assert (found.verdict, found.reason) == ("not run", "timed on different machines or settings")
-
-
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [

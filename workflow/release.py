@@ -84,7 +84,7 @@ def write(name: str, folder: Path) -> None:
         "commit": git("rev-parse", "HEAD"),
         "machines": _unique(record["machine"] for record in records),
         "packages": _unique(record["packages"] for record in records),
-        "devices": _unique({key: record[key] for key in DEVICE} | {"compiled": record.get("compiled", False)} for record in trained),
+        "devices": _unique({key: record[key] for key in DEVICE} for record in trained),
         "training_hours": round(sum(record["train_seconds"] for record in trained) / 3600, 2),
     }
     judged = judge(Results(name, {}, scale=params["scale"], day=about["date"], runs=tuple(records)))

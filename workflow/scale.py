@@ -44,7 +44,6 @@ class Runtime(Section):
     device: Literal["auto", "cpu", "cuda"]
     threads: Count
     precision: Literal["fp32", "bf16"]
-    compile: bool
 
 
 class GeneratedSet(Section):

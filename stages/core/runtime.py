@@ -17,16 +17,11 @@ Model = TypeVar("Model", bound=torch.nn.Module)
 
 @dataclass(frozen=True)
 class Runtime:
-    """The `runtime` parameters.
-
-    device: auto, cpu or cuda. threads: of the CPU kernels. precision: fp32, or bf16 (autocast). compile: torch.compile, on a
-    GPU with its kernels replayed as CUDA graphs.
-    """
+    """The `runtime` parameters: device auto, cpu or cuda; threads of the CPU kernels; precision fp32 or bf16 (autocast)."""
 
     device: str
     threads: int
     precision: str
-    compile: bool
 
     def start(self) -> torch.device:
         """Set threads and determinism, and return the device."""
@@ -44,11 +39,9 @@ class Runtime:
         return torch.device(name)
 
     def place(self, model: Model, device: torch.device) -> Model:
-        """`model` on the device, channels last on a GPU (cuDNN's own layout), compiled if the parameters say so."""
+        """`model` on the device, channels last on a GPU, which is cuDNN's own layout."""
         if device.type == "cuda":
             model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if self.compile:
-            model.compile(mode="reduce-overhead" if device.type == "cuda" else "default")
         return model
 
     def autocast(self, device: torch.device) -> AbstractContextManager:
@@ -64,7 +57,6 @@ class Runtime:
             "threads": self.threads,
             "precision": self.precision,
             "determinism": determinism,
-            "compiled": self.compile,
         }
 
 

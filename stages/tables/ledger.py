@@ -30,8 +30,8 @@ THIS_RUN = "this run"
 RELEASE_SCALES = ("real", "paper", "real_cpu")
 # Times the stated tolerance.
 FACTORS = {"stated": 1.0, "half": 0.5, "double": 2.0}
-# What two run records must share for their times to compare, and what a record that does not say is taken to have.
-TIMED_ON = {"machine": None, "gpu": None, "device": None, "precision": None, "threads": None, "compiled": False}
+# What two run records must share for their times to compare.
+TIMED_ON = ("machine", "gpu", "device", "precision", "threads")
 
 
 @dataclass(frozen=True)
@@ -328,7 +328,7 @@ def _time(table: Table, row: Row, column: Column, results: Results) -> Measureme
         values: dict[int | None, float] = {None: over / under}
     else:
         values = {seed: r["train_seconds"] / 3600 for seed, r in enumerate(runs[0])}
-    where = {json.dumps([r.get(key, default) for key, default in TIMED_ON.items()], sort_keys=True) for group in runs for r in group}
+    where = {json.dumps([r.get(key) for key in TIMED_ON], sort_keys=True) for group in runs for r in group}
     flaw = "timed on different machines or settings" if len(where) > 1 else ""
     return Measurement(results.source, file.scale, file.protocol, file.dataset, values, flaw=flaw)
 

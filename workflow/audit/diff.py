@@ -30,7 +30,7 @@ from workflow.audit.target import RELEASES, Evidence, Origin, at_hand, choose, e
 from workflow.lock import FILE, Lock
 
 PARTS = ("dvc.lock", "params.yaml", "requirements.lock", "reports/code", "reports/metrics", "reports/tables")
-FACTS = ("device", "gpu", "threads", "precision", "compiled")
+FACTS = ("device", "gpu", "threads", "precision")
 NOTHING = "nothing"
 
 Key = tuple[str, str, str]

@@ -466,7 +466,7 @@ def _run_lines(stage: Json, before: list[Json]) -> list[str]:
     lines = [_line("run", took)]
     if stage["run_note"]:
         lines += [_line("", stage["run_note"])]
-    keys = ("device", "gpu", "threads", "precision", "determinism", "train_seconds", "iterations", "resumed", "compiled")
+    keys = ("device", "gpu", "threads", "precision", "determinism", "train_seconds", "iterations", "resumed")
     facts = [f"{key} {run[key]}" for key in keys if run.get(key) is not None]
     if facts:
         lines += [_line("", ", ".join(facts))]

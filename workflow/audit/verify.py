@@ -74,12 +74,12 @@ class Files:
     def __init__(self) -> None:
         self.known: dict[tuple[int, int], str] = {}
         self.bytes = 0
+        self.pool = ThreadPoolExecutor(4)  # hashing lets other threads run
 
     def md5(self, path: Path) -> str:
         """As dvc.lock has it."""
         files = [file for file in path.rglob("*") if not file.is_dir()] if path.is_dir() else [path]
-        with ThreadPoolExecutor(4) as pool:  # hashing lets other threads run
-            sums = dict(zip(files, pool.map(self._one, files), strict=True))
+        sums = dict(zip(files, self.pool.map(self._one, files) if len(files) > 1 else map(self._one, files), strict=True))
         return md5_of_folder({file.relative_to(path).as_posix(): value for file, value in sums.items()}) if path.is_dir() else sums[path]
 
     def _one(self, file: Path) -> str:
