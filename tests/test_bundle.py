@@ -1,0 +1,705 @@
+"""Bundles: packed from a project, run where there is no DVC, unpacked again; and each thing that is refused, changing nothing."""
+
+import fcntl
+import hashlib
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import REPOSITORY, run_in
+
+from stages.core import files
+from stages.core.errors import UserError
+from workflow import bundle, bundle_run, code, scale
+from workflow.bundle_run import BundleError
+
+NUMBERS = 20
+SQUARES = NUMBERS * (NUMBERS + 1) * (2 * NUMBERS + 1) // 6
+
+PIPELINE = """
+stages:
+  code:
+    cmd: python -m workflow.code
+    deps: [stages]
+    outs:
+    - reports/code: {cache: false, persist: true}
+  source:
+    cmd: python -m stages.source
+    deps: [reports/code/source.json]
+    params: [scale, numbers]
+    outs: [data/mini/source]
+  prepare:
+    cmd: python -m stages.prepare
+    deps: [reports/code/prepare.json, data/mini/source]
+    params: [scale]
+    outs: [data/mini/prepared/squares]
+  train:
+    matrix: {model: [a, b]}
+    cmd: python -m stages.train ${item.model}
+    deps: [reports/code/train.json, data/mini/prepared, notes.txt]
+    params: [scale, train]
+    outs: ["data/mini/models/${item.model}"]
+  total:
+    cmd: python -m stages.total
+    deps: [reports/code/total.json, data/mini/models]
+    outs:
+    - reports/total.json: {cache: false}
+"""
+PARAMS = {"scale": "mini", "numbers": NUMBERS, "train": {"steps": 3, "pause": 0, "fails": "", "rate": 0.5}}
+STAGE = """
+import argparse
+import json
+{imports}
+from stages.core import stage
+
+
+def main(args, job):
+{body}
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("model", nargs="?")
+    stage.execute(parser, main)
+"""
+STAGES = {
+    "source": """
+    out = job.out("data/mini/source")
+    out.mkdir()
+    (out / "numbers.json").write_text(json.dumps(list(range(1, job.params["numbers"] + 1))))
+""",
+    "prepare": """
+    numbers = json.loads((job.dep("data/mini/source") / "numbers.json").read_text())
+    out = job.out("data/mini/prepared/squares")
+    (out / "deep").mkdir(parents=True)
+    (out / "deep/squares.json").write_text(json.dumps([n * n for n in numbers]))
+    (out / "count.txt").write_text(str(len(numbers)))
+""",
+    "train": """
+    squares = json.loads((job.dep("data/mini/prepared/squares") / "deep/squares.json").read_text())
+    done = json.loads(job.checkpoint.read_text())["done"] if job.checkpoint.exists() else 0
+    job.note(resumed_at=done)
+    settings = job.params["train"]
+    job.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    for step in range(done, settings["steps"]):
+        print(f"step {step} of {args.model}", flush=True)
+        time.sleep(settings["pause"])
+        job.checkpoint.write_text(json.dumps({"done": step + 1}))
+    if settings["fails"] == args.model:
+        raise UserError(f"{args.model} was told to fail")
+    out = job.out(f"data/mini/models/{args.model}")
+    out.mkdir()
+    (out / "sum.json").write_text(json.dumps(int(numpy.sum(squares)) * settings["steps"]))
+""",
+    "total": """
+    models = job.dep("data/mini/models")
+    sums = {model: json.loads((models / model / "sum.json").read_text()) for model in ("a", "b")}
+    job.out("reports/total.json").write_text(json.dumps(sums))
+""",
+}
+IMPORTS = """
+import time
+
+import numpy
+
+from stages.core.errors import UserError
+try:
+    from tqdm import tqdm
+except ImportError:
+    tqdm = None
+"""
+
+
+def write_project(root: Path) -> None:
+    """A project of five stages on our own core, of which `source` has run."""
+    ignore = shutil.ignore_patterns("__pycache__", "audit")
+    shutil.copytree(REPOSITORY / "stages/core", root / "stages/core", ignore=ignore)
+    shutil.copytree(REPOSITORY / "workflow", root / "workflow", ignore=ignore)
+    with (root / "workflow/scale.py").open("a") as file:
+        file.write("\n\ndef check(path: Path = PARAMS) -> None:\n    pass  # these parameters are not the thesis's\n")
+    shutil.copy(REPOSITORY / "stages/__init__.py", root / "stages")
+    for name, body in STAGES.items():
+        (root / f"stages/{name}.py").write_text(STAGE.format(imports=IMPORTS if name == "train" else "", body=body))
+    (root / "dvc.yaml").write_text(PIPELINE)
+    (root / "params.yaml").write_text(yaml.safe_dump(PARAMS))
+    (root / "notes.txt").write_text("from no stage\n")
+    (root / "pyproject.toml").write_text('[project]\nrequires-python = ">=3.11"\n')
+    (root / ".gitignore").write_text("__pycache__/\n/data/\n")
+    shutil.copy(REPOSITORY / ".dvcignore", root)
+    succeed(root, "git", "init", "-q")
+    (root / ".dvc").mkdir()
+    (root / ".dvc/config").write_text("[core]\n    analytics = false\n")
+    succeed(root, "dvc", "repro", "-q", "source")
+    succeed(root, "git", "add", "-A")
+    succeed(root, "git", "-c", "user.name=n", "-c", "user.email=e", "commit", "-q", "-m", "x")
+
+
+def succeed(folder: Path, *command: str) -> str:
+    done = run_in(folder, *command)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def one_sentence(done: subprocess.CompletedProcess[str]) -> str:
+    """What a command says that refuses."""
+    assert (done.returncode, done.stderr.count("\n"), done.stderr[:7]) == (1, 1, "error: "), done.stdout + done.stderr
+    return done.stderr
+
+
+def everything(root: Path) -> dict[str, bytes]:
+    """All files of a project but DVC's and git's own."""
+    found = [file for file in root.rglob("*") if file.is_file() and not {".dvc", ".git", "__pycache__"} & set(file.parts)]
+    return {str(file.relative_to(root)): file.read_bytes() for file in found if file.name != ".unpack.lock"}
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("bundle") / "project"
+    write_project(root)
+    return root
+
+
+@pytest.fixture
+def project(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it to work in, from within this process: its fingerprints are those that `dvc repro code` wrote."""
+    root = tmp_path / "project"
+    shutil.copytree(base, root)
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
+    texts = {file.name: file.read_text() for file in (root / "reports/code").iterdir()}
+    monkeypatch.setattr(code, "contents", lambda: texts)
+    monkeypatch.setattr(scale, "check", lambda: None)
+    return root
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of an environment that has numpy, and nothing else."""
+    folder = tmp_path_factory.mktemp("bare")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    import numpy
+
+    packages = Path(numpy.__file__).parents[1]
+    (place,) = folder.glob("lib/python*/site-packages")
+    for entry in [packages / "numpy", *packages.glob("numpy.libs"), *packages.glob("numpy-*.dist-info")]:
+        (place / entry.name).symlink_to(entry)
+    return folder / "bin/python"
+
+
+@pytest.fixture(scope="module")
+def packed(base: Path) -> Path:
+    """The bundle of `prepare` and both models, from the command line."""
+    out = base.parent / "job.tar"
+    said = succeed(base, "python", "-m", "workflow.bundle", "pack", "train", "prepare", "-o", str(out))
+    assert "tar xf job.tar && cd job && python run.py" in said
+    return out
+
+
+def untar(archive: Path, folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
+    subprocess.run(["tar", "xf", str(archive), "-C", str(folder)], check=True)
+    return folder / archive.stem
+
+
+def run(folder: Path, python: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [python, "run.py", *arguments]
+    return subprocess.run(command, cwd=folder, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def ran(packed: Path, bare: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which that bundle has run."""
+    folder = untar(packed, tmp_path_factory.mktemp("there"))
+    done = run(folder, bare, "--jobs", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+# The whole way
+
+
+def test_there_and_back_is_the_same_as_here(base: Path, packed: Path, ran: Path, bare: Path, tmp_path: Path) -> None:
+    absent = "import importlib.util as u; print([n for n in ('dvc', 'snakemake', 'mlflow', 'pydantic', 'tqdm', 'yaml') if u.find_spec(n)])"
+    assert subprocess.run([bare, "-c", absent], capture_output=True, text=True).stdout == "[]\n"
+
+    names = subprocess.run(["tar", "tf", packed], capture_output=True, text=True).stdout.split()
+    assert {name.split("/")[0] for name in names} == {"job"}
+    modules = {name for name in names if name.startswith("job/project/stages/") and name.endswith(".py")}
+    core = {"__init__", "errors", "files", "fingerprint", "stage"}
+    assert modules == {f"job/project/stages/{name}.py" for name in ("__init__", "prepare", "train", *(f"core/{name}" for name in core))}
+    assert not [name for name in names if "total" in name or name.startswith("job/project/data/mini/prepared/s")]
+    about = json.loads((ran / "bundle.json").read_text())
+    assert about["packages"] == ["numpy"]
+    assert [stage["name"] for stage in about["stages"]] == ["prepare", "train@a", "train@b"]
+    assert about["stages"][0]["deps"]["data/mini/source"] == files.md5(base / "data/mini/source")
+    assert about["stages"][1]["deps"]["data/mini/prepared"] is None
+    assert about["code_differs"] is False
+
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    shutil.copytree(base, here)
+    shutil.copytree(base, elsewhere)
+    succeed(here, "dvc", "repro", "-q", "train")
+    said = succeed(elsewhere, "python", "-m", "workflow.bundle", "unpack", str(ran / "results.tar"))
+    assert "train@b: data/mini/models/b" in said
+    assert json.loads((elsewhere / "data/mini/models/a/sum.json").read_text()) == 3 * SQUARES
+    assert (elsewhere / "dvc.lock").read_bytes() == (here / "dvc.lock").read_bytes()
+    for folder in ("prepared", "models"):
+        assert files.md5(elsewhere / "data/mini" / folder) == files.md5(here / "data/mini" / folder)
+    assert "up to date" in succeed(elsewhere, "dvc", "status", "train", "prepare")
+    record = json.loads((elsewhere / "data/runs/train@a.json").read_text())
+    assert (record["bundle"], record["packages"].keys()) == (about["id"], {"python", "numpy"})
+    assert "step 2 of a" in (elsewhere / "data/logs/train@a.log").read_text()
+    assert list((elsewhere / "data").glob(".*.partial")) == []
+    # DVC's cache has the outputs: they can be taken from it.
+    shutil.rmtree(elsewhere / "data/mini/models")
+    succeed(elsewhere, "dvc", "checkout", "-q", "train@a", "train@b")
+    assert files.md5(elsewhere / "data/mini/models") == files.md5(here / "data/mini/models")
+
+
+def test_code_that_has_changed_since_is_found_by_its_fingerprint(base: Path, ran: Path, tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    shutil.copytree(base, root)
+    file = root / "stages/prepare.py"
+    file.write_text(file.read_text().replace("n * n", "n + n"))
+    before = everything(root)
+    said = one_sentence(run_in(root, "python", "-m", "workflow.bundle", "unpack", str(ran / "results.tar")))
+    assert "the code of prepare is no longer the one that made the results (packed at commit " in said
+    assert "with changes): pack and run it again" in said
+    said = one_sentence(run_in(root, "python", "-m", "workflow.bundle", "pack", "train", "-o", "job.tar"))
+    assert said.startswith("error: reports/code/prepare.json is not that of the code in force")
+    assert everything(root) == before
+
+
+# Packing
+
+
+def test_parts_are_restored_by_the_printed_command(project: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    whole = bundle.pack(["prepare"], tmp_path / "whole.tar", None)
+    parts = bundle.pack(["prepare"], tmp_path / "job.tar", 20_000)
+    count = len(parts)
+    assert [part.name for part in parts] == [f"job.tar.{i:02}-of-{count:02}" for i in range(1, count + 1)]
+    assert count == -(-whole[0].stat().st_size // 20_000)
+    assert [part.stat().st_size for part in parts[:-1]] == [20_000] * (count - 1)
+    subprocess.run(bundle_run.restoring(parts), shell=True, cwd=tmp_path, check=True)
+    untar(whole[0], tmp_path)
+    assert everything(tmp_path / "job") == everything(tmp_path / "whole")
+    assert sorted(file.name for file in tmp_path.iterdir() if file.is_file()) == ["job.tar." + part.name[8:] for part in parts] + [
+        "whole.tar"
+    ]
+
+
+def test_the_same_content_has_the_same_id(project: Path, packed: Path, tmp_path: Path) -> None:
+    def identity(archive: Path) -> str:
+        with tarfile.open(archive) as tar:
+            return json.load(tar.extractfile(f"{archive.stem}/bundle.json"))["id"]
+
+    bundle.pack(["train", "prepare"], tmp_path / "again.tar", None)
+    assert identity(tmp_path / "again.tar") == identity(packed)
+    (project / "notes.txt").write_text("other")
+    bundle.pack(["train", "prepare"], tmp_path / "other.tar", None)
+    assert identity(tmp_path / "other.tar") != identity(packed)
+
+
+def remove_source(root: Path) -> None:
+    shutil.rmtree(root / "data/mini/source")
+
+
+def edit_source(root: Path) -> None:
+    (root / "data/mini/source/numbers.json").write_text("[1]")
+
+
+def edit_source_unseen(root: Path) -> None:
+    """As a failing disk would: size and time stay, and DVC has seen the file."""
+    from dvc.repo import Repo
+
+    file = root / "data/mini/source/numbers.json"
+    Repo().status()
+    found = file.stat()
+    with file.open("r+b") as stream:
+        stream.write(b"[9")
+    os.utime(file, ns=(found.st_atime_ns, found.st_mtime_ns))
+
+
+def more_numbers(root: Path) -> None:
+    (root / "params.yaml").write_text(yaml.safe_dump({**PARAMS, "numbers": 21}))
+
+
+@pytest.mark.parametrize(
+    ("change", "stages", "sentence"),
+    [
+        (None, ["trian@a"], "dvc.yaml has no stage trian@a: did you mean train@a"),
+        (None, ["qqq"], "dvc.yaml has no stage qqq: see `dvc stage list`"),
+        (None, ["code"], "code runs `python -m workflow.code`, which needs the whole project"),
+        (None, ["train@a"], "prepare is not up to date (it has not run here): run `dvc repro prepare` first, or pack it too"),
+        (remove_source, ["prepare"], "source is not up to date (data/mini/source deleted): run `dvc repro source` first, or pack it too"),
+        (edit_source, ["train", "prepare"], "source is not up to date (data/mini/source modified)"),
+        (edit_source_unseen, ["prepare"], "data/mini/source is not what dvc.lock says, though its size and time are"),
+        (more_numbers, ["prepare"], "source is not up to date (params.yaml modified)"),
+        (lambda root: (root / "notes.txt").unlink(), ["train", "prepare"], "train@a needs notes.txt, which does not exist"),
+        (lambda root: (root / "out.tar.01-of-02").touch(), ["prepare"], "out.tar.01-of-02 exists: remove it, or choose another name"),
+    ],
+)
+def test_what_is_not_packed(project: Path, change: Callable[[Path], object] | None, stages: list[str], sentence: str) -> None:
+    if change:
+        change(project)
+    before = everything(project)
+    with pytest.raises((UserError, BundleError)) as caught:
+        bundle.pack(stages, Path("out.tar"), None)
+    assert sentence in str(caught.value)
+    assert everything(project) == before
+
+
+def test_a_fingerprint_that_is_not_current_is_not_packed(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = code.contents()
+    monkeypatch.setattr(code, "contents", lambda: {**texts, "prepare.json": "{}\n"})
+    with pytest.raises(UserError, match=r"^reports/code/prepare.json is not that of the code in force, and prepare needs it"):
+        bundle.pack(["prepare"], Path("out.tar"), None)
+
+
+@pytest.mark.parametrize("size", ["0", "60X", "-1M", "1K", "M"])
+def test_sizes_of_parts(size: str) -> None:
+    with pytest.raises(Exception, match="is no size of a part"):
+        bundle_run.byte_count(size)
+    assert bundle_run.byte_count("60M") == 60_000_000
+
+
+def test_checksums_are_those_of_dvc(tmp_path: Path) -> None:
+    for name in ("b", "a/x", "a b", "ü/y"):
+        (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "data" / name).write_text(name)
+    found = {file.relative_to(tmp_path).as_posix(): bundle_run.md5(file) for file in bundle_run.files_of(tmp_path / "data")}
+    assert found["data/b"] == hashlib.md5(b"b").hexdigest()
+    assert bundle_run.md5_of("data", found) == files.md5(tmp_path / "data")
+
+
+def test_packages_that_a_module_can_do_without_are_not_asked_for(tmp_path: Path) -> None:
+    source = tmp_path / "x.py"
+    source.write_text(
+        "import os.path, yaml.nodes\nfrom stages.core import x\ntry:\n    import tqdm\nexcept (ImportError, OSError):\n    import rich\n"
+    )
+    assert bundle.third_party({str(source)}) == ["rich", "yaml"]
+
+
+# Running
+
+
+@pytest.fixture
+def folder(packed: Path, tmp_path: Path) -> Path:
+    return untar(packed, tmp_path / "there")
+
+
+def append(folder: Path, name: str) -> None:
+    with (folder / name).open("a") as file:
+        file.write("#")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda top: append(top, "project/stages/train.py"), "this is not what was packed: project/stages/train.py differs; transfer"),
+        (lambda top: (top / "project/data/mini/source/numbers.json").unlink(), "project/data/mini/source/numbers.json is missing"),
+        (lambda top: (top / "project/data/mini/source/more").touch(), "project/data/mini/source/more was not packed"),
+        (lambda top: (top / "bundle.json").unlink(), "bundle.json is missing or damaged"),
+        (lambda top: (top / "bundle.json").write_text((top / "bundle.json").read_text().replace('"mini"', '"real"')), "missing or damaged"),
+        (lambda top: (top / "bundle.json").write_text('{"format": 2, "id": "x"}'), "bundle.json is of format 2, and this run.py knows 1"),
+        (lambda top: (top / ".bundle").write_text("0123"), "another bundle has run in this folder"),
+    ],
+)
+def test_nothing_runs_on_other_than_what_was_packed(folder: Path, bare: Path, change: Callable[[Path], object], sentence: str) -> None:
+    change(folder)
+    assert sentence in one_sentence(run(folder, bare))
+    assert not (folder / "project/data/runs").exists()
+
+
+def declare(folder: Path, **values: object) -> None:
+    """Change what bundle.json says, as if it had been packed so."""
+    about = {**json.loads((folder / "bundle.json").read_text()), **values}
+    (folder / "bundle.json").write_text(json.dumps({**about, "id": bundle_run.identify(about)}))
+
+
+def test_what_python_has_to_have_is_asked_for_before_anything_runs(folder: Path, bare: Path) -> None:
+    declare(folder, packages=["numpy", "torch_of_tomorrow"])
+    said = one_sentence(run(folder, bare))
+    assert "has no torch_of_tomorrow, which the stages import: install it" in said
+    declare(folder, packages=[], python="3.99")
+    assert "the stages need Python 3.99, and this is 3." in one_sentence(run(folder, bare))
+    assert not (folder / "logs").exists()
+
+
+@pytest.fixture
+def slow(project: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Pack with other parameters of the training, and unpack the bundle elsewhere."""
+
+    def pack(**train: object) -> Path:
+        (project / "params.yaml").write_text(yaml.safe_dump({**PARAMS, "train": {**PARAMS["train"], **train}}))
+        bundle.pack(["train", "prepare", "total"], tmp_path / "slow.tar", None)
+        return untar(tmp_path / "slow.tar", tmp_path)
+
+    return pack
+
+
+def test_a_stage_that_fails_leaves_no_results_and_the_others_finish(slow: Callable[..., Path], bare: Path) -> None:
+    folder = slow(fails="a")
+    done = run(folder, bare)
+    assert done.returncode == 1
+    assert "train@a failed (exit status 1); the end of logs/train@a.log:\n    step 0 of a\n" in done.stdout
+    assert "    error: a was told to fail\n" in done.stdout
+    assert "total cannot run: it needs train@a" in done.stdout
+    assert "train@b finished" in done.stdout
+    assert done.stderr == "error: not all stages have finished, so there are no results to take back: see above, and call run.py again\n"
+    assert list(folder.glob("*results*")) == []
+    again = run(folder, bare)
+    assert "2 of 4 finished earlier" in again.stdout
+    assert "train@b" not in again.stdout
+
+
+def test_a_killed_run_takes_its_stages_along_and_is_continued(slow: Callable[..., Path], bare: Path, project: Path) -> None:
+    folder = slow(steps=12, pause=0.1)
+    checkpoints = folder / "project/data/checkpoints"
+    process = subprocess.Popen([bare, "run.py", "--jobs", "2"], cwd=folder, stdout=subprocess.DEVNULL)
+    try:
+        while len(list(checkpoints.glob("*"))) < 2:
+            assert process.poll() is None
+            time.sleep(0.02)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    time.sleep(0.1)
+    left = everything(checkpoints)
+    time.sleep(0.3)
+    assert everything(checkpoints) == left
+    done = run(folder, bare, "--jobs", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 of 4 finished earlier" in done.stdout
+    records = [json.loads((folder / f"project/data/runs/train@{model}.json").read_text()) for model in ("a", "b")]
+    assert all(0 < record["resumed_at"] < 12 for record in records)
+    bundle.unpack([folder / "results.tar"])
+    assert json.loads((project / "reports/total.json").read_text()) == {"a": 12 * SQUARES, "b": 12 * SQUARES}
+
+
+def test_two_calls_do_not_run_the_same_stages(folder: Path, bare: Path) -> None:
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert "another run.py, or a stage that it started, is at work" in one_sentence(run(folder, bare))
+
+
+def test_an_output_that_has_changed_is_made_again_with_all_that_reads_it(slow: Callable[..., Path], bare: Path) -> None:
+    folder = slow()
+    assert run(folder, bare).returncode == 0
+    again = run(folder, bare)
+    assert "4 of 4 finished earlier" in again.stdout
+    append(folder, "project/data/mini/models/b/sum.json")
+    again = run(folder, bare)
+    assert [name for name in ("prepare", "train@a", "train@b", "total") if f"{name} starts" in again.stdout] == ["train@b", "total"]
+    assert (folder / "results.tar").exists()
+
+
+# Unpacking: what archive it may be
+
+
+def contents(archive: Path) -> dict[str, bytes]:
+    with tarfile.open(archive) as tar:
+        return {member.name: tar.extractfile(member).read() for member in tar if member.isreg()}
+
+
+def write(archive: Path, members: dict[str, bytes], *others: tarfile.TarInfo) -> Path:
+    with tarfile.open(archive, "w") as tar:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+        for other in others:
+            tar.addfile(other)
+    return archive
+
+
+def special(name: str, kind: bytes, link: str = "") -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, link
+    return info
+
+
+SUM = "results/outs/data/mini/models/a/sum.json"
+
+
+def reform(members: dict[str, bytes], change: Callable[[dict], object]) -> dict[str, bytes]:
+    results = json.loads(members["results/results.json"])
+    change(results)
+    results["id"] = bundle_run.identify(results)
+    return {**members, "results/results.json": json.dumps(results).encode()}
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda m: {**m, SUM: b"9999"}, "outs/data/mini/models/a/sum.json differs; transfer it again"),
+        (lambda m: {name: text for name, text in m.items() if name != SUM}, "outs/data/mini/models/a/sum.json is missing"),
+        (lambda m: {**m, "results/outs/data/mini/models/a/more": b""}, "outs/data/mini/models/a/more is not listed in results.json"),
+        (lambda m: {**m, "results/../../evil": b""}, "holds 'results/../../evil', which would leave its folder"),
+        (lambda m: {**m, "/tmp/evil": b""}, "holds '/tmp/evil', which would leave its folder"),
+        (lambda m: {**m, "evil": b""}, "holds evil, which is no part of a bundle's results: give the results.tar of a run.py"),
+        (
+            lambda m: {name: text for name, text in m.items() if "results.json" not in name},
+            "truncated or damaged: transfer it again (it has",
+        ),
+        (lambda m: {**m, "results/results.json": m["results/results.json"].replace(b"Linux", b"Minix")}, "results.json has been changed"),
+        (lambda m: reform(m, lambda r: r.update(format=2)), "is of format 2, and this project reads format 1"),
+        (lambda m: reform(m, lambda r: r.pop("files")), "results.json is not what run.py writes"),
+        (lambda m: {**m, "results/results.json": b"[]"}, "results.json is not what run.py writes"),
+        (lambda m: reform(m, lambda r: r["stages"][1]["outs"].update({"data/mini/models/a": "0"})), "is not what train@a made"),
+    ],
+)
+def test_archives_that_are_not_what_was_packed(ran: Path, project: Path, change: Callable, sentence: str, tmp_path: Path) -> None:
+    refuse([write(tmp_path / "results.tar", change(contents(ran / "results.tar")))], sentence, project)
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        special("results/outs/link", tarfile.SYMTYPE, "/etc/passwd"),
+        special("results/outs/link", tarfile.LNKTYPE, SUM),
+        special("results/outs/pipe", tarfile.FIFOTYPE),
+    ],
+)
+def test_links_and_devices_are_refused(ran: Path, project: Path, member: tarfile.TarInfo, tmp_path: Path) -> None:
+    refuse([write(tmp_path / "results.tar", contents(ran / "results.tar"), member)], "which is a link or a device", project)
+
+
+def refuse(archives: list[Path], sentence: str, project: Path) -> None:
+    before = everything(project)
+    with pytest.raises(UserError) as caught:
+        bundle.unpack(archives)
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert everything(project) == before
+
+
+def test_an_archive_cut_anywhere_or_with_a_byte_flipped(ran: Path, project: Path, tmp_path: Path) -> None:
+    whole = (ran / "results.tar").read_bytes()
+    archive = tmp_path / "results.tar"
+    end = len(whole.rstrip(b"\0"))
+    for length in (0, 100, 512, 700, end // 2, end - 1):
+        archive.write_bytes(whole[:length])
+        refuse([archive], "is truncated or damaged", project)
+    for place in range(0, end, end // 30):
+        archive.write_bytes(whole[:place] + bytes([whole[place] ^ 255]) + whole[place + 1 :])
+        before = everything(project)
+        try:
+            bundle.unpack([archive])
+        except UserError:
+            assert everything(project) == before
+            continue
+        assert whole[place] == 0, place  # what fills a block up
+
+
+def test_parts_have_to_be_all_there(ran: Path, bare: Path, project: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "again"
+    shutil.copytree(ran, folder)
+    assert run(folder, bare, "--part-size", "10K").returncode == 0
+    assert not (folder / "results.tar").exists()
+    parts = sorted(folder.glob("results.tar.*"))
+    assert len(parts) > 1
+    refuse(parts[1:], f"results.tar.01-of-{len(parts):02} is missing: give all parts", project)
+    refuse([folder / "results.tar"], "there is no file", project)
+    refuse([*parts, folder / "run.py"], "are not the parts of one archive", project)
+    bundle.unpack(parts[::-1])
+    assert json.loads((project / "data/mini/models/b/sum.json").read_text()) == 3 * SQUARES
+
+
+def test_a_bundle_is_no_result(packed: Path, project: Path) -> None:
+    refuse([packed], "it is a bundle: run it, and unpack the results", project)
+
+
+# Unpacking: what may have changed here
+
+
+def other_params(root: Path) -> None:
+    (root / "params.yaml").write_text(yaml.safe_dump({**PARAMS, "train": {**PARAMS["train"], "steps": 4}}))
+
+
+def pipeline(old: str, new: str) -> Callable[[Path], object]:
+    assert old in PIPELINE
+    return lambda root: (root / "dvc.yaml").write_text(PIPELINE.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (other_params, "train@a now has other parameters than when it was packed: train.steps was 3, is 4 (packed at commit "),
+        (
+            lambda root: (root / "params.yaml").write_text(yaml.safe_dump({**PARAMS, "scale": "real"})),
+            "the results are of scale mini, and params.yaml is of real",
+        ),
+        (pipeline("model: [a, b]", "model: [a, c]"), "train@b is no longer a stage of dvc.yaml"),
+        (
+            pipeline("stages.train ${item.model}", "stages.train ${item.model} --fast"),
+            "train@a now has other command than when it was packed",
+        ),
+        (pipeline(", notes.txt", ""), "train@a now has other dependencies than when it was packed: notes.txt is gone"),
+        (
+            pipeline("models/${item.model}", "models/${item.model}2"),
+            "train@a now has other outputs than when it was packed: data/mini/models/a",
+        ),
+        (edit_source, "data/mini/source, which prepare read, is no longer what it was when it was packed (packed at commit "),
+        (remove_source, "data/mini/source, which prepare read, is missing (packed at commit "),
+        (lambda root: append(root, "notes.txt"), "notes.txt, which train@a read, is no longer what it was"),
+        (
+            lambda root: (root / "data/mini/prepared").mkdir() or (root / "data/mini/prepared/x").touch(),
+            "data/mini/prepared, which train@a read",
+        ),
+    ],
+)
+def test_results_of_what_is_no_longer_in_force(ran: Path, project: Path, change: Callable[[Path], object], sentence: str) -> None:
+    change(project)
+    refuse([ran / "results.tar"], sentence, project)
+
+
+def test_fingerprints_not_yet_written(ran: Path, project: Path) -> None:
+    append(project, "reports/code/train.json")
+    refuse([ran / "results.tar"], "reports/code/train.json is not that of the code in force: run `dvc repro code`", project)
+
+
+def test_everything_is_as_it_was_if_dvc_does_not_take_the_results(ran: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    commit = Repo.commit
+
+    def fail(self: Repo, target: str, force: bool) -> None:
+        if target == "train@b":
+            raise DvcException("no room\nleft")
+        commit(self, target, force=force)
+
+    (project / "data/mini/models/a").mkdir(parents=True)
+    (project / "data/mini/models/a/old.txt").write_text("not yet committed")
+    with monkeypatch.context() as patch:
+        patch.setattr(Repo, "commit", fail)
+        refuse([ran / "results.tar"], "DVC did not take the results (no room left): nothing was changed", project)
+    bundle.unpack([ran / "results.tar"])
+    assert not (project / "data/mini/models/a/old.txt").exists()
+
+
+def test_others_at_work_are_not_disturbed(ran: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dvc.repo import Repo
+
+    monkeypatch.setattr("dvc.lock.DEFAULT_TIMEOUT", 0.1)
+
+    with Repo().lock:
+        refuse([ran / "results.tar"], "DVC is at work in this project: wait for it to end", project)
+    with bundle._staging(), pytest.raises(UserError, match="another unpack is at work"):
+        bundle.unpack([ran / "results.tar"])
+
+
+def test_all_that_is_wrong_is_one_sentence_of_the_command(base: Path) -> None:
+    command = ("python", "-m", "workflow.bundle")
+    assert "there is no file nothing.tar" in one_sentence(run_in(base, *command, "unpack", "nothing.tar"))
+    assert "there is no folder nowhere" in one_sentence(run_in(base, *command, "pack", "train", "-o", "nowhere/job.tar"))

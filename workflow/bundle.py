@@ -1,0 +1,595 @@
+"""Work done elsewhere: stages as a file that a machine without DVC can run, and their results back into DVC.
+
+    python -m workflow.bundle pack ch2_train_cifar10 -o job.tar        # all instances of an entry, or an instance such as
+                                                                       # ch2_train_cifar10@cfn-b-0; --part-size 60M
+    tar xf job.tar && cd job && python run.py --jobs 4                 # there: needs what the stages import, torch and numpy
+    python -m workflow.bundle unpack results.tar                       # here again
+
+A bundle holds run.py, bundle.json and project/: the modules of the stages' code fingerprints, every input that no packed stage
+makes, and the resolved graph. Its inputs have to be those of dvc.lock. Results are taken if they are whole and what made them is
+still in force: then `dvc status` is clean for their stages, and data/runs/ says which machine made them.
+"""
+
+import argparse
+import ast
+import contextlib
+import difflib
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from stages.core.errors import UserError
+from stages.core.files import write_json
+from stages.core.stage import CODE
+from workflow import bundle_run
+from workflow.bundle_run import CHUNK, FORMAT, PART, RESULTS, Archive, BundleError, byte_count, covers, md5_of, overlap
+from workflow.graph import Step
+from workflow.lock import FILE, Lock
+
+RUNS = Path("data/runs")
+LOGS = Path("data/logs")
+STAGING = Path("data/.unpack.partial")
+WHAT = {"cmd": "command", "params": "parameters", "deps": "dependencies", "outs": "outputs"}
+
+
+# Packing
+
+
+def pack(names: list[str], out: Path, part_size: int | None) -> list[Path]:
+    """Write the bundle of the stages `names` to `out`, or to parts of it; the files written.
+
+    Raises UserError for an unknown stage, one that cannot leave, inputs that are not up to date, and an `out` that exists.
+    """
+    from dvc.repo import Repo
+
+    from workflow import scale
+    from workflow.graph import resolve
+
+    if there := bundle_run.earlier(out):
+        raise UserError(f"{there[0]} exists: remove it, or choose another name")
+    if not out.parent.is_dir():
+        raise UserError(f"there is no folder {out.parent} to write {out.name} to")
+    scale.check()
+    steps = resolve()
+    chosen = choose(names, steps)
+    repo = Repo()
+    refuse_outdated(chosen, steps, repo)
+    made = [path for step in chosen for path in step.outs]
+    deps = sorted({dep for step in chosen for dep in step.deps})
+    inputs = {file for dep in deps for file in _files(dep, repo) if not any(covers(path, file) for path in made)}
+    modules = {module for step in chosen for module in json.loads(Path(_fingerprint(step)).read_text())}
+    sources = {_source(module) for module in modules}
+    with Archive(out, out.stem, part_size) as archive:
+        for dep in deps:
+            if Path(dep).is_dir():
+                archive.add_folder(f"project/{dep}")
+        for file in sorted(inputs | sources):
+            archive.add(f"project/{file}", Path(file))
+        files = {name.partition("/")[2]: found for name, found in archive.files.items()}
+        _compare(deps, files, made)
+        stages = {step.command: {"name": step.name, "deps": step.deps, "outs": step.outs, "params": step.params} for step in chosen}
+        archive.add_text("project/data/graph.json", _json({"made_from": {}, "stages": stages}))
+        archive.add_text("run.py", Path(bundle_run.__file__).read_text(encoding="utf-8"))
+        known = {dep: None if any(overlap(dep, path) for path in made) else md5_of(dep, files) for dep in deps}
+        bundle = {
+            "format": FORMAT,
+            "commit": _commit(),
+            "code_differs": _code_differs(),
+            "scale": scale.read(scale.PARAMS)["scale"],
+            "python": tomllib.loads(Path("pyproject.toml").read_text())["project"]["requires-python"].strip(">= "),
+            "packages": third_party(sources),
+            "stages": [
+                {
+                    "name": step.name,
+                    "cmd": step.command,
+                    "params": step.params,
+                    "outs": step.outs,
+                    "deps": {dep: known[dep] for dep in step.deps},
+                }
+                for step in chosen
+            ],
+            "files": dict(archive.files),
+        }
+        archive.add_text("bundle.json", _json({**bundle, "id": bundle_run.identify(bundle)}))
+    return archive.written
+
+
+def choose(names: list[str], steps: list[Step]) -> list[Step]:
+    """The stages that `names` stand for, in an order in which they can run."""
+    entries: dict[str, set[str]] = {}
+    for step in steps:
+        entries.setdefault(step.name, set()).add(step.name)
+        entries.setdefault(step.name.partition("@")[0], set()).add(step.name)
+    wanted: set[str] = set()
+    for name in names:
+        if name not in entries:
+            near = difflib.get_close_matches(name, entries, n=5) or difflib.get_close_matches(name.partition("@")[0], entries, n=5)
+            raise UserError(f"dvc.yaml has no stage {name}: " + (f"did you mean {', '.join(near)}?" if near else "see `dvc stage list`"))
+        wanted |= entries[name]
+    chosen = [step for step in steps if step.name in wanted]
+    for step in chosen:
+        if not step.command.startswith("python -m stages.") or len([dep for dep in step.deps if dep.startswith(CODE)]) != 1:
+            raise UserError(
+                f"{step.name} runs `{step.command}`, which needs the whole project: only stages with a code fingerprint can leave"
+            )
+    return chosen
+
+
+def refuse_outdated(chosen: list[Step], steps: list[Step], repo: Any) -> None:
+    """Raise UserError unless all that the chosen stages read, and was made here, is what the code and parameters in force make."""
+    from dvc.exceptions import DvcException
+
+    from workflow import code, stale
+
+    needs = stale.upstream(steps)
+    before: set[str] = set()
+    pending = [name for step in chosen for name in needs[step.name]]
+    while pending:
+        name = pending.pop()
+        if name not in before:
+            before.add(name)
+            pending += needs[name]
+    before -= {step.name for step in chosen}
+    changed = code.changes()
+    for step in steps:
+        if step.name in before or step in chosen:
+            for dep in step.deps:
+                if dep in changed:
+                    raise UserError(f"{dep} is not that of the code in force, and {step.name} needs it: run `dvc repro code` first")
+    # `code` is judged by its outputs above: it reads all code, that of other stages too.
+    behind = [step.name for step in steps if step.name in before and step.command != code.COMMAND]
+    try:
+        status = repo.status(targets=behind) if behind else {}
+    except DvcException as error:
+        raise UserError(_sentence(error)) from None
+    if status:
+        name = next(name for name in behind if name in status)
+        reason = _reason(status[name]) if name in Lock().stages else "it has not run here"
+        raise UserError(f"{name} is not up to date ({reason}): run `dvc repro {name}` first, or pack it too")
+    for step in chosen:
+        for dep in step.deps:
+            makers = [other for other in chosen if any(overlap(dep, out) for out in other.outs)]
+            if not makers and not Path(dep).exists():
+                raise UserError(f"{step.name} needs {dep}, which does not exist: restore it")
+
+
+def _reason(status: list[Any]) -> str:
+    """What DVC says of a stage, in words: [{"changed deps": {"data/x": "modified"}}, "changed command"]."""
+    words = []
+    for entry in status:
+        if isinstance(entry, str):
+            words.append(entry)
+        else:
+            words += [f"{path} {what if isinstance(what, str) else 'modified'}" for found in entry.values() for path, what in found.items()]
+    return ", ".join(words)
+
+
+def _files(path: str, repo: Any) -> list[str]:
+    """The files of a dependency as DVC sees them: without those that .dvcignore names."""
+    if not Path(path).is_dir():
+        return [path] if Path(path).exists() else []
+    return sorted(os.path.relpath(file) for file in repo.dvcignore.find(repo.fs, str(Path(path).absolute())))
+
+
+def _compare(deps: list[str], files: dict[str, str], made: list[str]) -> None:
+    """Raise UserError if an input is not what dvc.lock says: DVC judged it before, by time and size."""
+    for out, expected in Lock().hashes.items():
+        if any(covers(dep, out) for dep in deps) and not any(overlap(path, out) for path in made) and md5_of(out, files) != expected:
+            raise UserError(f"{out} is not what dvc.lock says, though its size and time are: run `dvc checkout --force {out}`")
+
+
+def _fingerprint(step: Step) -> str:
+    return next(dep for dep in step.deps if dep.startswith(CODE))
+
+
+def _source(module: str) -> str:
+    from workflow import code
+
+    return code.source(module).as_posix()
+
+
+def third_party(sources: set[str]) -> list[str]:
+    """The packages, not of ours nor Python's own, that modules import anywhere but where they do without (`except ImportError`)."""
+    found: set[str] = set()
+    for source in sources:
+        tree = ast.parse(Path(source).read_text(encoding="utf-8"))
+        tries = [node for node in ast.walk(tree) if isinstance(node, ast.Try) and _does_without(node)]
+        optional = {id(node) for attempt in tries for part in attempt.body for node in ast.walk(part)}
+        for node in ast.walk(tree):
+            if id(node) in optional:
+                continue
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module.partition(".")[0])
+    return sorted(found - sys.stdlib_module_names - {"stages"})
+
+
+def _does_without(node: ast.Try) -> bool:
+    caught = {name.id for handler in node.handlers if handler.type for name in ast.walk(handler.type) if isinstance(name, ast.Name)}
+    return bool(caught & {"ImportError", "ModuleNotFoundError"})
+
+
+# Unpacking
+
+
+def unpack(paths: list[Path]) -> dict[str, Any]:
+    """Take the results in these files (one archive, or all its parts), and return what results.json says.
+
+    Raises UserError, and has changed nothing, if they are damaged or incomplete, or what made them is no longer in force.
+    """
+    paths = _complete(paths)
+    title = PART.sub("", str(paths[0]))
+    with _staging():
+        results = read(paths, title)
+        from dvc.exceptions import DvcException
+        from dvc.lock import LockError
+        from dvc.repo import Repo, lock_repo
+
+        logging.getLogger("dvc").setLevel(logging.CRITICAL)
+        try:
+            repo = Repo()
+            refuse_stale(results, repo)
+            with lock_repo(repo):  # else a `dvc repro` might read outputs that are being replaced
+                _install(results, repo)
+        except LockError:
+            raise UserError("DVC is at work in this project: wait for it to end, and unpack again; nothing was changed") from None
+        except DvcException as error:
+            raise UserError(f"DVC did not take the results ({_sentence(error)}): nothing was changed") from None
+    return results
+
+
+def _complete(paths: list[Path]) -> list[Path]:
+    """`paths` in order, if they are one file or all parts of one."""
+    for path in paths:
+        if not path.is_file():
+            near = [part.name for part in bundle_run.earlier(path)]
+            raise UserError(f"there is no file {path}" + (f": give its parts, {', '.join(near)}" if near else ""))
+    parts = [(PART.sub("", str(path)), PART.search(path.name)) for path in paths]
+    if len(paths) == 1 and parts[0][1] is None:
+        return paths
+    if len({name for name, _ in parts}) > 1 or None in {match and match[2] for _, match in parts}:
+        raise UserError(f"{', '.join(map(str, paths))} are not the parts of one archive: give one results.tar, or all its parts")
+    wanted = bundle_run.part_names(Path(parts[0][0]), int(parts[0][1][2]))  # type: ignore[index] # none of them is None
+    if missing := [path.name for path in wanted if path not in paths]:
+        raise UserError(f"{', '.join(missing)} is missing: give all parts of {parts[0][0]}, {parts[0][0]}.*")
+    return wanted
+
+
+@contextlib.contextmanager
+def _staging() -> Iterator[None]:
+    """An empty folder STAGING of this call's own, which is gone afterwards."""
+    STAGING.parent.mkdir(exist_ok=True)
+    with STAGING.with_suffix(".lock").open("w") as turn:
+        try:
+            fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError("another unpack is at work in this project: wait for it to end") from None
+        shutil.rmtree(STAGING, ignore_errors=True)  # of one that was killed
+        STAGING.mkdir()
+        try:
+            yield
+        finally:
+            shutil.rmtree(STAGING, ignore_errors=True)
+
+
+def read(paths: list[Path], title: str) -> dict[str, Any]:
+    """Unpack the results to STAGING, and return what results.json says. Raises UserError unless every file is what it says."""
+    damaged = f"{title} is truncated or damaged: transfer it again"
+    found: dict[str, str] = {}
+    try:
+        with _joined(paths) as stream, tarfile.open(fileobj=stream, mode="r|", bufsize=CHUNK) as tar:
+            for member in tar:
+                _extract(tar, member, found, title)
+    except (tarfile.TarError, EOFError, ValueError):
+        raise UserError(damaged) from None
+    if found.pop(f"{RESULTS}.json", None) is None:
+        raise UserError(f"{damaged} (it has no {RESULTS}.json)")
+    try:
+        results = json.loads((STAGING / f"{RESULTS}.json").read_text(encoding="utf-8"))
+        if results["format"] != FORMAT:
+            raise UserError(f"{title} is of format {results['format']}, and this project reads format {FORMAT}: pack and run it again")
+        if bundle_run.identify(results) != results["id"]:
+            raise UserError(f"{title}: {RESULTS}.json has been changed: transfer it again")
+        _match(results, found, title)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(f"{title}: {RESULTS}.json is not what run.py writes: transfer it again") from None
+    return results
+
+
+@contextlib.contextmanager
+def _joined(paths: list[Path]) -> Iterator[IO[bytes]]:
+    """The files, one after the other, as one stream."""
+    if len(paths) == 1:
+        with paths[0].open("rb") as stream:
+            yield stream
+        return
+    with contextlib.ExitStack() as stack:
+        yield _Joined([stack.enter_context(path.open("rb")) for path in paths])  # type: ignore[misc] # it is only read
+
+
+class _Joined:
+    def __init__(self, streams: list[IO[bytes]]):
+        self.streams = streams
+
+    def read(self, size: int) -> bytes:
+        while self.streams:
+            if data := self.streams[0].read(size):
+                return data
+            self.streams.pop(0)
+        return b""
+
+
+def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, found: dict[str, str], title: str) -> None:
+    path = PurePosixPath(member.name)
+    if path.is_absolute() or ".." in path.parts or "\0" in member.name:
+        raise UserError(f"{title} holds {member.name!r}, which would leave its folder: it was not made by run.py")
+    if path.parts[0] != RESULTS:
+        kind = (
+            "it is a bundle: run it, and unpack the results"
+            if path.name in ("run.py", "bundle.json") or "project" in path.parts[1:2]
+            else ""
+        )
+        raise UserError(
+            f"{title} holds {member.name}, which is no part of a bundle's results: {kind or 'give the results.tar of a run.py'}"
+        )
+    name = PurePosixPath(*path.parts[1:]).as_posix()
+    target = STAGING / name
+    if member.isdir():
+        target.mkdir(parents=True, exist_ok=True)
+        return
+    if not member.isreg():
+        raise UserError(f"{title} holds {member.name}, which is a link or a device: it was not made by run.py")
+    if name in found or target.exists():
+        raise UserError(f"{title} holds {member.name} twice: it was not made by run.py")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    digest = hashlib.md5(usedforsecurity=False)
+    stream = tar.extractfile(member)
+    assert stream is not None
+    with target.open("wb") as file:
+        while chunk := stream.read(CHUNK):
+            digest.update(chunk)
+            file.write(chunk)
+    found[name] = digest.hexdigest()
+
+
+def _match(results: dict[str, Any], found: dict[str, str], title: str) -> None:
+    """Raise UserError unless the files are those of results.json, and the stages' outputs, records and logs are among them."""
+    listed = results["files"]
+    wrong = [f"{name} is missing" for name in sorted(listed.keys() - found)]
+    wrong += [f"{name} is not listed in {RESULTS}.json" for name in sorted(found.keys() - listed)]
+    wrong += [f"{name} differs" for name in sorted(listed.keys() & found) if found[name] != listed[name]]
+    for stage in results["stages"]:
+        for out, expected in stage["outs"].items():
+            there = (STAGING / "outs" / out).exists()
+            if there and not wrong and md5_of(f"outs/{out}", found) != expected:
+                wrong.append(f"outs/{out} is not what {stage['name']} made")
+            if not there:
+                wrong.append(f"outs/{out} is missing")
+        if f"runs/{stage['name']}.json" not in found:
+            wrong.append(f"runs/{stage['name']}.json is missing")
+    wrong = list(dict.fromkeys(wrong))
+    if wrong:
+        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        raise UserError(f"{title} is not what run.py packed: {', '.join(wrong[:3])}{more}; transfer it again")
+
+
+def refuse_stale(results: dict[str, Any], repo: Any) -> None:
+    """Raise UserError unless the stages, their parameters, code and inputs are still those that made the results."""
+    from workflow import code, scale
+    from workflow.graph import resolve
+
+    steps = {step.name: step for step in resolve()}
+    at = f"packed at {_at(results['commit'], results['code_differs'])}; now at {_at(_commit(), _code_differs())}"
+    if (current := scale.read(scale.PARAMS)["scale"]) != results["scale"]:
+        raise UserError(
+            f"the results are of scale {results['scale']}, and params.yaml is of {current}: `python -m workflow.scale {results['scale']}`"
+        )
+    for stage in results["stages"]:
+        _same_stage(stage, steps, at)
+    fingerprints = {f"{CODE}{name}": text for name, text in code.contents().items()}
+    stages = {stage.addressing: stage for stage in repo.index.stages}
+    files = {name.partition("/")[2]: found for name, found in results["files"].items() if name.startswith("outs/")}
+    made = [out for stage in results["stages"] for out in stage["outs"]]
+    judged: set[tuple[str, str]] = set()
+    for stage in results["stages"]:
+        for dep, used in stage["deps"].items():
+            if (dep, used) in judged:
+                continue
+            judged.add((dep, used))
+            if dep in fingerprints:
+                text = fingerprints[dep]
+                if hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() != used:
+                    raise UserError(f"the code of {stage['name']} is no longer the one that made the results ({at}): pack and run it again")
+                if not Path(dep).exists() or Path(dep).read_text() != text:
+                    raise UserError(f"{dep} is not that of the code in force: run `dvc repro code`, then unpack again")
+            elif _now(dep, used, stages[stage["name"]], files, made, repo) != used:
+                what = "is missing" if not Path(dep).exists() else "is no longer what it was when it was packed"
+                maker = Lock().maker(dep)
+                advice = f"`dvc checkout {maker}` or `dvc repro {maker}`" if maker else "restore it"
+                raise UserError(f"{dep}, which {stage['name']} read, {what} ({at}): {advice}, or pack and run it again")
+
+
+def _same_stage(stage: dict[str, Any], steps: dict[str, Step], at: str) -> None:
+    name = stage["name"]
+    if name not in steps:
+        raise UserError(f"{name} is no longer a stage of dvc.yaml with the lists now in params.yaml ({at})")
+    step = steps[name]
+    now = {"cmd": step.command, "params": step.params, "deps": sorted(step.deps), "outs": sorted(step.outs)}
+    then = {key: sorted(stage[key]) if key in ("deps", "outs") else stage[key] for key in now}
+    for key, value in json.loads(json.dumps(now)).items():
+        if value != then[key]:
+            raise UserError(f"{name} now has other {WHAT[key]} than when it was packed: {_change(then[key], value)} ({at})")
+
+
+def _change(then: Any, now: Any, name: str = "") -> str:
+    """Where two values differ first: "training.iterations was 90, is 80"."""
+    if isinstance(then, dict) and isinstance(now, dict):
+        key = next(key for key in sorted({*then, *now}) if then.get(key) != now.get(key))
+        return _change(then.get(key), now.get(key), f"{name}.{key}".strip("."))
+    if isinstance(then, list) and isinstance(now, list) and not name:
+        return ", ".join([f"{path} is gone" for path in then if path not in now] + [f"{path} is new" for path in now if path not in then])
+    return f"{name} was {json.dumps(then)}, is {json.dumps(now)}".strip()
+
+
+def _now(dep: str, used: str, stage: Any, files: dict[str, str], made: list[str], repo: Any) -> str | None:
+    """The checksum of a dependency once the results are in place; None if it is not there."""
+    if any(overlap(dep, out) for out in made):
+        others = [file for file in _files(dep, repo) if not any(covers(out, file) for out in made)]
+        return md5_of(dep, {**files, **{file: bundle_run.md5(Path(file)) for file in others}})
+    if not Path(dep).exists():
+        return None
+    # DVC remembers the checksums of files that have not been touched.
+    return next(entry for entry in stage.deps if entry.def_path == dep and not getattr(entry, "params", None)).get_hash().value
+
+
+def _install(results: dict[str, Any], repo: Any) -> None:
+    """Put outputs, run records and logs into place and commit them, or leave everything as it was."""
+    moves = []
+    for stage in results["stages"]:
+        name = stage["name"]
+        record = STAGING / "runs" / f"{name}.json"
+        write_json(record, {**json.loads(record.read_text()), "bundle": results["bundle"]})
+        moves += [(STAGING / "outs" / out, Path(out)) for out in stage["outs"]]
+        moves += [(record, RUNS / record.name)]
+        if (log := STAGING / "logs" / f"{name}.log").exists():
+            moves += [(log, LOGS / log.name)]
+    lock = FILE.read_bytes() if FILE.exists() else None
+    replaced: list[tuple[Path, Path | None]] = []
+    try:
+        for source, target in moves:
+            _place(source, target, replaced)
+        for stage in results["stages"]:
+            repo.commit(stage["name"], force=True)
+        _confirm(results, repo)
+    except BaseException:
+        for target, previous in reversed(replaced):
+            _restore(target, previous)
+        if lock is None:
+            FILE.unlink(missing_ok=True)
+        else:
+            FILE.write_bytes(lock)
+        raise
+
+
+def _place(source: Path, target: Path, replaced: list[tuple[Path, Path | None]]) -> None:
+    """Rename `source` to `target`; what is there goes to STAGING, and `replaced` notes where."""
+    # First beside the target: data/ and reports/ may lie on different file systems.
+    aside = target.parent / f".{target.name}.partial" / target.name
+    shutil.rmtree(aside.parent, ignore_errors=True)
+    aside.parent.mkdir(parents=True)
+    try:
+        shutil.move(source, aside)
+        previous = None
+        if os.path.lexists(target):
+            previous = STAGING / "previous" / str(len(replaced))
+            previous.parent.mkdir(exist_ok=True)
+            shutil.move(target, previous)
+        replaced.append((target, previous))
+        aside.replace(target)
+    finally:
+        shutil.rmtree(aside.parent, ignore_errors=True)
+
+
+def _restore(target: Path, previous: Path | None) -> None:
+    if target.is_dir() and not target.is_symlink():
+        shutil.rmtree(target)
+    else:
+        target.unlink(missing_ok=True)
+    if previous is not None:
+        shutil.move(previous, target)
+
+
+def _confirm(results: dict[str, Any], repo: Any) -> None:
+    """Raise UserError unless dvc.lock says of every stage what the results say, and DVC finds nothing to do for them."""
+    lock = Lock()
+    for stage in results["stages"]:
+        for kind in ("deps", "outs"):
+            locked = {entry["path"]: entry.get("md5") for entry in lock.stages[stage["name"]].get(kind, [])}
+            if wrong := sorted(path for path in stage[kind] if locked.get(path) != stage[kind][path]):
+                raise UserError(
+                    f"DVC has another checksum of {wrong[0]} than the results of {stage['name']}: nothing was changed; unpack again"
+                )
+    repo._reset()  # what it has read of dvc.lock
+    names = [stage["name"] for stage in results["stages"]]
+    if status := repo.status(targets=names):
+        name = next(iter(status))
+        raise UserError(f"DVC does not find {name} up to date ({_reason(status[name])}): nothing was changed")
+
+
+# What both use
+
+
+def _commit() -> str:
+    return _git("rev-parse", "HEAD")
+
+
+def _code_differs() -> bool:
+    return bool(_git("status", "--porcelain", "--", "stages", "dvc.yaml", "params.yaml"))
+
+
+def _at(commit: str, differs: bool) -> str:
+    return (f"commit {commit[:8]}" if commit else "no commit") + (" with changes" if differs else "")
+
+
+def _git(*arguments: str) -> str:
+    try:
+        return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""  # not a repository, or no git: there is no commit to name
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=1, sort_keys=True) + "\n"
+
+
+def _sentence(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".")
+
+
+# Command line
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    packing = commands.add_parser("pack", help="write what stages need to a file")
+    packing.add_argument(
+        "stages", nargs="+", metavar="STAGE", help="an instance, as ch2_train_cifar10@cfn-b-0, or an entry: all of its instances"
+    )
+    packing.add_argument("-o", "--out", type=Path, required=True, metavar="job.tar")
+    packing.add_argument(
+        "--part-size", type=byte_count, metavar="SIZE", help="largest file that can be transferred, as in 60M (60,000,000 bytes)"
+    )
+    unpacking = commands.add_parser("unpack", help="take results into DVC")
+    unpacking.add_argument("files", nargs="+", type=Path, metavar="results.tar", help="the results, or all their parts")
+    args = parser.parse_args()
+    try:
+        if args.command == "pack":
+            parts = pack(args.stages, args.out, args.part_size)
+            for part in parts:
+                print(f"{part}: {part.stat().st_size / 1e6:.1f} MB")
+            print(f"there: {bundle_run.restoring(parts)} && cd {args.out.stem} && python run.py")
+        else:
+            results = unpack(args.files)
+            for stage in results["stages"]:
+                print(f"{stage['name']}: {', '.join(stage['outs'])}")
+            print(f"made on {results['machine']['processor']}, {results['machine']['platform']}; data/runs/ says so")
+    except (UserError, BundleError) as error:
+        sys.exit(f"error: {error}")
+    except OSError as error:
+        sys.exit(f"error: {error.filename or 'the files'}: {error.strerror or error}; nothing was changed")
+
+
+if __name__ == "__main__":
+    main()
