@@ -590,15 +590,10 @@ def test_an_archive_cut_anywhere_or_with_a_byte_flipped(ran: Path, project: Path
     for length in (0, 100, 512, 700, end // 2, end - 1):
         archive.write_bytes(whole[:length])
         refuse([archive], "is truncated or damaged", project)
-    for place in range(0, end, end // 30):
+    told = [place for place in range(end) if whole[place]]  # the rest fills blocks up
+    for place in told[:: len(told) // 40]:
         archive.write_bytes(whole[:place] + bytes([whole[place] ^ 255]) + whole[place + 1 :])
-        before = everything(project)
-        try:
-            bundle.unpack([archive])
-        except UserError:
-            assert everything(project) == before
-            continue
-        assert whole[place] == 0, place  # what fills a block up
+        refuse([archive], "", project)
 
 
 def test_parts_have_to_be_all_there(ran: Path, bare: Path, project: Path, tmp_path: Path) -> None:

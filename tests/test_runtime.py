@@ -42,7 +42,7 @@ def test_bf16_is_close_to_fp32_and_not_the_same():
 def test_without_a_gpu_cuda_is_refused_and_auto_is_the_cpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert Runtime("auto", 1, "fp32").start() == torch.device("cpu")
-    with pytest.raises(UserError, match="runtime.device is cuda, but PyTorch finds no GPU here"):
+    with pytest.raises(UserError, match=r"runtime\.device is cuda, but PyTorch finds no GPU here"):
         Runtime("cuda", 1, "fp32").start()
 
 

@@ -16,6 +16,7 @@ import contextlib
 import difflib
 import fcntl
 import hashlib
+import io
 import json
 import logging
 import os
@@ -26,13 +27,13 @@ import tarfile
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import Any, BinaryIO
 
 from stages.core.errors import UserError
 from stages.core.files import write_json
 from stages.core.stage import CODE
 from workflow import bundle_run
-from workflow.bundle_run import CHUNK, FORMAT, PART, RESULTS, Archive, BundleError, byte_count, covers, md5_of, overlap
+from workflow.bundle_run import FORMAT, PART, RESULTS, Archive, BundleError, byte_count, covers, md5_of, overlap, pour
 from workflow.graph import Step
 from workflow.lock import FILE, Lock
 
@@ -288,9 +289,9 @@ def read(paths: list[Path], title: str) -> dict[str, Any]:
     damaged = f"{title} is truncated or damaged: transfer it again"
     found: dict[str, str] = {}
     try:
-        with _joined(paths) as stream, tarfile.open(fileobj=stream, mode="r|", bufsize=CHUNK) as tar:
+        with io.BufferedReader(_Joined(paths)) as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
             for member in tar:
-                _extract(tar, member, found, title)
+                _extract(stream, member, found, title)
     except (tarfile.TarError, EOFError, ValueError):
         raise UserError(damaged) from None
     if found.pop(f"{RESULTS}.json", None) is None:
@@ -307,30 +308,49 @@ def read(paths: list[Path], title: str) -> dict[str, Any]:
     return results
 
 
-@contextlib.contextmanager
-def _joined(paths: list[Path]) -> Iterator[IO[bytes]]:
-    """The files, one after the other, as one stream."""
-    if len(paths) == 1:
-        with paths[0].open("rb") as stream:
-            yield stream
-        return
-    with contextlib.ExitStack() as stack:
-        yield _Joined([stack.enter_context(path.open("rb")) for path in paths])  # type: ignore[misc] # it is only read
+class _Joined(io.RawIOBase):
+    """Files, one after the other, as one to read."""
+
+    def __init__(self, paths: list[Path]):
+        self.paths = paths
+        self.sizes = [path.stat().st_size for path in paths]
+        self.position = 0
+        self.opened = -1
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, position: int, whence: int = os.SEEK_SET) -> int:
+        self.position = position + {os.SEEK_SET: 0, os.SEEK_CUR: self.position, os.SEEK_END: sum(self.sizes)}[whence]
+        return self.position
+
+    def readinto(self, buffer: Any) -> int:
+        place = self.position
+        for number, size in enumerate(self.sizes):
+            if place < size:
+                if number != self.opened:
+                    self.close_part()
+                    self.opened, self.stream = number, self.paths[number].open("rb", buffering=0)
+                self.stream.seek(place)
+                count = self.stream.readinto(buffer) or 0
+                self.position += count
+                return count
+            place -= size
+        return 0
+
+    def close_part(self) -> None:
+        if self.opened >= 0:
+            self.stream.close()
+
+    def close(self) -> None:
+        self.close_part()
+        super().close()
 
 
-class _Joined:
-    def __init__(self, streams: list[IO[bytes]]):
-        self.streams = streams
-
-    def read(self, size: int) -> bytes:
-        while self.streams:
-            if data := self.streams[0].read(size):
-                return data
-            self.streams.pop(0)
-        return b""
-
-
-def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, found: dict[str, str], title: str) -> None:
+def _extract(stream: BinaryIO, member: tarfile.TarInfo, found: dict[str, str], title: str) -> None:
     path = PurePosixPath(member.name)
     if path.is_absolute() or ".." in path.parts or "\0" in member.name:
         raise UserError(f"{title} holds {member.name!r}, which would leave its folder: it was not made by run.py")
@@ -353,14 +373,9 @@ def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, found: dict[str, str
     if name in found or target.exists():
         raise UserError(f"{title} holds {member.name} twice: it was not made by run.py")
     target.parent.mkdir(parents=True, exist_ok=True)
-    digest = hashlib.md5(usedforsecurity=False)
-    stream = tar.extractfile(member)
-    assert stream is not None
+    stream.seek(member.offset_data)
     with target.open("wb") as file:
-        while chunk := stream.read(CHUNK):
-            digest.update(chunk)
-            file.write(chunk)
-    found[name] = digest.hexdigest()
+        found[name] = pour(stream, file.write, member.size)
 
 
 def _match(results: dict[str, Any], found: dict[str, str], title: str) -> None:

@@ -25,7 +25,8 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -93,54 +94,68 @@ class Archive:
         self.written: list[Path] = []
 
     def __enter__(self) -> "Archive":
-        self.tar = tarfile.open(mode="w", fileobj=self.parts, copybufsize=CHUNK)  # type: ignore[call-overload]
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
         try:
             if kind is None:
-                self.tar.close()
+                self.parts.write(bytes(2 * tarfile.BLOCKSIZE))
+                self.parts.write(bytes(-self.parts.position % tarfile.RECORDSIZE))
                 self.written = self.parts.finish()
         finally:
             self.parts.discard()
 
     def add(self, name: str, file: Path) -> None:
-        with file.open("rb") as stream:
+        with file.open("rb", buffering=0) as stream:
             found = os.fstat(stream.fileno())
-            self._add(name, _Hashing(stream, file), found.st_size, found.st_mtime)
-            if stream.read(1):
+            self._add(name, stream, found.st_size, found.st_mtime)
+            if len(stream.read(1)):
                 raise BundleError(f"{file} grew while it was being packed: wait until nothing writes to it")
 
     def add_text(self, name: str, text: str) -> None:
         content = text.encode()
-        self._add(name, _Hashing(io.BytesIO(content), Path(name)), len(content), time.time())
+        self._add(name, io.BytesIO(content), len(content), time.time())
 
     def add_folder(self, name: str) -> None:
         """Say that there is a folder, for it may be empty."""
-        info = tarfile.TarInfo(f"{self.top}/{name}")
+        info = tarfile.TarInfo(f"{self.top}/{name}/")
         info.type, info.mode, info.mtime = tarfile.DIRTYPE, 0o755, int(time.time())
-        self.tar.addfile(info)
+        self.parts.write(info.tobuf(tarfile.PAX_FORMAT))
 
-    def _add(self, name: str, stream: "_Hashing", size: int, changed: float) -> None:
+    def _add(self, name: str, stream: Any, size: int, changed: float) -> None:
+        # Not by TarFile, which would copy every byte several times over.
         info = tarfile.TarInfo(f"{self.top}/{name}")
         info.size, info.mtime = size, int(changed)
-        self.tar.addfile(info, stream)
-        self.files[name] = stream.digest.hexdigest()
+        self.parts.write(info.tobuf(tarfile.PAX_FORMAT))
+        try:
+            self.files[name] = pour(stream, self.parts.write, size)
+        except EOFError:
+            raise BundleError(f"{name} shrank while it was being packed: wait until nothing writes to it") from None
+        self.parts.write(bytes(-size % tarfile.BLOCKSIZE))
 
 
-class _Hashing:
-    """A stream that hashes what is read from it."""
+def pour(stream: Any, write: Callable[[memoryview], object], size: int) -> str:
+    """Copy `size` bytes, and return their checksum. Raises EOFError if there are fewer.
 
-    def __init__(self, stream: BinaryIO, file: Path):
-        self.stream, self.file = stream, file
-        self.digest = hashlib.md5(usedforsecurity=False)
-
-    def read(self, size: int) -> bytes:
-        data = self.stream.read(size)
-        if len(data) < size:
-            raise BundleError(f"{self.file} shrank while it was being packed: wait until nothing writes to it")
-        self.digest.update(data)
-        return data
+    Another thread hashes, for that takes longer than reading and writing.
+    """
+    digest = hashlib.md5(usedforsecurity=False)
+    buffers = [memoryview(bytearray(min(size, CHUNK))) for _ in range(2)]
+    with ThreadPoolExecutor(1) as other:
+        hashed: Future | None = None
+        while size:
+            chunk = buffers[0][: min(size, CHUNK)]
+            read = stream.readinto(chunk)
+            if not read:
+                raise EOFError
+            chunk = chunk[:read]
+            if hashed:
+                hashed.result()  # the other buffer is free again
+            hashed = other.submit(digest.update, chunk)
+            write(chunk)
+            size -= read
+            buffers.reverse()
+    return digest.hexdigest()
 
 
 class _Parts:
@@ -152,10 +167,7 @@ class _Parts:
         self.stream: BinaryIO | None = None
         self.position = 0
 
-    def tell(self) -> int:
-        return self.position
-
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes | memoryview) -> None:
         rest = memoryview(data)
         while rest:
             room = len(rest) if self.size is None else self.size * len(self.asides) - self.position
@@ -164,13 +176,12 @@ class _Parts:
                 continue
             self.position += self.stream.write(rest[:room])
             rest = rest[room:]
-        return len(data)
 
     def _next(self) -> None:
         if self.stream:
             self.stream.close()
         self.asides.append(self.path.with_name(f".{self.path.name}.{os.getpid()}.partial-{len(self.asides)}"))
-        self.stream = self.asides[-1].open("wb")
+        self.stream = self.asides[-1].open("wb", buffering=CHUNK)
 
     def finish(self) -> list[Path]:
         if self.stream:
