@@ -72,6 +72,7 @@ def main() -> None:
         run("python -m workflow.code", folder)
         plain = seconds(lambda: copy_and_hash(big, folder / "plain"))
         shutil.rmtree(folder / "plain")
+        run("dvc status", folder)  # DVC knows its inputs, as in any project that has run
         pack = seconds(lambda: run("python -m workflow.bundle pack copy -o job.tar", folder))
         run(f"tar xf job.tar && rm job.tar && cd job && {sys.executable} run.py", folder)
         unpack = seconds(lambda: run("python -m workflow.bundle unpack job/results.tar", folder))

@@ -665,19 +665,19 @@ def test_fingerprints_not_yet_written(ran: Path, project: Path) -> None:
 
 def test_everything_is_as_it_was_if_dvc_does_not_take_the_results(ran: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from dvc.exceptions import DvcException
-    from dvc.repo import Repo
+    from dvc.stage import PipelineStage
 
-    commit = Repo.commit
+    commit = PipelineStage.commit
 
-    def fail(self: Repo, target: str, force: bool) -> None:
-        if target == "train@b":
+    def fail(self: PipelineStage) -> None:
+        if self.addressing == "train@b":
             raise DvcException("no room\nleft")
-        commit(self, target, force=force)
+        commit(self)
 
     (project / "data/mini/models/a").mkdir(parents=True)
     (project / "data/mini/models/a/old.txt").write_text("not yet committed")
     with monkeypatch.context() as patch:
-        patch.setattr(Repo, "commit", fail)
+        patch.setattr(PipelineStage, "commit", fail)
         refuse([ran / "results.tar"], "DVC did not take the results (no room left): nothing was changed", project)
     bundle.unpack([ran / "results.tar"])
     assert not (project / "data/mini/models/a/old.txt").exists()

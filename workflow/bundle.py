@@ -484,8 +484,7 @@ def _install(results: dict[str, Any], repo: Any) -> None:
     try:
         for source, target in moves:
             _place(source, target, replaced)
-        for stage in results["stages"]:
-            repo.commit(stage["name"], force=True)
+        _commit_outputs([stage["name"] for stage in results["stages"]], repo)
         _confirm(results, repo)
     except BaseException:
         for target, previous in reversed(replaced):
@@ -495,6 +494,16 @@ def _install(results: dict[str, Any], repo: Any) -> None:
         else:
             FILE.write_bytes(lock)
         raise
+
+
+def _commit_outputs(names: list[str], repo: Any) -> None:
+    """What `dvc commit --force` does, for several stages at once: it would read and write dvc.lock for each."""
+    found = {stage.addressing: stage for stage in repo.index.stages}
+    stages = [found[name] for name in names]
+    for stage in stages:
+        stage.save()
+        stage.commit()
+    stages[0].dvcfile.dump_stages(stages, update_pipeline=False)
 
 
 def _place(source: Path, target: Path, replaced: list[tuple[Path, Path | None]]) -> None:
