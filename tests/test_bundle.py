@@ -545,7 +545,7 @@ def reform(members: dict[str, bytes], change: Callable[[dict], object]) -> dict[
         (lambda m: {name: text for name, text in m.items() if name != SUM}, "outs/data/mini/models/a/sum.json is missing"),
         (lambda m: {**m, "results/outs/data/mini/models/a/more": b""}, "outs/data/mini/models/a/more is not listed in results.json"),
         (lambda m: {**m, "results/../../evil": b""}, "holds 'results/../../evil', which would leave its folder"),
-        (lambda m: {**m, "/tmp/evil": b""}, "holds '/tmp/evil', which would leave its folder"),
+        (lambda m: {**m, "/evil": b""}, "holds '/evil', which would leave its folder"),
         (lambda m: {**m, "evil": b""}, "holds evil, which is no part of a bundle's results: give the results.tar of a run.py"),
         (
             lambda m: {name: text for name, text in m.items() if "results.json" not in name},

@@ -14,6 +14,7 @@ from typing import Any
 from stages.core.files import sha256, write_json
 from stages.core.stage import GRAPH
 from workflow import scale
+from workflow.lock import put
 
 SOURCES = Path("workflow/sources.yaml")
 LOCK = Path("dvc.lock")
@@ -64,7 +65,7 @@ def _step(stage: Any, values: dict[str, Any]) -> Step:
             continue
         prefix = [] if Path(dep.def_path) == scale.PARAMS else [Path(dep.def_path).stem]
         for key in dep.params:
-            _put(params, [*prefix, *key.split(".")], _get(values[dep.def_path], key, dep.def_path))
+            put(params, [*prefix, *key.split(".")], _get(values[dep.def_path], key, dep.def_path))
     return Step(stage.addressing, stage.cmd, deps, [out.def_path for out in stage.outs], params)
 
 
@@ -74,12 +75,6 @@ def _get(values: Any, key: str, file: str) -> Any:
             sys.exit(f"error: dvc.yaml names the parameter {key}, which {file} does not have")
         values = values[part]
     return values
-
-
-def _put(tree: dict[str, Any], path: list[str], value: Any) -> None:
-    for part in path[:-1]:
-        tree = tree.setdefault(part, {})
-    tree[path[-1]] = value
 
 
 def refresh() -> None:

@@ -65,5 +65,12 @@ def model_of(predictions: str) -> str:
     return Path(predictions.replace("/predictions/", "/models/", 1)).with_suffix("").as_posix()
 
 
+def put(tree: dict[str, Any], path: list[str], value: Any) -> None:
+    """Set the value at a path of keys, making the mappings on the way."""
+    for part in path[:-1]:
+        tree = tree.setdefault(part, {})
+    tree[path[-1]] = value
+
+
 def _with_parents(path: str) -> list[str]:
     return [path, *(parent.as_posix() for parent in Path(path).parents)]

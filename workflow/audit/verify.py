@@ -26,7 +26,7 @@ from stages.core.errors import UserError
 from stages.core.files import md5_of_folder, sha256
 from workflow import code, environment
 from workflow.audit.compare import differences
-from workflow.lock import FILE, Lock
+from workflow.lock import FILE, Lock, put
 
 RUNS = Path("data/runs")
 RELEASES = Path("reports/releases")
@@ -144,7 +144,7 @@ def declarations(declared: dict[str, stage.Job], lock: Lock) -> list[str]:
         locked: dict[str, Any] = {}
         for file, values in entry.get("params", {}).items():
             for key, value in values.items():
-                _put(locked, [*([] if file == "params.yaml" else [Path(file).stem]), *key.split(".")], value)
+                put(locked, [*([] if file == "params.yaml" else [Path(file).stem]), *key.split(".")], value)
         sentences += [
             f"{name}: made with {key} = {_text(theirs)}, in force is {_text(ours)}" for key, theirs, ours in _unlike(locked, job.params)
         ]
@@ -367,12 +367,6 @@ def _read(file: Path) -> dict[str, Any]:
         return json.loads(file.read_text())
     except ValueError as error:
         raise UserError(f"{file} is not valid JSON ({error}): run the stage again") from None
-
-
-def _put(tree: dict[str, Any], path: list[str], value: Any) -> None:
-    for part in path[:-1]:
-        tree = tree.setdefault(part, {})
-    tree[path[-1]] = value
 
 
 def _get(tree: Any, key: str) -> Any:
