@@ -177,7 +177,8 @@ def main() -> None:
         sys.exit(f"error: {error}")
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-    print(f"{folder}: {sum(file.is_file() for file in folder.rglob('*'))} files; run `dvc repro` and `python -m workflow.summary`, which show releases, and add it to git")
+    print(f"{folder}: {sum(file.is_file() for file in folder.rglob('*'))} files; add it to git, after a run of")
+    print("`dvc repro` and `python -m workflow.summary`, which show releases")
 
 
 if __name__ == "__main__":
