@@ -7,7 +7,8 @@ from torch.nn import functional as F
 
 from stages.ch2_fusion import data
 from stages.ch2_fusion.model import MODELS, Network, build
-from stages.ch2_fusion.train import Training, batches, error_percent, learning_rate, optimizer_for
+from stages.ch2_fusion.train import Training, error_percent, learning_rate, optimizer_for
+from stages.core import loop
 from stages.core.seeds import generator, seed_for
 from stages.datasets.contrast import contrast_statistics
 
@@ -46,11 +47,11 @@ def test_two_steps_of_the_solver_by_hand():
 
 
 def test_an_epoch_shows_every_image_once_and_each_epoch_has_its_own_order():
-    rows_of = batches(43, 10, ("x", 0), torch.device("cpu"))
+    rows_of = loop.batches(43, 10, ("x", 0), torch.device("cpu"))
     first, second = (torch.cat([rows_of(epoch * 4 + i) for i in range(4)]) for epoch in (0, 1))
     assert len(first.unique()) == len(second.unique()) == 40
     assert not torch.equal(first, second)
-    assert not torch.equal(first, torch.cat([batches(43, 10, ("x", 1), torch.device("cpu"))(i) for i in range(4)]))
+    assert not torch.equal(first, torch.cat([loop.batches(43, 10, ("x", 1), torch.device("cpu"))(i) for i in range(4)]))
 
 
 def test_seeds_depend_on_every_word_and_on_nothing_else():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stages.ch3_edges.labels import canny_responses, ground_truth, map_responses, relaxed, supervision
+from stages.ch3_edges.labels import agreed, dilate, map_responses, relaxed, resize_edges, supervision
 from stages.core.errors import UserError
 
 
@@ -15,29 +15,47 @@ def test_ground_truth_takes_three_of_five():
     marks = np.zeros((5, 1, 5), bool)
     for pixel in range(5):
         marks[: pixel + 1, 0, pixel] = True  # pixel k has k + 1 annotators
-    assert ground_truth(marks, annotators=3, dilation=0).tolist() == [[False, False, True, True, True]]
-    assert ground_truth(marks, annotators=5, dilation=0).tolist() == [[False] * 4 + [True]]
-
-
-def test_agreement_is_counted_before_the_dilation():
-    marks = np.zeros((3, 1, 5), bool)
-    marks[[0, 1, 2], 0, [1, 2, 3]] = True  # three neighbours, one annotator each: dilated first, they would agree on the middle
-    assert not ground_truth(marks, annotators=3, dilation=1).any()
+    assert agreed(marks, annotators=3).tolist() == [[False, False, True, True, True]]
+    assert agreed(marks, annotators=5).tolist() == [[False] * 4 + [True]]
 
 
 def test_dilation_grows_to_all_eight_sides():
-    marks = np.zeros((3, 7, 7), bool)
-    marks[:, 3, 3] = True
+    marks = np.zeros((7, 7), bool)
+    marks[3, 3] = True
     for pixels in (0, 1, 2):
         grown = np.zeros((7, 7), bool)
         grown[3 - pixels : 4 + pixels, 3 - pixels : 4 + pixels] = True
-        assert np.array_equal(ground_truth(marks, dilation=pixels), grown)
+        assert np.array_equal(dilate(marks, pixels), grown)
 
 
 @pytest.mark.parametrize("annotators", [0, 4])
 def test_more_annotators_than_there_are(annotators):
     with pytest.raises(UserError, match=f"annotators is {annotators}, and 3 marked the image"):
-        ground_truth(np.zeros((3, 4, 4), bool), annotators=annotators)
+        agreed(np.zeros((3, 4, 4), bool), annotators=annotators)
+
+
+@pytest.mark.parametrize("size", [(321, 481), (400, 400), (240, 240), (120, 90), (33, 700)])
+def test_a_line_survives_resizing_wherever_it_is(size):
+    """Every row and every column of an image of BSDS500's size, drawn as a line one pixel wide."""
+    for axis, length in enumerate((321, 481)):
+        for place in range(length):
+            line = np.zeros((321, 481) if place % 40 == 0 else ((321, 8) if axis == 0 else (8, 481)), bool)
+            np.moveaxis(line, axis, 0)[place] = True
+            wanted = size if line.shape == (321, 481) else ((size[0], 8) if axis == 0 else (8, size[1]))
+            found = resize_edges(line, wanted)
+            assert found.shape == wanted
+            assert found.any(axis=axis).all(), (axis, place)
+
+
+def test_resized_edges_stay_where_they_were():
+    edges = np.zeros((40, 60), bool)
+    edges[10:30, 20] = edges[10, 20:50] = True
+    assert np.array_equal(resize_edges(edges, (40, 60)), edges)
+    for size in ((30, 30), (80, 120), (10, 12)):
+        found = np.argwhere(resize_edges(edges, size)) + 0.5
+        back = found * [40 / size[0], 60 / size[1]] - 0.5
+        distance = np.abs(back[:, None] - np.argwhere(edges)).max(axis=-1).min(axis=1)
+        assert distance.max() <= max(1, 40 / size[0], 60 / size[1])
 
 
 def test_map_responses_by_hand():
@@ -47,31 +65,6 @@ def test_map_responses_by_hand():
     assert np.array_equal(map_responses(edges)[2], rows("...", ".xx"))
     assert np.array_equal(map_responses(edges.astype(np.float32) / 4), map_responses(edges))
     assert not map_responses(np.zeros((3, 3))).any()
-
-
-def test_canny_finds_a_step_at_every_scale_and_noise_at_the_finest_only():
-    image = np.full((96, 96, 3), 60, np.uint8)
-    image[:, 48:] = 200
-    steps = canny_responses(image)
-    assert steps.shape == (5, 96, 96)
-    for found in steps:
-        assert set(found[20:76].nonzero()[1]) <= {47, 48}
-        assert found[20:76].any(axis=1).all()
-    noise = np.random.default_rng(0).integers(0, 255, (96, 96, 3), dtype=np.uint8)
-    amounts = canny_responses(noise).mean(axis=(1, 2))
-    assert (np.diff(amounts) < 0).all()
-    assert amounts[0] > 5 * amounts[-1]
-
-
-def test_canny_thresholds_follow_the_contrast():
-    """They are shares of the image's own gradients, so a fainter image has the same edges."""
-    image = np.random.default_rng(1).random((40, 40))
-    assert np.array_equal(canny_responses(image, sigmas=[2]), canny_responses(image * 0.25, sigmas=[2]))
-    assert canny_responses(image, sigmas=[2], high=0.95).sum() < canny_responses(image, sigmas=[2]).sum()
-
-
-def test_canny_of_a_plain_image_is_empty():
-    assert not canny_responses(np.full((40, 50, 3), 128, np.uint8)).any()
 
 
 def test_relaxed_is_the_response_without_the_truth():
@@ -102,3 +95,9 @@ def test_supervision_refuses_what_does_not_fit():
         supervision(responses[:4], truth)
     with pytest.raises(UserError, match=r"the ground truth \(4, 5\)"):
         supervision(responses, np.zeros((4, 5), bool))
+
+
+def test_supervision_of_a_batch_is_that_of_its_images():
+    rng = np.random.default_rng(0)
+    truth, responses = rng.random((3, 4, 6)) < 0.3, rng.random((3, 5, 4, 6)) < 0.5
+    assert np.array_equal(supervision(responses, truth, [2, 4]), [supervision(r, t, [2, 4]) for r, t in zip(responses, truth, strict=True)])

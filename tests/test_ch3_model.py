@@ -7,7 +7,8 @@ import torch
 from torch.nn import functional as F
 
 from stages.ch3_edges.loss import balanced_weights, deep_supervision_loss, edge_loss, pixel_weights
-from stages.ch3_edges.model import EdgeNetwork, LocalFusion, count_parameters
+from stages.ch3_edges.model import EdgeNetwork, LocalFusion, count_parameters, from_vgg16, normalise
+from stages.core.errors import UserError
 
 SMALL = (4, 4, 6, 8, 8)
 
@@ -22,13 +23,13 @@ def test_hed_has_the_published_number_of_parameters():
 @pytest.mark.parametrize("size", [(48, 64), (33, 47), (16, 16)])
 def test_every_output_has_the_size_of_the_image(size):
     sides, fused = EdgeNetwork(SMALL)(torch.zeros(2, 3, *size))
-    assert {side.shape for side in [*sides, fused]} == {(2, 1, *size)} and len(sides) == 5
+    assert (sides.shape, fused.shape) == ((2, 5, *size), (2, 1, *size))
 
 
 def test_sides_start_at_nothing_and_the_fusion_at_their_mean():
     model = EdgeNetwork(SMALL)
     sides, fused = model(torch.randn(1, 3, 32, 32))
-    assert not any(side.any() for side in sides) and not fused.any()
+    assert not sides.any() and not fused.any()
     values = torch.randn(1, 5, 8, 8)
     torch.testing.assert_close(model.fusion(values), values.mean(1, keepdim=True))
     torch.testing.assert_close(LocalFusion(5, (8, 8))(values), values.mean(1, keepdim=True))
@@ -47,7 +48,7 @@ def test_the_sides_lie_over_the_image(side):
     torch.nn.init.ones_(model.scores[side].weight)
     image = torch.zeros(1, 3, 64, 64)
     image[:, :, 16:48, 16:48] = 1  # centred: its middle is at 31.5
-    found = model(image)[0][side][0, 0].detach()
+    found = model(image)[0][0, side].detach()
     total = found.sum()
     places = torch.arange(64.0)
     centre = ((found.sum(1) * places).sum() / total, (found.sum(0) * places).sum() / total)
@@ -66,17 +67,30 @@ def test_bilinear_upsampling_is_the_library_s():
         torch.testing.assert_close(ours[inner], theirs[inner])
 
 
-def test_vgg_16_is_taken_layer_by_layer():
-    torchvision_s = {}
+def small_vgg16() -> dict[str, torch.Tensor]:
+    features = {}
     channels = 3
     for place, width in zip((0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28), (4, 4, 4, 4, 6, 6, 6, 8, 8, 8, 8, 8, 8), strict=True):
-        torchvision_s[f"features.{place}.weight"] = torch.randn(width, channels, 3, 3)
-        torchvision_s[f"features.{place}.bias"] = torch.randn(width)
+        features[f"features.{place}.weight"] = torch.randn(width, channels, 3, 3)
+        features[f"features.{place}.bias"] = torch.randn(width)
         channels = width
-    model = EdgeNetwork(SMALL)
-    model.load_vgg16(torchvision_s | {"classifier.0.weight": torch.zeros(1)})
+    return features
+
+
+def test_vgg_16_is_taken_layer_by_layer():
+    torchvision_s = small_vgg16()
+    model = from_vgg16(torchvision_s | {"classifier.0.weight": torch.zeros(1)})
     assert torch.equal(model.blocks[0][0].weight, torchvision_s["features.0.weight"])
     assert torch.equal(model.blocks[4][5].bias, torchvision_s["features.28.bias"])
+    assert [score.in_channels for score in model.scores] == [4, 4, 6, 8, 8]
+    del torchvision_s["features.17.bias"]
+    with pytest.raises(UserError, match=r"lack features\.17\.bias"):
+        from_vgg16(torchvision_s)
+
+
+def test_normalised_bytes_have_the_authors_means_taken_off():
+    pixels = torch.tensor([123, 117, 104], dtype=torch.uint8).view(1, 3, 1, 1)  # blue 104.00699, green 116.66877, red 122.67892
+    torch.testing.assert_close(normalise(pixels).flatten(), torch.tensor([0.32108, 0.33123, -0.00699]), rtol=0, atol=1e-5)
 
 
 def test_local_fusion_weighs_every_pixel_by_itself():
@@ -114,14 +128,24 @@ def test_balanced_weights_by_hand():
 
 def test_equation_3_3_adds_the_supervised_sides_and_the_fusion():
     generator = torch.Generator().manual_seed(1)
-    sides = [torch.randn(2, 1, 3, 3, generator=generator) for _ in range(5)]
+    sides = torch.randn(2, 5, 3, 3, generator=generator)
     fused, truth = torch.randn(2, 1, 3, 3, generator=generator), torch.randint(2, (2, 1, 3, 3), generator=generator)
-    relaxed = [torch.randint(3, (2, 1, 3, 3), generator=generator) for _ in range(5)]
+    relaxed = torch.randint(3, (2, 5, 3, 3), generator=generator)
     alone = edge_loss(fused, truth, pixel_weights(truth)) / 2
-    torch.testing.assert_close(deep_supervision_loss(sides, fused, [None] * 5, truth), alone)
-    late = deep_supervision_loss(sides, fused, [None, None, None, *relaxed[3:]], truth)
-    added = sum(edge_loss(sides[k], relaxed[k], pixel_weights(relaxed[k])) for k in (3, 4)) / 2
-    torch.testing.assert_close(late, alone + added)
+    torch.testing.assert_close(deep_supervision_loss(sides, fused, torch.full_like(relaxed, 2), truth), alone)
+    late = torch.cat([torch.full_like(relaxed[:, :3], 2), relaxed[:, 3:]], dim=1)
+    added = sum(edge_loss(sides[:, k], relaxed[:, k], pixel_weights(relaxed[:, k])) for k in (3, 4)) / 2
+    torch.testing.assert_close(deep_supervision_loss(sides, fused, late, truth), alone + added)
+
+
+def test_each_map_is_balanced_by_itself():
+    """HED's balance of the sum is the sum of each side's own (Eq. 2.11 to 2.13)."""
+    generator = torch.Generator().manual_seed(2)
+    sides, fused = torch.randn(1, 5, 4, 4, generator=generator), torch.randn(1, 1, 4, 4, generator=generator)
+    labels, truth = torch.randint(3, (1, 5, 4, 4), generator=generator), torch.randint(2, (1, 1, 4, 4), generator=generator)
+    parts = [edge_loss(sides[:, k], labels[:, k], balanced_weights(labels[:, k])) for k in range(5)]
+    expected = sum(parts) + edge_loss(fused, truth, balanced_weights(truth))
+    torch.testing.assert_close(deep_supervision_loss(sides, fused, labels, truth, balanced_weights), expected)
 
 
 def test_a_small_network_learns_the_border_of_a_square():
@@ -135,7 +159,7 @@ def test_a_small_network_learns_the_border_of_a_square():
     losses = []
     for _ in range(60):
         sides, fused = model(images)
-        loss = deep_supervision_loss(sides, fused, [truth] * 5, truth)
+        loss = deep_supervision_loss(sides, fused, truth.expand(-1, 5, -1, -1), truth)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

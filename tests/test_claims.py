@@ -206,6 +206,41 @@ def test_below_the_cited_methods():
         one({**claim, "table": "2.9"}, results({("cfn-b", "error"): [8.28, 8.27, 8.26]}))
 
 
+def test_above_the_cited_methods():
+    claim = {
+        **ABOUT, "id": "cited", "kind": "above_cited", "metric": "error", "table": "2.3",
+        "cases": [{"model": "cfn-b", "experiment": "cifar10"}],
+    }  # fmt: skip
+    # Maxout has 11.68: differences 0.13, 0.14, 0.15, t = 0.14 / (0.01 / sqrt 3)
+    found = one(claim, results({("cfn-b", "error"): [11.81, 11.82, 11.83]}))
+    assert (found.verdict, found.test) == ("reproduced", "one-sample t-test")
+    assert found.p == pytest.approx(p_two(-14 * math.sqrt(3)), abs=1e-6)
+    assert found.case == "cfn-b > cited rows of Table 2.3, cifar10"
+    assert found.observed == "cfn-b 11.82 > Maxout Networks 11.68 (difference +0.14)"
+    assert one(claim, results({("cfn-b", "error"): [11.55, 11.54, 11.53]})).verdict == "contradicted"
+    assert one(claim, results({("cfn-b", "error"): [11.6, 11.68, 11.76]})).verdict == "not decided"
+    assert one(claim, results({("cfn-b", "error"): [11.81]})).reason == "one seed"
+
+
+def test_cited_rows_are_compared_in_the_column_of_metric_and_experiment():
+    claim = {
+        **ABOUT, "id": "cited", "kind": "above_cited", "metric": "ods_011", "table": "3.4",
+        "cases": [{"model": "rds", "experiment": "nyud_v2"}],
+    }  # fmt: skip
+    tables = transcript.load_tables(PUBLISHED, "ch3_edges")
+    run = results({("rds", "ods"): [0.6, 0.61], ("rds", "ods_011"): [0.65, 0.66]}, experiment="nyud_v2")
+
+    def observed(**others):
+        (found,) = claims.judge([{**claim, **others}], 0.95, tables, run, [])
+        return found.observed
+
+    # DeepContour has no value at this tolerance
+    assert observed() == "rds 0.655 > SE 0.64 (difference +0.015)"
+    assert observed(metric="ods") == "rds 0.605 > SE 0.55 (difference +0.055)"
+    with pytest.raises(UserError, match=r"claim cited: no column of Table 3\.3 has the metric 'ods_011' of experiment 'nyud_v2'"):
+        observed(table="3.3")
+
+
 def counts(values, dataset="cifar10"):
     return results({key: {None: value} for key, value in values.items()}, experiment="architectures", dataset=dataset)
 
@@ -285,6 +320,8 @@ def test_the_thesis_s_own_numbers_bear_out_its_claims():
         ("margin: 0.41", "margin: -1.0", "margin is -1.0; it must be a number above 0"),
         ("{a: cfn-a, b: cnn-a, experiment: cifar10}", "{a: cfn-a, experiment: cifar10}", "case 1: key 'b' is missing"),
         ("below: 0.06", "below: 6%", "below is '6%'; it must be a share"),
+        ("{model: rds-se-cea, experiment: bsds500}", "{model: rds-se-cea}", "(rds-cea-above-cited): case 1: key 'experiment' is missing"),
+        ('    table: "3.3"\n', "", "(rds-cea-above-cited): key 'table' is missing"),
         ("id: weights-settle", "id: cfn-below-cnn", "claim 'cfn-below-cnn' is given twice"),
         ("claims:\n", "claims: [\n", "not valid YAML"),
     ],

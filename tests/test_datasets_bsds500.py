@@ -11,8 +11,9 @@ from scipy.io import loadmat, savemat
 from scipy.sparse import csc_matrix
 
 from stages.core.errors import UserError
-from stages.datasets.bsds500 import list_split, read_boundaries, read_ground_truth, read_image, read_ucm
+from stages.datasets.bsds500 import list_split, read_boundaries, read_contours, read_ground_truth, read_image, read_ucm
 
+MIRROR = Path(os.environ.get("THESIS_MIRROR") or "~/mirror").expanduser()
 REGIONS = np.repeat([[1, 1, 1, 2, 2]], 4, axis=0).astype(np.uint16)
 EDGES = (REGIONS == 1) & (np.roll(REGIONS, -1, axis=1) == 2)
 
@@ -46,7 +47,7 @@ def test_numbers_and_sparse_matrices_are_boundaries_too(tmp_path: Path) -> None:
 
 
 def test_a_split_is_listed_by_name(tmp_path: Path) -> None:
-    base = tmp_path / "BSDS500/data"
+    base = tmp_path / "BSR/BSDS500/data"
     for name in ("9", "10"):
         save(base / f"groundTruth/val/{name}.mat", annotation())
         (base / "images/val").mkdir(parents=True, exist_ok=True)
@@ -69,6 +70,27 @@ def test_ucm_is_sampled_as_by_matlabs_3_2_end(tmp_path: Path) -> None:
     savemat(tmp_path / "u.mat", {"ucm2": double})
     # Rows 3, 5, 7 and columns 3, 5, 7, 9, counted from 1.
     assert np.array_equal(read_ucm(tmp_path / "u.mat"), np.array([[20, 22, 24, 26], [38, 40, 42, 44], [56, 58, 60, 62]]) / 100)
+
+
+def test_contours_are_the_authors_or_else_the_8_bit_copy(tmp_path: Path) -> None:
+    hierarchy, picture = tmp_path / "BSR/BSDS500/ucm2/test/7.mat", tmp_path / "gPb-owt-ucm/test/7.png"
+    with pytest.raises(UserError) as caught:
+        read_contours(tmp_path, "test", "7")
+    assert str(caught.value) == (
+        f"the contours of 7 are neither in {hierarchy} nor in {picture}: get BSDS500 from where it has one of them"
+    )
+    picture.parent.mkdir(parents=True)
+    Image.fromarray(np.array([[0, 51, 255]], np.uint8)).save(picture)
+    contours = read_contours(tmp_path, "test", "7")
+    assert (contours.dtype, contours.tolist()) == (np.float64, [[0, 0.2, 1]])
+    hierarchy.parent.mkdir(parents=True)
+    savemat(hierarchy, {"ucm2": np.arange(21, dtype=np.float32).reshape(3, 7) / 32})
+    contours = read_contours(tmp_path, "test", "7")
+    assert (contours.dtype, contours.tolist()) == (np.float64, [[0.5, 0.5625, 0.625]])  # row 3, columns 3, 5 and 7
+    hierarchy.unlink()
+    picture.write_bytes(b"no picture")
+    with pytest.raises(UserError, match=r"test/7\.png cannot be read as an image"):
+        read_contours(tmp_path, "test", "7")
 
 
 def bad_files(folder: Path) -> dict[str, Path]:
@@ -107,10 +129,9 @@ def test_bad_ucm_and_image(tmp_path: Path) -> None:
 
 
 def test_the_official_files() -> None:
-    mirror = os.environ.get("THESIS_MIRROR")
-    if not mirror or not (Path(mirror) / "bsds500").is_dir():
-        pytest.skip("THESIS_MIRROR names no mirror with bsds500")
-    folder = Path(mirror) / "bsds500/BSR"
+    folder = MIRROR / "bsds500"
+    if not folder.is_dir():
+        pytest.skip(f"there is no mirror with bsds500: {MIRROR}")
     splits = {split: list_split(folder, split) for split in ("train", "val", "test")}
     assert {split: len(examples) for split, examples in splits.items()} == {"train": 200, "val": 100, "test": 200}
     shapes = set()
@@ -127,3 +148,9 @@ def test_the_official_files() -> None:
             assert not (each.boundaries & inside).any()
         assert read_image(example.image).shape[:2] == annotations[0].boundaries.shape
     assert shapes <= {(321, 481), (481, 321)}
+    for split in ("train", "test"):  # the mirror's copy has these
+        for example in splits[split][::20]:
+            contours = read_contours(folder, split, example.name)
+            assert contours.shape == read_image(example.image).shape[:2]
+            assert 0.2 < contours.max() <= 1
+            assert 0.01 < (contours > 0).mean() < 0.3

@@ -15,7 +15,7 @@ import yaml
 
 from stages.core import metrics
 from stages.core.errors import UserError
-from stages.core.metrics import Dataset, Record
+from stages.core.metrics import Dataset, MetricsFile, Record
 from stages.tables import ledger, render, transcript
 from stages.tables.transcript import printed_number
 
@@ -56,6 +56,59 @@ def architectures(folder, values):
     metrics.write(folder / "architectures.json", dataset=None, records=records, **fields)
 
 
+# A cited method that is computed too, in a metrics file of its own; one that is only cited, with a cell left out; our own.
+EDGES = """
+table: "9.9"
+chapter: ch9_edges
+section: "9.9"
+caption: A table
+row_heading: Method
+columns:
+  - id: ods
+    heading: ODS
+    unit: F
+    source: metrics
+    experiment: networks
+    metric: ods
+    tolerance: &stated {kind: fixed, half_width: 0.02, n: 200, origin: twice what was measured}
+  - {id: ap, heading: AP, source: metrics, experiment: networks, metric: ap, tolerance: *stated}
+rows:
+  - {id: canny, label: Canny, reference: 1, model: canny, experiment: detectors, cells: {ods: ".600", ap: ".580"}}
+  - {id: deepedge, label: DeepEdge, reference: 2, cells: {ods: ".753"}}
+  - {id: rds, label: RDS, model: rds, cells: {ods: ".792", ap: ".818"}}
+"""
+COSTS = """
+table: costs
+chapter: ch9_edges
+section: "9.9"
+caption: Costs
+row_heading: Step
+columns:
+  - {id: speed, heading: speed, unit: images/s, source: times, experiment: networks}
+  - {id: hours, heading: time, unit: h, source: times, experiment: networks}
+rows:
+  - {id: labels, label: labels, stage: relax@a, fact: images_per_second, cannot_run: other hardware, cells: {speed: "2.5"}}
+  - {id: training, label: training, stage: train@rds, cannot_run: other hardware, cells: {hours: "1"}}
+"""
+
+
+def made(tmp_path, text, change=lambda content: None):
+    """A table that is made up, changed."""
+    content = yaml.safe_load(text)
+    change(content)
+    (tmp_path / "table_9_9.yaml").write_text(yaml.safe_dump(content))
+    return transcript.load_table(tmp_path / "table_9_9.yaml", {1: "Canny: Edges. 1986", 2: "Somebody: DeepEdge. 2015"})
+
+
+def edge_results(values, *, source=ledger.THIS_RUN, scale="", runs=(), protocol="full", images=200):
+    """Results of two metrics files: {experiment: {model: ODS}}."""
+    files = {}
+    for experiment, found in values.items():
+        records = tuple(Record(model, "ods", value, "F", "higher", "numeric", n=images) for model, value in found.items())
+        files[experiment] = MetricsFile("ch9_edges", experiment, scale, protocol, Dataset(experiment, "official"), records)
+    return ledger.Results(source, files, scale=scale, runs=tuple(runs))
+
+
 def release(folder, name, scale, date, values, **others):
     errors(folder / name / "metrics" / "ch2_fusion", values, scale=scale, **others)
     (folder / name / "release.json").write_text(json.dumps({"scale": scale, "date": date}))
@@ -81,6 +134,8 @@ def test_printed_numbers():
     assert printed_number("0.224M") == transcript.Printed(Decimal(224000), Decimal(1000))
     assert printed_number("768") == transcript.Printed(Decimal(768), Decimal(1))
     assert printed_number(".600") == transcript.Printed(Decimal("0.6"), Decimal("0.001"))
+    assert printed_number(".762") == printed_number("0.762") == transcript.Printed(Decimal("0.762"), Decimal("0.001"))
+    assert printed_number("-") is None
     assert printed_number("0.224M (basic)") is None
 
 
@@ -172,6 +227,89 @@ def test_binomial_tolerance_by_hand(tmp_path, value, half, stated, double):
     assert [one.verdict for one in found] == [half, stated, double]
     assert found[1].tolerance == pytest.approx(0.53983, abs=1e-5)
     assert found[1].difference == pytest.approx(value - 8.27)
+
+
+@pytest.mark.parametrize(
+    ("value", "half", "stated", "double"),
+    [
+        (0.7924, "exact", "exact", "exact"),
+        (0.802, "within", "within", "within"),
+        (0.8021, "outside", "within", "within"),
+        (0.812, "outside", "within", "within"),
+        (0.772, "outside", "within", "within"),
+        (0.7719, "outside", "outside", "within"),
+        (0.833, "outside", "outside", "outside"),
+    ],
+)
+def test_fixed_tolerance_by_hand(tmp_path, value, half, stated, double):
+    table, run = made(tmp_path, EDGES), edge_results({"networks": {"rds": value}})
+    found = [cell(ledger.resolve(table, run, [], factor), "rds", "ods") for factor in (0.5, 1.0, 2.0)]
+    assert [one.verdict for one in found] == [half, stated, double]
+    assert [one.tolerance for one in found] == [0.01, 0.02, 0.04]
+    assert found[1].difference == pytest.approx(value - 0.792)
+
+
+def test_a_score_over_fewer_images_is_not_judged(tmp_path):
+    table, run = made(tmp_path, EDGES), edge_results({"networks": {"rds": 0.792}}, images=100)
+    found = cell(ledger.resolve(table, run, []), "rds", "ods")
+    assert (found.verdict, found.reason) == ("not run", "evaluated on n = 100, not 200")
+
+
+def test_a_cited_method_that_is_computed_too_has_verdicts_and_its_own_metrics_file(tmp_path):
+    table = made(tmp_path, EDGES)
+    # the columns' file has a model of that name too, which is not meant
+    run = edge_results({"detectors": {"canny": 0.61}, "networks": {"canny": 0.9, "rds": 0.9}})
+    cells = ledger.resolve(table, run, [])
+    assert {(one.row.id, one.column.id): one.verdict for one in cells} == {
+        ("canny", "ods"): "within", ("canny", "ap"): "not run", ("deepedge", "ods"): "",
+        ("rds", "ods"): "outside", ("rds", "ap"): "not run",
+    }  # fmt: skip
+    assert cell(cells, "canny", "ods").run.mean == 0.61
+    assert cell(ledger.resolve(table, edge_results({"networks": {"canny": 0.6}}), []), "canny", "ods").verdict == "not run"
+    files = render.render_table(table, run, [])
+    assert "| Canny [1] | .600 / 0.610 (within) | .580 / – |" in files["md"]
+    assert "| DeepEdge [2] | .753 |  |" in files["md"]
+    assert "| Canny [1] | .600 | 0.610 | +0.010 | detectors, official | within |" in files["md"]
+    assert "- Tolerance of ODS, AP: ±0.02, twice what was measured." in files["md"]
+    assert "- [1] Canny: Edges. 1986." in files["md"]
+    row = next(csv.DictReader(io.StringIO(files["csv"])))
+    expected = {"reference": "1", "run": "0.61", "run_dataset": "detectors", "tolerance": "0.02", "verdict": "within"}
+    assert {key: row[key] for key in expected} == expected
+
+
+def test_a_cost_is_a_fact_of_the_run_record_of_exactly_its_stage(tmp_path):
+    cost = {"cmd": "python -m stages.ch9_edges.train", "train_seconds": 1800, "iterations": 10, "peak_memory_mb": 1024, "gpu": "H100"}
+    runs = [
+        {"stage": "relax@a", "images_per_second": 3.26},
+        {"stage": "relax@a-0", "images_per_second": 99.0},
+        {"stage": "relax@ab", "images_per_second": 98.0},
+        {"stage": "train@rds-0", **cost},
+    ]
+    release = edge_results({"networks": {"rds": 0.79}}, source="real-1", scale="real", runs=runs)
+    table = made(tmp_path, COSTS)
+    cells = ledger.resolve(table, edge_results({"networks": {"rds": 0.79}}), [release])
+    labels, training = cell(cells, "labels", "speed"), cell(cells, "training", "hours")
+    assert (labels.run, labels.releases["real"].values) == (None, {None: 3.26})
+    assert (training.run, training.releases["real"].mean) == (None, 0.5)
+    assert {(one.verdict, one.reason, one.difference, one.tolerance) for one in cells} == {("cannot run", "other hardware", None, None)}
+    text = render.render_table(table, edge_results({}), [release])["md"]
+    assert "## speed (images/s)" in text
+    assert "| labels | 2.5 | – | 3.3 [a] | – | networks, official | cannot run: other hardware |" in text
+    assert "Tolerance of" not in text
+
+
+def test_a_fact_that_a_release_lacks_is_nothing_and_one_that_is_no_number_is_named(tmp_path):
+    table = made(tmp_path, COSTS)
+
+    def speed(record):
+        release = edge_results({"networks": {"rds": 0.79}}, source="real-1", scale="real", runs=[record])
+        return cell(ledger.resolve(table, edge_results({}), [release]), "labels", "speed")
+
+    assert speed({"stage": "relax@a", "duration_s": 5}).releases == {}
+    assert speed({"stage": "relax@b", "images_per_second": 5}).releases == {}
+    sentence = r"release real-1: run record relax@a: images_per_second is 0; it must be a number above 0\."
+    with pytest.raises(UserError, match=sentence):
+        speed({"stage": "relax@a", "images_per_second": 0})
 
 
 def test_counts_over_a_table_at_half_and_double(tmp_path):
@@ -602,7 +740,11 @@ def put(tmp_path, change):
         (lambda c: c["rows"][0]["cells"].update(cifar10=15.57), "row 1 (cnn-a): cells: cifar10 is 15.57; quote it"),
         (lambda c: c["rows"][0]["cells"].update(cifar10="15,57"), "'15,57', which is not a number as printed"),
         (lambda c: c["rows"][0]["cells"].update(cifar11="1"), "cells has no column 'cifar11'"),
-        (lambda c: c["rows"][0].pop("model"), "needs either a model (the thesis's own) or a reference (cited)"),
+        (lambda c: c["rows"][0].pop("model"), "needs a model (computed here), a reference (cited), or both"),
+        (
+            lambda c: c["columns"][4]["tolerance"].update(half_width=0.5),
+            "tolerance: unknown key 'half_width'; the keys are kind, origin, n",
+        ),
         (lambda c: c["rows"][0].update(reference=999), "reference 999 is not in references.yaml"),
         (lambda c: c["notes"][0].update(rows=["cnn-z"]), "note 1: rows names 'cnn-z'"),
     ],
@@ -613,6 +755,49 @@ def test_a_malformed_table_is_one_sentence(tmp_path, change, sentence):
         transcript.load_tables(folder, "ch2_fusion")
     assert sentence in str(caught.value)
     assert "table_2_2.yaml" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "change", "sentence"),
+    [
+        (EDGES, lambda c: c["columns"][0]["tolerance"].pop("half_width"), "column 1 (ods): tolerance: key 'half_width' is missing"),
+        (EDGES, lambda c: c["columns"][0]["tolerance"].update(half_width=0), "half_width is 0; it must be a number above 0"),
+        (EDGES, lambda c: c["columns"][0]["tolerance"].update(half_width="0.01"), "half_width is '0.01'; it must be a number above 0"),
+        (EDGES, lambda c: c["columns"][0]["tolerance"].update(half_width=True), "half_width is True; it must be a number above 0"),
+        (EDGES, lambda c: c["columns"][0]["tolerance"].update(half_width=float("nan")), "half_width is nan; it must be a number above 0"),
+        (EDGES, lambda c: c["columns"][0]["tolerance"].update(n=0), "tolerance: n is 0; it must be the number of test items"),
+        (
+            EDGES,
+            lambda c: c["columns"][0]["tolerance"].update(confidence=0.9),
+            "unknown key 'confidence'; the keys are kind, origin, half_width",
+        ),
+        (EDGES, lambda c: c["columns"][0]["tolerance"].update(kind="fix"), "kind is 'fix'; it must be one of binomial, fixed, rounding"),
+        (EDGES, lambda c: c["rows"][0].update(experiment=3), "row 1 (canny): experiment is 3; it must be a non-empty string"),
+        (EDGES, lambda c: c["rows"][0].update(reference=3), "row 1 (canny): reference 3 is not in references.yaml"),
+        (EDGES, lambda c: c["rows"][1]["cells"].update(ap="-"), "row 2 (deepedge): cells: ap is '-', which is not a number as printed"),
+        (EDGES, lambda c: c["rows"][2].pop("model"), "row 3 (rds): needs a model (computed here), a reference (cited), or both"),
+        (COSTS, lambda c: c["columns"][0].pop("experiment"), "column 1 (speed): key 'experiment' is missing"),
+        (COSTS, lambda c: c["rows"][0].pop("stage"), "row 1 (labels): fact needs the stage whose run record has it"),
+        (COSTS, lambda c: c["rows"][0].update(ratio=["training", "training"]), "row 1 (labels): fact needs the stage"),
+        (COSTS, lambda c: c["rows"][0].update(fact=""), "row 1 (labels): fact is ''; it must be a non-empty string"),
+        (COSTS, lambda c: c["rows"][0].pop("cannot_run"), "row 1 (labels): needs a ratio, or a stage and why"),
+        (
+            COSTS,
+            lambda c: c["rows"].append({"id": "r", "label": "r", "ratio": ["training", "training"], "cells": {"hours": "1"}}),
+            "row r: a ratio is judged, and column hours has no tolerance",
+        ),
+        (
+            COSTS,
+            lambda c: c["rows"].append({"id": "r", "label": "r", "ratio": ["labels", "training"], "cells": {"hours": "1"}}),
+            "row r: ratio must name two rows that have a stage, and no fact",
+        ),
+    ],
+)
+def test_a_malformed_row_or_tolerance_is_one_sentence(tmp_path, text, change, sentence):
+    with pytest.raises(UserError, match=r"table_9_9\.yaml: ") as caught:
+        made(tmp_path, text, change)
+    assert sentence in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -632,7 +817,10 @@ def test_an_unknown_chapter_is_named(tmp_path):
 
 
 def test_a_release_says_what_it_cost():
-    run = {"train_seconds": 1800, "peak_memory_mb": 1024, "gpu": None, "threads": 1, "machine": {"processor": "X"}}
-    release = ledger.Results("r", {}, scale="real_cpu", day="2026-01-02", runs=(run, run | {"peak_memory_mb": 2048}, {"duration_s": 5}))
-    assert render._cost(release) == ": 2 trainings, 1.00 hours together, each on 1 thread(s) of X, at most 2.0 GB of memory"
-    assert render._cost(dataclasses.replace(release, runs=({"duration_s": 5},))) == ""
+    about = {"train_seconds": 1800, "peak_memory_mb": 1024, "gpu": None, "threads": 1, "machine": {"processor": "X"}}
+    run, other = ({"cmd": f"python -m stages.{chapter}.train", **about} for chapter in ("ch2_fusion", "ch3_edges"))
+    runs = (run, run | {"peak_memory_mb": 2048}, other, {"duration_s": 5})
+    release = ledger.Results("r", {}, scale="real_cpu", day="2026-01-02", runs=runs)
+    assert render._cost(release, "ch4_deepindex") == ""
+    assert render._cost(release, "ch2_fusion") == ": 2 trainings, 1.00 hours together, each on 1 thread(s) of X, at most 2.0 GB of memory"
+    assert render._cost(dataclasses.replace(release, runs=({"duration_s": 5},)), "ch2_fusion") == ""

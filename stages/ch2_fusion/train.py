@@ -6,9 +6,7 @@ Leaves the final weights and the curve behind Figures 2.7 and 2.8a.
 """
 
 import argparse
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 
 import torch
 from torch import nn
@@ -73,23 +71,6 @@ def learning_rate(iteration: int, training: Training) -> float:
     return training.learning_rate / 10 ** sum(iteration >= step for step in training.learning_rate_steps)
 
 
-def batches(images: int, batch_size: int, seed: tuple, device: torch.device) -> Callable[[int], torch.Tensor]:
-    """Which of the images make an iteration's batch: every epoch has an order of its own, and its incomplete batch is dropped.
-
-    An epoch's order is drawn on the CPU, the same for any device, and taken to the device once.
-    """
-
-    @lru_cache(maxsize=1)
-    def order(epoch: int) -> torch.Tensor:
-        return torch.randperm(images, generator=generator(*seed, "order", epoch)).to(device)
-
-    def rows(iteration: int) -> torch.Tensor:
-        epoch, place = divmod(iteration, images // batch_size)
-        return order(epoch)[place * batch_size : (place + 1) * batch_size]
-
-    return rows
-
-
 @torch.no_grad()
 def scores_of(model: nn.Module, images: data.Images, precision: Runtime, batch_size: int = 100) -> torch.Tensor:
     """Class scores float32 (N, C) of all images, in evaluation mode; the model's mode is restored."""
@@ -120,7 +101,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     precision.place(model, device)
     optimizer = optimizer_for(model, training)
     torch.manual_seed(seed_for(*seed, args.model, "dropout"))
-    rows_of = batches(len(train), training.batch_size, seed, device)
+    rows_of = loop.batches(len(train), training.batch_size, seed, device)
 
     def step(iteration: int) -> torch.Tensor:
         for group in optimizer.param_groups:

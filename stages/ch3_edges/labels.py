@@ -7,35 +7,11 @@ k-th side output's labels: neither an edge nor none, so it gives neither loss no
 from collections.abc import Collection, Sequence
 
 import numpy as np
-from scipy import ndimage
-from skimage.color import rgb2gray
-from skimage.feature import canny
-from skimage.filters import gaussian
 
-from stages.ch3_edges import RELAXED
+from stages.ch3_edges import RELAXED, SIDES
 from stages.core.errors import UserError
 
-SIGMAS = (1.0, 3.0, 5.0, 7.0, 9.0)
 ETAS = (0.5, 1.0, 1.5, 2.0, 2.5)
-SIDES = len(SIGMAS)
-
-
-def canny_responses(image: np.ndarray, sigmas: Sequence[float] = SIGMAS, high: float = 0.7, low: float = 0.4) -> np.ndarray:
-    """C of Eq. 3.1: Canny's edges of the grey image at each scale, (len(sigmas), H, W) bool.
-
-    The thesis names no thresholds. Here they are Matlab's: the upper is the `high` quantile of the smoothed image's gradient
-    magnitude, the lower `low` times the upper. The image's outermost pixels are never edges.
-
-    image : (H, W, 3) uint8, or (H, W) in 0..1.
-    """
-    grey = rgb2gray(image) if image.ndim == 3 else image.astype(float)
-    return np.stack([_canny(grey, sigma, high, low) for sigma in sigmas])
-
-
-def _canny(grey: np.ndarray, sigma: float, high: float, low: float) -> np.ndarray:
-    smooth = gaussian(grey, sigma, mode="nearest", preserve_range=True)
-    upper = np.quantile(np.hypot(ndimage.sobel(smooth, axis=0), ndimage.sobel(smooth, axis=1)), high)
-    return canny(grey, sigma, low_threshold=low * upper, high_threshold=upper, mode="nearest")
 
 
 def map_responses(edges: np.ndarray, etas: Sequence[float] = ETAS) -> np.ndarray:
@@ -46,34 +22,61 @@ def map_responses(edges: np.ndarray, etas: Sequence[float] = ETAS) -> np.ndarray
     return edges > np.multiply(etas, edges.mean(dtype=np.float64)).reshape(-1, 1, 1)
 
 
-def ground_truth(boundaries: np.ndarray, annotators: int = 3, dilation: int = 1) -> np.ndarray:
-    """G: what at least `annotators` of an image's annotators marked (Section 3.4.2), dilated (Section 3.4.1); (H, W) bool.
+def agreed(marks: np.ndarray, annotators: int = 3) -> np.ndarray:
+    """What at least `annotators` of an image's annotators marked (Section 3.4.2), bool (H, W). marks : bool (annotators, H, W)."""
+    if not 1 <= annotators <= len(marks):
+        raise UserError(f"annotators is {annotators}, and {len(marks)} marked the image: it must be from 1 to that")
+    return np.sum(marks, axis=0) >= annotators
 
-    boundaries : (annotators, H, W) bool. dilation : how far an edge grows, in pixels to all eight sides; 0 for none.
+
+def dilate(edges: np.ndarray, pixels: int = 1) -> np.ndarray:
+    """Edges grown by `pixels` to all eight sides (Section 3.4.1), bool (H, W); 0 for none."""
+    from scipy import ndimage  # trainings run where there are only torch and numpy
+
+    return ndimage.binary_dilation(edges, np.ones((3, 3)), iterations=pixels) if pixels else edges
+
+
+def resize_edges(edges: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A map of thin edges at another size, bool `size`, without a line getting lost.
+
+    Interpolated bilinearly and set where that reaches 1 - step / 2, at most half, with `step` the larger number of source pixels
+    that a new pixel stands for: a line one pixel wide is never further than step / 2 from the nearest new pixel's centre. A map that
+    shrinks to half or less goes there by halves, each pixel an edge if one of its four was.
     """
-    if not 1 <= annotators <= len(boundaries):
-        raise UserError(f"annotators is {annotators}, and {len(boundaries)} marked the image: it must be from 1 to that")
-    agreed = np.sum(boundaries, axis=0) >= annotators
-    return ndimage.binary_dilation(agreed, np.ones((3, 3)), iterations=dilation) if dilation else agreed
+    from scipy import ndimage
+
+    while edges.shape[0] >= 2 * size[0] or edges.shape[1] >= 2 * size[1]:
+        axes = [axis for axis in (0, 1) if edges.shape[axis] >= 2 * size[axis]]
+        for axis in axes:
+            even = np.take(edges, range(0, edges.shape[axis] - 1, 2), axis) | np.take(edges, range(1, edges.shape[axis], 2), axis)
+            last = np.take(edges, [edges.shape[axis] - 1], axis)
+            edges = np.concatenate([even, last], axis) if edges.shape[axis] % 2 else even
+    steps = [old / new for old, new in zip(edges.shape, size, strict=True)]
+    if steps == [1, 1]:
+        return edges
+    places = np.meshgrid(*((np.arange(new) + 0.5) * step - 0.5 for new, step in zip(size, steps, strict=True)), indexing="ij")
+    found = ndimage.map_coordinates(edges.astype(np.float64), places, order=1, mode="nearest")
+    return found >= min(0.5, 1 - max(steps) / 2) - 1e-9
 
 
 def relaxed(responses: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """D of Eq. 3.1 and 3.2: responses that the ground truth has not, (sides, H, W) bool. responses : (sides, H, W). truth : (H, W)."""
-    return responses & ~truth
+    """D of Eq. 3.1 and 3.2: responses that the ground truth has not, bool (..., sides, H, W). truth : (..., H, W)."""
+    return responses & ~truth[..., None, :, :]
 
 
 def supervision(responses: np.ndarray, truth: np.ndarray, supervise: Collection[int] = range(1, SIDES + 1)) -> np.ndarray:
-    """R: the labels of the five side outputs, uint8 (5, H, W), 0 negative, 1 positive, 2 relaxed.
+    """R: the labels of the five side outputs, uint8 (..., 5, H, W), 0 negative, 1 positive, 2 relaxed.
 
-    responses : (5, H, W) bool; all False for general deep supervision (Baseline 2). truth : (H, W) bool.
+    responses : (..., 5, H, W) bool; all False for general deep supervision (Baseline 2). truth : (..., H, W) bool.
     supervise : the side outputs, 1 to 5, that learn from their labels (Table 3.2). The others' are relaxed everywhere, which
     leaves them without a loss of their own (Baseline 1: none supervised).
     """
-    if responses.shape != (SIDES, *truth.shape):
-        raise UserError(f"the responses have shape {responses.shape}, the ground truth {truth.shape}: they must be {(SIDES, *truth.shape)}")
+    expected = (*truth.shape[:-2], SIDES, *truth.shape[-2:])
+    if responses.shape != expected:
+        raise UserError(f"the responses have shape {responses.shape}, the ground truth {truth.shape}: they must be {expected}")
     if not set(supervise) <= set(range(1, SIDES + 1)):
         raise UserError(f"supervise is {sorted(supervise)}: it may hold the side outputs 1 to {SIDES}")
-    labels = np.where(relaxed(responses, truth), RELAXED, truth).astype(np.uint8)
+    labels = np.where(relaxed(responses, truth), RELAXED, truth[..., None, :, :]).astype(np.uint8)
     left_out = ~np.isin(np.arange(1, SIDES + 1), list(supervise))
-    labels[left_out] = RELAXED
+    labels[..., left_out, :, :] = RELAXED
     return labels

@@ -1,12 +1,14 @@
 """The losses of Chapter 3 (Eq. 3.3 to 3.6): summed over pixels, relaxed pixels left out; and HED's own class balance."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from stages.ch3_edges import NEGATIVE, POSITIVE
+
+Weigh = Callable[[Tensor], Tensor]
 
 
 def pixel_weights(labels: Tensor, alpha: float = 9, beta: float = 1) -> Tensor:
@@ -15,14 +17,13 @@ def pixel_weights(labels: Tensor, alpha: float = 9, beta: float = 1) -> Tensor:
 
 
 def balanced_weights(labels: Tensor) -> Tensor:
-    """HED's alternative [31]: in each image positives weigh the share of negatives, and negatives the share of positives.
+    """HED's alternative [31], beta of Eq. 2.11: positives weigh the share of negatives in their map, and negatives that of positives.
 
-    labels (N, ...), an image each; relaxed pixels count for neither.
+    labels (..., H, W), a map each; relaxed pixels count for neither.
     """
-    over = tuple(range(1, labels.dim()))
     positive, negative = labels == POSITIVE, labels == NEGATIVE
-    positives = positive.sum(over, keepdim=True).float()
-    share = positives / (positives + negative.sum(over, keepdim=True)).clamp(min=1)
+    positives = positive.sum((-2, -1), keepdim=True).float()
+    share = positives / (positives + negative.sum((-2, -1), keepdim=True)).clamp(min=1)
     return positive * (1 - share) + negative * share
 
 
@@ -34,19 +35,11 @@ def edge_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits.float(), (labels == POSITIVE).float(), weights, reduction="sum")
 
 
-def deep_supervision_loss(
-    sides: Sequence[Tensor],
-    fused: Tensor,
-    relaxed: Sequence[Tensor | None],
-    truth: Tensor,
-    balanced: bool = False,
-) -> Tensor:
-    """Eq. 3.3, divided by the number of images: the sides against their own labels, the fusion against the truth.
+def deep_supervision_loss(sides: Tensor, fused: Tensor, side_labels: Tensor, truth: Tensor, weigh: Weigh = pixel_weights) -> Tensor:
+    """Eq. 3.3, divided by the number of images: the sides against their own labels, the fusion against the truth; a scalar.
 
-    sides, fused : logits (N, 1, H, W). relaxed : labels of each side, None for one that is not supervised (all None: Eq. 3.6
-    and Baseline 1; the truth for all: Baseline 2). truth : labels (N, 1, H, W).
+    sides : logits (N, 5, H, W). fused : logits (N, 1, H, W). side_labels : (N, 5, H, W), all relaxed for a side that is not
+    supervised (for all sides: Eq. 3.6 and Baseline 1; the truth for all: Baseline 2). truth : labels (N, 1, H, W).
     """
-    pairs = [(side, labels) for side, labels in zip(sides, relaxed, strict=True) if labels is not None]
-    weigh = balanced_weights if balanced else pixel_weights
-    losses = [edge_loss(logits, labels, weigh(labels)) for logits, labels in [*pairs, (fused, truth)]]
-    return torch.stack(losses).sum() / len(truth)
+    logits, labels = torch.cat([sides, fused], dim=1), torch.cat([side_labels, truth], dim=1)
+    return edge_loss(logits, labels, weigh(labels)) / len(truth)

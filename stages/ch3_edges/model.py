@@ -8,14 +8,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from stages.core.errors import UserError
+
 WIDTHS, DEPTHS = (64, 128, 256, 512, 512), (2, 2, 3, 3, 3)  # of VGG-16's five blocks
+VGG16_PLACES = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)  # its convolutions in torchvision's `features`
 MEAN = (122.67892, 116.66877, 104.00699)  # red, green, blue, of bytes
 PADDING = 35
 MARGINS = (34, 35, 36, 38, 42)
 
 
 class EdgeNetwork(nn.Module):
-    """Images (N, 3, H, W), RGB bytes as floats minus MEAN -> logits of the five sides and of the fusion, each (N, 1, H, W).
+    """Images (N, 3, H, W), RGB bytes as floats minus MEAN -> logits of the five sides (N, 5, H, W) and of the fusion (N, 1, H, W).
 
     widths : channels of the five blocks. size : None for HED's fusion by one 1x1 convolution; (H, W) for FCFN's, with weights
     of its own for every pixel of images of that size (others are met by interpolating the weights).
@@ -37,23 +40,34 @@ class EdgeNetwork(nn.Module):
         self.upsamplings = nn.ModuleList(_bilinear(2**number) for number in range(1, len(widths)))
         self.fusion = LocalFusion(len(widths), size) if size else _score(len(widths), 0.2)
 
-    def forward(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         height, width = images.shape[2:]
-        sides = []
+        found = []
         maps = images
         for number, (block, score) in enumerate(zip(self.blocks, self.scores, strict=True)):
             maps = block(maps)
             side = score(maps) if number == 0 else self.upsamplings[number - 1](score(maps))
             margin = MARGINS[number]
-            sides.append(side[:, :, margin : margin + height, margin : margin + width])
-        return sides, self.fusion(torch.cat(sides, dim=1))
+            found.append(side[:, :, margin : margin + height, margin : margin + width])
+        sides = torch.cat(found, dim=1)
+        return sides, self.fusion(sides)
 
-    def load_vgg16(self, features: dict[str, Tensor]) -> None:
-        """Take the convolutions of torchvision's VGG-16 for RGB bytes (weights IMAGENET1K_FEATURES): `features.0.weight`, ..."""
-        places = sorted({int(name.split(".")[1]) for name in features if name.startswith("features.")})
-        ours = [layer for layer in self.blocks.modules() if isinstance(layer, nn.Conv2d)]
-        for place, layer in zip(places, ours, strict=True):
-            layer.load_state_dict({kind: features[f"features.{place}.{kind}"] for kind in ("weight", "bias")})
+
+def from_vgg16(features: dict[str, Tensor], size: tuple[int, int] | None = None) -> EdgeNetwork:
+    """The network that starts from a VGG-16's convolutions, as wide as that one is.
+
+    features : `features.0.weight`, ... as torchvision has them, for RGB bytes (weights IMAGENET1K_FEATURES); others are passed over.
+    """
+    places = [f"features.{place}" for place in VGG16_PLACES]
+    missing = [f"{place}.{kind}" for place in places for kind in ("weight", "bias") if f"{place}.{kind}" not in features]
+    if missing:
+        raise UserError(f"the VGG-16 weights lack {missing[0]}: they must be torchvision's, of vgg16().state_dict()")
+    last_of_blocks = torch.tensor(DEPTHS).cumsum(0) - 1
+    model = EdgeNetwork(tuple(len(features[f"{places[last]}.bias"]) for last in last_of_blocks), size=size)
+    ours = [layer for layer in model.blocks.modules() if isinstance(layer, nn.Conv2d)]
+    for place, layer in zip(places, ours, strict=True):
+        layer.load_state_dict({kind: features[f"{place}.{kind}"] for kind in ("weight", "bias")})
+    return model
 
 
 class LocalFusion(nn.Module):
@@ -75,6 +89,11 @@ class LocalFusion(nn.Module):
             size = (sides.shape[2], sides.shape[3])
             weight, bias = (F.interpolate(map_, size, mode="bilinear", align_corners=False) for map_ in (weight, bias))
         return (weight * sides).sum(dim=1, keepdim=True) + bias
+
+
+def normalise(pixels: Tensor) -> Tensor:
+    """RGB bytes (N, 3, H, W) as the network takes them, float32."""
+    return pixels.float() - torch.tensor(MEAN, device=pixels.device).view(1, 3, 1, 1)
 
 
 def count_parameters(model: EdgeNetwork) -> int:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,6 +14,7 @@ import torch
 
 from stages.core import runtime
 from stages.core.errors import UserError
+from stages.core.seeds import generator
 
 try:
     from tqdm import tqdm
@@ -149,3 +151,20 @@ def _resume(stateful: Mapping[str, Stateful], checkpoint: Path) -> tuple[int, Tr
         return state["done"], Trained(state["rows"], state["seconds"], resumed=True)
     except (RuntimeError, EOFError, KeyError, OSError, pickle.UnpicklingError) as error:
         raise UserError(f"the checkpoint {checkpoint} cannot be read ({type(error).__name__}): remove it and run again") from error
+
+
+def batches(images: int, batch_size: int, seed: tuple, device: torch.device) -> Callable[[int], torch.Tensor]:
+    """Which of the images make an iteration's batch: every epoch has an order of its own, and its incomplete batch is dropped.
+
+    An epoch's order is drawn on the CPU, the same for any device, and taken to the device once.
+    """
+
+    @lru_cache(maxsize=1)
+    def order(epoch: int) -> torch.Tensor:
+        return torch.randperm(images, generator=generator(*seed, "order", epoch)).to(device)
+
+    def rows(iteration: int) -> torch.Tensor:
+        epoch, place = divmod(iteration, images // batch_size)
+        return order(epoch)[place * batch_size : (place + 1) * batch_size]
+
+    return rows

@@ -20,7 +20,7 @@ from stages.core.errors import UserError
 
 SCHEMA = 1
 PROTOCOLS = ("miniature", "shortened", "full")
-KINDS = ("official", "altered", "stand-in", "miniature")
+KINDS = ("official", "unverified", "altered", "stand-in", "miniature")
 BETTER = ("lower", "higher", "none")
 OPTIONAL = ("dataset", "precision")  # keys of a record that stand only where they say something
 DETERMINISM = ("bitwise", "numeric", "stochastic")
@@ -28,7 +28,7 @@ DETERMINISM = ("bitwise", "numeric", "stochastic")
 
 @dataclass(frozen=True)
 class Dataset:
-    """The data behind a file's numbers, and whether it is the thesis's own (`official`)."""
+    """The data behind a file's numbers, and whether it is the thesis's own (`official`; `unverified`: no checksum is known)."""
 
     name: str
     kind: str

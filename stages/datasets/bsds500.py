@@ -1,4 +1,7 @@
-"""BSDS500 in its official layout: BSDS500/data/{images,groundTruth}/{train,val,test}, and the `ucm2` files of its hierarchies."""
+"""BSDS500 in its official layout: BSR/BSDS500/data/{images,groundTruth}/{train,val,test}, and its authors' contours beside it.
+
+The contours are gPb-owt-ucm's (Arbelaez et al., TPAMI 2011), which the authors give as hierarchies, in BSR/BSDS500/ucm2.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,10 +32,10 @@ class Example:
 
 
 def list_split(folder: Path, split: str) -> list[Example]:
-    """The images of `folder`/BSDS500/data's train, val or test, by name; a UserError names a file without its counterpart."""
+    """The images of `folder`/BSR/BSDS500/data's train, val or test, by name; a UserError names a file without its counterpart."""
     if split not in SPLITS:
         raise UserError(f"BSDS500 has no split {split!r}: it is one of {', '.join(SPLITS)}")
-    base = folder / "BSDS500/data"
+    base = folder / "BSR/BSDS500/data"
     images, truths = (
         {file.stem: file for file in (base / kind / split).glob(f"*{suffix}")}
         for kind, suffix in (("images", ".jpg"), ("groundTruth", ".mat"))
@@ -47,13 +50,7 @@ def list_split(folder: Path, split: str) -> list[Example]:
 
 def read_image(file: Path) -> np.ndarray:
     """A photograph, uint8 (H, W, 3)."""
-    from PIL import Image
-
-    try:
-        with Image.open(file) as image:
-            return np.asarray(image.convert("RGB"))
-    except OSError as error:
-        raise UserError(f"{file} cannot be read as an image ({error}): download it again") from error
+    return _read_pixels(file, "RGB")
 
 
 def read_ground_truth(file: Path) -> list[Annotation]:
@@ -82,6 +79,16 @@ def read_ucm(file: Path) -> np.ndarray:
     return values[2::2, 2::2].astype(np.float64)
 
 
+def read_contours(folder: Path, split: str, name: str) -> np.ndarray:
+    """gPb-owt-ucm's contours of an image, float64 (H, W), 0 to 1: from the authors' `ucm2`, else from a copy in 8-bit PNG at image size."""
+    hierarchy, picture = folder / f"BSR/BSDS500/ucm2/{split}/{name}.mat", folder / f"gPb-owt-ucm/{split}/{name}.png"
+    if hierarchy.is_file():
+        return read_ucm(hierarchy)
+    if picture.is_file():
+        return _read_pixels(picture, "L") / 255
+    raise UserError(f"the contours of {name} are neither in {hierarchy} nor in {picture}: get BSDS500 from where it has one of them")
+
+
 def load_mat(file: Path, key: str) -> np.ndarray:
     """One variable of a Matlab file; a UserError names a file that is missing, damaged or lacks it."""
     from scipy.io import loadmat
@@ -97,6 +104,16 @@ def load_mat(file: Path, key: str) -> np.ndarray:
     if key not in content:
         raise UserError(f"{file} has no variable {key}")
     return content[key]
+
+
+def _read_pixels(file: Path, mode: str) -> np.ndarray:
+    from PIL import Image
+
+    try:
+        with Image.open(file) as image:
+            return np.asarray(image.convert(mode))
+    except OSError as error:
+        raise UserError(f"{file} cannot be read as an image ({error}): download it again") from error
 
 
 def _annotations(file: Path, field: str) -> list[np.ndarray]:

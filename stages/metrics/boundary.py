@@ -22,7 +22,7 @@ import hashlib
 import json
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
@@ -178,9 +178,21 @@ def evaluate_folders(
     -------
     The images' names, and counts (images, T, 4).
     """
+    pairs = _pairs(predictions, ground_truth)
+    return list(pairs), evaluate_files(pairs, thresholds, max_dist, thin, jobs, counts_file)
+
+
+def evaluate_files(
+    pairs: Mapping[str, tuple[Path, Path]],
+    thresholds: np.ndarray,
+    max_dist: float = MAX_DIST,
+    thin: bool = True,
+    jobs: int = 1,
+    counts_file: Path | None = None,
+) -> np.ndarray:
+    """`evaluate_folders` for the files of each image, by name: prediction and ground truth. Returns counts (images, T, 4)."""
     if jobs < 1:
         raise UserError(f"the number of jobs is {jobs}: it must be 1 or more")
-    pairs = _pairs(predictions, ground_truth)
     code = [syntax_hash(source.read_text()) for source in (Path(__file__), Path(__file__).with_name("correspondence.py"))]
     settings = json.dumps([thresholds.tolist(), max_dist, thin, code])
     keys = {name: _key(settings, *pair) for name, pair in pairs.items()} if counts_file else {}
@@ -200,7 +212,7 @@ def evaluate_folders(
             raise
     if counts_file:
         _save(counts_file, keys, done, thresholds)
-    return list(pairs), np.stack([done[name] for name in pairs])
+    return np.stack([done[name] for name in pairs])
 
 
 def read_prediction(file: Path) -> np.ndarray:

@@ -6,6 +6,7 @@ which needs two of each. Each judgement names its test and the confidence.
 
 less         a below b. Contradicted if a is significantly above b.
 below_cited  a model's mean below the lowest printed value of a table's cited rows: one-sample test.
+above_cited  a model's mean above the highest of them.
 largest      a metric above each of `others` of the same runs: all paired tests must hold (an intersection-union test,
              so each at full confidence). Contradicted if another is significantly larger, Bonferroni-corrected.
 equal        |a - b| below a stated margin: two one-sided tests, both at full confidence. Contradicted if the difference
@@ -39,6 +40,7 @@ ABOUT = "id chapter section place statement kind"
 KEYS = {
     "less": ("metric cases", "a b experiment"),
     "below_cited": ("metric table cases", "model experiment"),
+    "above_cited": ("metric table cases", "model experiment"),
     "equal": ("metric margin margin_origin cases", "a b experiment"),
     "fewer": ("metric cases", "a b dataset"),
     "largest": ("metric others cases", "model experiment"),
@@ -237,8 +239,8 @@ def _describe(claim: dict, case: dict) -> str:
         return f"{case['model']}: {claim['metric']} > {', '.join(claim['others'])}, {where}"
     if claim["kind"] == "share":
         return f"{case['model']}: added share < {case['below']:.0%}, {where}"
-    if claim["kind"] == "below_cited":
-        return f"{case['model']} < cited rows of Table {claim['table']}, {where}"
+    if claim["kind"] in ("below_cited", "above_cited"):
+        return f"{case['model']} {'<' if claim['kind'] == 'below_cited' else '>'} cited rows of Table {claim['table']}, {where}"
     return ""
 
 
@@ -276,20 +278,24 @@ def _less(claim: dict, case: dict, values: list[Values], alpha: float, tables: l
     return _decide(observed, result, result.p_below(), 1 - result.p_below(), alpha)
 
 
-def _below_cited(claim: dict, case: dict, values: list[Values], alpha: float, tables: list[Table]) -> Outcome:
+def _cited(claim: dict, case: dict, values: list[Values], alpha: float, tables: list[Table]) -> Outcome:
+    """below_cited and above_cited: the column of the table is the one that has the claim's metric in the case's experiment."""
     table = next((table for table in tables if table.id == claim["table"]), None)
     if table is None:
         raise UserError(f"claim {claim['id']}: table is {claim['table']!r}, which is not among the chapter's tables.")
-    if case["experiment"] not in [column.id for column in table.columns]:
-        raise UserError(f"claim {claim['id']}: experiment is {case['experiment']!r}, which is no column of the table.")
-    cited = {row.label: row.cells[case["experiment"]] for row in table.rows if row.reference is not None}
-    printed = {label: printed_number(cell) for label, cell in cited.items()}
-    lowest, label = min((float(number.value), label) for label, number in printed.items() if number)
-    observed = _versus(case["model"], _mean(values[0]), label, lowest)
+    wanted = (case["experiment"], claim["metric"])
+    column = next((column.id for column in table.columns if (column.experiment, column.metric) == wanted), None)
+    if column is None:
+        raise UserError(f"claim {claim['id']}: no column of Table {table.id} has the metric {wanted[1]!r} of experiment {wanted[0]!r}.")
+    printed = {row.label: printed_number(row.cells[column]) for row in table.rows if row.reference is not None and column in row.cells}
+    below = claim["kind"] == "below_cited"
+    best, label = (min if below else max)((float(number.value), label) for label, number in printed.items() if number)
+    observed = _versus(case["model"], _mean(values[0]), label, best)
     if len(values[0]) < 2:
         return _one_seed(observed)
-    result = one_sample(list(values[0].values()), lowest)
-    return _decide(observed, result, result.p_below(), 1 - result.p_below(), alpha)
+    result = one_sample(list(values[0].values()), best)
+    p = result.p_below() if below else 1 - result.p_below()
+    return _decide(observed, result, p, 1 - p, alpha)
 
 
 def _equal(claim: dict, case: dict, values: list[Values], alpha: float, tables: list[Table]) -> Outcome:
@@ -331,7 +337,8 @@ def _share(claim: dict, case: dict, values: list[Values], alpha: float, tables: 
 
 RULES: dict[str, Callable[[dict, dict, list[Values], float, list[Table]], Outcome]] = {
     "less": _less,
-    "below_cited": _below_cited,
+    "below_cited": _cited,
+    "above_cited": _cited,
     "equal": _equal,
     "largest": _largest,
     "fewer": _fewer,

@@ -22,7 +22,7 @@ from typing import Any
 from stages.core import metrics
 from stages.core.errors import UserError
 from stages.core.metrics import Dataset, MetricsFile
-from stages.tables.transcript import Column, Printed, Row, Table, Tolerance, printed_number, read_yaml
+from stages.tables.transcript import Column, Printed, Row, Table, Tolerance, experiment_of, printed_number, read_yaml
 
 VERDICTS = ("exact", "within", "outside", "not run", "cannot run")
 THIS_RUN = "this run"
@@ -83,7 +83,7 @@ class Cell:
     """One printed cell and what stands beside it; `judged` is the measurement that verdict and difference are about.
 
     `releases` holds one measurement of each scale that has the cell, in the order of RELEASE_SCALES. `verdict` is empty
-    for cells that are not the project's to reproduce: cited methods and explanatory text.
+    for cells that are not the project's to reproduce: methods that are only cited, and explanatory text.
     """
 
     row: Row
@@ -169,7 +169,7 @@ def measure(results: Results, experiment: str, model: str, metric: str, dataset:
 def half_width(tolerance: Tolerance, printed: Printed, operands: tuple[Printed, ...] = ()) -> float:
     """How far from the printed value still is within, in the printed unit.
 
-    binomial: z sqrt(p (1 - p) / n), with p the printed percentage. rounding: half a step of the last digit.
+    binomial: z sqrt(p (1 - p) / n), with p the printed percentage. fixed: as stated. rounding: half a step of the last digit.
     quotient_rounding: the farthest that two printed operands' quotient can lie from it, each within half a step.
     """
     if tolerance.kind == "binomial":
@@ -177,6 +177,9 @@ def half_width(tolerance: Tolerance, printed: Printed, operands: tuple[Printed, 
         share = float(printed.value) / 100
         z = statistics.NormalDist().inv_cdf((1 + tolerance.confidence) / 2)
         return 100 * z * math.sqrt(share * (1 - share) / tolerance.n)
+    if tolerance.kind == "fixed":
+        assert tolerance.half_width
+        return tolerance.half_width
     if tolerance.kind == "rounding":
         return float(printed.step / 2)
     (over, over_half), (under, under_half) = [(operand.value, operand.step / 2) for operand in operands]
@@ -227,8 +230,9 @@ def _find(table: Table, row: Row, column: Column, results: Results, layers: dict
     if not _is_own(row, column):
         return None
     if column.source == "metrics":
-        assert row.model and column.experiment and column.metric
-        return measure(results, column.experiment, row.model, column.metric, column.dataset)
+        experiment = experiment_of(row, column)
+        assert row.model and experiment and column.metric
+        return measure(results, experiment, row.model, column.metric, column.dataset)
     if column.source == "times":
         return _time(table, row, column, results)
     found = layers.get((row.id, column.id))
@@ -236,8 +240,9 @@ def _find(table: Table, row: Row, column: Column, results: Results, layers: dict
 
 
 def _is_own(row: Row, column: Column) -> bool:
-    """Whether the cell is the project's to reproduce: neither a cited method's nor explanatory text."""
-    return row.reference is None and column.source != "none" and (column.source != "layers" or column.id in row.layers)
+    """Whether the cell is the project's to reproduce: neither of a method that is only cited nor explanatory text."""
+    own = {"metrics": row.model is not None, "layers": column.id in row.layers, "times": True, "none": False}
+    return own[column.source]
 
 
 def _newest(found: list[tuple[str, Measurement]], column: Column) -> dict[str, Measurement]:
@@ -315,10 +320,14 @@ def _place_layers(table: Table, layers: dict[str, list[str]]) -> dict[tuple[str,
 
 
 def _time(table: Table, row: Row, column: Column, results: Results) -> Measurement | None:
-    """Mean hours of a row's training, or the quotient of two rows' mean times per iteration; from run records."""
-    file = results.metrics.get(column.experiment or "")
+    """From run records: a row's fact, mean hours of its trainings, or the quotient of two rows' mean times per iteration."""
+    file = results.metrics.get(experiment_of(row, column) or "")
     if file is None:
         return None
+    if row.fact:
+        # a release may be older than the fact
+        found = [_number(results, r, row.fact) for r in results.runs if r.get("stage") == row.stage and row.fact in r]
+        return Measurement(results.source, file.scale, file.protocol, file.dataset, {None: found[0]}) if found else None
     stages = [table.row(other).stage for other in row.ratio] or [row.stage]
     runs = [_runs_of(results, stage) for stage in stages if stage]
     if not all(runs):
@@ -343,10 +352,14 @@ def _runs_of(results: Results, stage: str) -> list[dict[str, Any]]:
         name, _, seed = str(record.get("stage")).rpartition("-")
         if name == stage and seed.isdigit() and not record.get("resumed"):
             for key in ("train_seconds", "iterations"):
-                if not isinstance(record.get(key), int | float) or record[key] <= 0:
-                    raise UserError(
-                        f"release {results.source}: run record {record['stage']}: {key} is {record.get(key)!r}; "
-                        "it must be a number above 0."
-                    )
+                _number(results, record, key)
             found.append(record)
     return found
+
+
+def _number(results: Results, record: dict[str, Any], key: str) -> float:
+    """What a run record has under `key`, which must be a number above 0."""
+    value = record.get(key)
+    if not isinstance(value, int | float) or value <= 0:
+        raise UserError(f"release {results.source}: run record {record['stage']}: {key} is {value!r}; it must be a number above 0.")
+    return value

@@ -22,7 +22,7 @@ from stages.tables import claims as claims_
 from stages.tables import ledger
 from stages.tables.formats import Block, Document, to_html, to_latex, to_markdown
 from stages.tables.ledger import Cell, Measurement, Results
-from stages.tables.transcript import Table, load_tables, printed_number
+from stages.tables.transcript import Row, Table, load_tables, printed_number
 
 NOTHING = "–"
 AT = {"stated": "at the stated tolerance", "half": "at half of it", "double": "at double"}
@@ -140,11 +140,14 @@ def _layout(table: Table, cells: list[Cell]) -> Block:
     placed = {(cell.row.id, cell.column.id): cell for cell in cells}
     rows = []
     for row in table.rows:
-        name = f"{row.label} [{row.reference}]" if row.reference is not None else row.label
         found = [placed.get((row.id, column.id)) for column in table.columns]
-        rows.append([name, *(_beside(table, cell) if cell else "" for cell in found)])
+        rows.append([_name(row), *(_beside(table, cell) if cell else "" for cell in found)])
     header = [table.row_heading, *(column.heading for column in table.columns)]
     return Block(f"As in the thesis (Section {table.section}): printed / ours (verdict)", header, rows)
+
+
+def _name(row: Row) -> str:
+    return f"{row.label} [{row.reference}]" if row.reference is not None else row.label
 
 
 def _beside(table: Table, cell: Cell) -> str:
@@ -164,7 +167,7 @@ def _detail(table: Table, cell: Cell, scales: list[str], letters: dict[str, str]
     if cell.reason:
         verdict += f": {cell.reason}"
     return [
-        cell.row.label,
+        _name(cell.row),
         cell.printed,
         _value(cell, cell.run),
         *(_released(cell, scale, letters) for scale in scales),
@@ -186,21 +189,22 @@ def _notes(table: Table, cells: dict[str, list[Cell]], releases: list[Results], 
     for release in releases:
         if release.source in letters:
             shown = [found for cell in cells["stated"] for found in cell.releases.values() if found.source == release.source]
-            about = f"Release {release.source}, scale {release.scale}{_cost(release)}."
+            about = f"Release {release.source}, scale {release.scale}{_cost(release, table.chapter)}."
             lines.append(" ".join([f"[{letters[release.source]}]", about, *labels(shown)]))
     origins: dict[str, list[str]] = {}
     for column in table.columns:
         if column.tolerance:
-            origins.setdefault(column.tolerance.origin, []).append(column.heading)
+            width = f"±{column.tolerance.half_width:g}, " if column.tolerance.half_width else ""
+            origins.setdefault(width + column.tolerance.origin, []).append(column.heading)
     lines += [f"Tolerance of {', '.join(headings)}: {origin}." for origin, headings in origins.items()]
     lines += [f"Verdicts {name}: {_counts(ledger.counts(cells[tolerance]))}." for tolerance, name in AT.items()]
     cited = {row.reference: row.cited for row in table.rows if row.reference is not None}
     return lines + [f"[{number}] {work}." for number, work in sorted(cited.items())]
 
 
-def _cost(release: Results) -> str:
-    """What a release's trainings took, from its run records."""
-    trained = [run for run in release.runs if "train_seconds" in run]
+def _cost(release: Results, chapter: str) -> str:
+    """What a release's trainings of a chapter took, from their run records."""
+    trained = [run for run in release.runs if "train_seconds" in run and f" stages.{chapter}." in run["cmd"]]
     if not trained:
         return ""
     hours = sum(run["train_seconds"] for run in trained) / 3600

@@ -1,10 +1,11 @@
 """The thesis's tables as transcribed in published/*.yaml: reading and checking them.
 
-Values are strings, exactly as printed. A table's own cells name what reproduces them (a column its metrics file and
-metric, a row its model), cited rows name their work in references.yaml. What is wrong with a malformed file is one
-sentence: file, place, key.
+Values are strings, exactly as printed; where nothing is printed, the row has no cell. A table's own cells name what
+reproduces them (a column its metrics file and metric, a row its model), cited rows name their work in references.yaml;
+a row may do both. What is wrong with a malformed file is one sentence: file, place, key.
 """
 
+import math
 import re
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -16,17 +17,22 @@ import yaml
 from stages.core.errors import UserError
 
 SOURCES = ("metrics", "layers", "times", "none")
-TOLERANCES = ("binomial", "rounding", "quotient_rounding")
+# kind -> the keys that it needs besides kind and origin
+TOLERANCES = {"binomial": "n confidence", "fixed": "half_width n", "rounding": "", "quotient_rounding": ""}
 
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How far from the printed value still counts as within, and why. `n` test items and `confidence` for binomial."""
+    """How far from the printed value still counts as within, and why.
+
+    `n` test items, and `confidence` for binomial or `half_width`, in the printed unit, for fixed.
+    """
 
     kind: str
     origin: str
     n: int | None = None
     confidence: float | None = None
+    half_width: float | None = None
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,11 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """A row: of the thesis's own (`model`, `stage` or `ratio` of two rows, or layers) or cited (`reference`)."""
+    """A row: computed here (`model`, `stage` or `ratio` of two rows, or layers), cited (`reference`), or both.
+
+    `experiment` is the metrics file of this row's values where it is not the columns'. `fact` is a key in the run record
+    of exactly `stage`; without it, `stage` stands for its trainings of all seeds.
+    """
 
     id: str
     label: str
@@ -53,7 +63,9 @@ class Row:
     model: str | None = None
     reference: int | None = None
     cited: str = ""
+    experiment: str | None = None
     stage: str | None = None
+    fact: str | None = None
     ratio: tuple[str, ...] = ()
     cannot_run: str = ""
     layers: dict[str, list[str]] = field(default_factory=dict)
@@ -101,8 +113,13 @@ class Printed:
     step: Decimal
 
 
+def experiment_of(row: Row, column: Column) -> str | None:
+    """The metrics file that the value of a cell is in."""
+    return row.experiment or column.experiment
+
+
 def printed_number(text: str) -> Printed | None:
-    """Read "15.57", "8.27%", "0.224M" or "768" as printed; None if the text is not a number."""
+    """Read "15.57", ".762", "8.27%", "0.224M" or "768" as printed; None if the text is not a number."""
     match = re.fullmatch(r"(\d*\.?\d+)(M|%)?", text)
     if match is None:
         return None
@@ -132,7 +149,7 @@ def load_table(file: Path, references: dict[int, str]) -> Table:
         rows.append(_row(entry, f"{where}: row {number}", columns, references))
     _refuse_twins([row.id for row in rows], f"{where}: row")
     notes = [_note(entry, f"{where}: note {n}", columns, rows) for n, entry in enumerate(content.get("notes") or [], 1)]
-    _check_ratios(rows, where)
+    _check_ratios(rows, columns, where)
     return Table(
         name=file.stem,
         id=content["table"],
@@ -217,7 +234,7 @@ def _column(entry: Any, where: str) -> Column:
     for key in entry.keys() - {"tolerance"}:
         text(entry, key, where)
     source = choice(entry, "source", where, SOURCES)
-    needed = {"metrics": "experiment metric tolerance", "times": "experiment tolerance"}.get(source, "")
+    needed = {"metrics": "experiment metric tolerance", "times": "experiment"}.get(source, "")
     check_keys(entry, where, f"id heading source {needed}", "unit experiment dataset metric tolerance")
     tolerance = _tolerance(entry["tolerance"], f"{where}: tolerance") if "tolerance" in entry else None
     if tolerance and tolerance.kind == "binomial" and entry.get("unit") != "%":
@@ -226,26 +243,30 @@ def _column(entry: Any, where: str) -> Column:
 
 
 def _tolerance(entry: Any, where: str) -> Tolerance:
-    check_keys(entry, where, "kind origin", "n confidence")
+    check_keys(entry, where, "kind origin", " ".join(TOLERANCES.values()))
     text(entry, "origin", where)
-    if choice(entry, "kind", where, TOLERANCES) == "binomial":
-        check_keys(entry, where, "kind origin n confidence")
-        if not isinstance(entry["n"], int) or entry["n"] < 1:
-            raise UserError(f"{where}: n is {entry['n']!r}; it must be the number of test items.")
-        if not isinstance(entry["confidence"], float) or not 0 < entry["confidence"] < 1:
-            raise UserError(f"{where}: confidence is {entry['confidence']!r}; it must lie between 0 and 1.")
+    kind = choice(entry, "kind", where, tuple(TOLERANCES))
+    check_keys(entry, where, f"kind origin {TOLERANCES[kind]}")
+    if "n" in entry and (not isinstance(entry["n"], int) or entry["n"] < 1):
+        raise UserError(f"{where}: n is {entry['n']!r}; it must be the number of test items.")
+    if kind == "binomial" and (not isinstance(entry["confidence"], float) or not 0 < entry["confidence"] < 1):
+        raise UserError(f"{where}: confidence is {entry['confidence']!r}; it must lie between 0 and 1.")
+    if kind == "fixed" and not (type(entry["half_width"]) in (int, float) and 0 < entry["half_width"] < math.inf):
+        raise UserError(f"{where}: half_width is {entry['half_width']!r}; it must be a number above 0, in the printed unit.")
     return Tolerance(**entry)
 
 
 def _row(entry: Any, where: str, columns: list[Column], references: dict[int, str]) -> Row:
-    optional = "model reference stage ratio cannot_run layers"
+    optional = "model reference experiment stage fact ratio cannot_run layers"
     check_keys(entry, where, "id label cells", optional)
     where = f"{where} ({entry['id']})"
-    for key in entry.keys() & {"id", "label", "model", "stage", "cannot_run"}:
+    for key in entry.keys() & {"id", "label", "model", "experiment", "stage", "fact", "cannot_run"}:
         text(entry, key, where)
     reference = entry.get("reference")
     if reference is not None and (not isinstance(reference, int) or reference not in references):
         raise UserError(f"{where}: reference {reference!r} is not in references.yaml; add it from the bibliography.")
+    if "fact" in entry and ("stage" not in entry or "ratio" in entry):
+        raise UserError(f"{where}: fact needs the stage whose run record has it, and is no ratio.")
     row = Row(**{**entry, "ratio": tuple(entry.get("ratio", ()))}, cited=references.get(reference or 0, ""))
     by_id = {column.id: column for column in columns}
     for what in ("cells", "layers"):
@@ -266,8 +287,8 @@ def _check_cell(row: Row, column: Column, where: str) -> None:
         raise UserError(f"{where}: cells: {column.id} is {printed!r}; quote it, exactly as printed.")
     if column.source in ("metrics", "times") and printed_number(printed) is None:
         raise UserError(f"{where}: cells: {column.id} is {printed!r}, which is not a number as printed.")
-    if column.source == "metrics" and (row.model is None) == (row.reference is None):
-        raise UserError(f"{where}: needs either a model (the thesis's own) or a reference (cited).")
+    if column.source == "metrics" and row.model is None and row.reference is None:
+        raise UserError(f"{where}: needs a model (computed here), a reference (cited), or both.")
     if column.source == "times" and not row.ratio and not (row.stage and row.cannot_run):
         raise UserError(f"{where}: needs a ratio, or a stage and why its time cannot be compared (cannot_run).")
 
@@ -283,11 +304,15 @@ def _note(entry: Any, where: str, columns: list[Column], rows: list[Row]) -> Not
     return Note(entry["text"], tuple(entry.get("rows", ())), tuple(entry.get("columns", ())))
 
 
-def _check_ratios(rows: list[Row], where: str) -> None:
-    stages = {row.id for row in rows if row.stage}
+def _check_ratios(rows: list[Row], columns: list[Column], where: str) -> None:
+    stages = {row.id for row in rows if row.stage and not row.fact}
+    bare = [column.id for column in columns if column.tolerance is None]
     for row in rows:
         if row.ratio and (len(row.ratio) != 2 or not set(row.ratio) <= stages):
-            raise UserError(f"{where}: row {row.id}: ratio must name two rows that have a stage.")
+            raise UserError(f"{where}: row {row.id}: ratio must name two rows that have a stage, and no fact.")
+        unjudged = [column for column in bare if row.ratio and column in row.cells]
+        if unjudged:
+            raise UserError(f"{where}: row {row.id}: a ratio is judged, and column {unjudged[0]} has no tolerance.")
 
 
 def _refuse_twins(ids: list[str], where: str) -> None:

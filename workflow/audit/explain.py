@@ -219,7 +219,11 @@ def _dataset(origin: Origin, stage: str, out: str, group: list[Evidence]) -> Jso
         kind, note, where = None, None, f"unknown, there is no {file} here: `dvc pull {stage}` may bring it"
     entry_ = origin.lock.stages[stage].get("params", {}).get(SOURCES, {}).get(name, {})
     made = next(_checksum(o) for o in origin.lock.stages[stage]["outs"] if o["path"] == out)
-    about = {key: entry_.get(key) for key in ("title", "page", "url", "md5", "size", "licence", "access")}
+    about = {key: entry_.get(key) for key in ("title", "page", "licence", "access")}
+    # Locks of older releases have the one archive's address and checksum in the entry itself.
+    about["archives"] = [
+        {key: archive.get(key) for key in ("url", "md5", "sha256", "size")} for archive in entry_.get("archives", [entry_])
+    ]
     return {"dataset": name, "kind": kind, "note": note, "said_by": where, **made, "stage": stage, "official": about if entry_ else None}
 
 
@@ -482,11 +486,17 @@ def _data_lines(data: Json) -> list[str]:
     lines += [_line("said by", data["said_by"]), _line("here", f"{_thing(data)}, put in place by {data['stage']}")]
     if official := data["official"]:
         lines += [_line("official", f"{official['title']}, {official['page']}")]
-        lines += [_line("archive", f"{official['url']}, md5 {official['md5']}, {_size(official['size'] or 0)}")]
+        lines += [_line("archive", _archive(archive)) for archive in official["archives"]]
         lines += [_line("licence", f"{official['licence']}; {official['access']}")]
     else:
         lines += [_line("official", f"the lock names no entry of {SOURCES} for it")]
     return lines
+
+
+def _archive(archive: Json) -> str:
+    sums = [f"{kind} {archive[kind]}" for kind in ("md5", "sha256") if archive[kind]]
+    size = [_size(archive["size"])] if archive["size"] else []
+    return ", ".join([archive["url"], *(sums or ["checksum not known"]), *size])
 
 
 def _line(name: str, text: str) -> str:

@@ -16,6 +16,7 @@ from stages.core import metrics
 from stages.core.errors import UserError
 from stages.core.files import md5
 from stages.tables.ledger import Cell, Results, measure
+from stages.tables.transcript import experiment_of
 from workflow.audit.compare import differences
 from workflow.audit.target import Target, find
 from workflow.lock import FILE, Lock
@@ -105,11 +106,12 @@ def _compare(name: str, lock: Lock, again: Lock, clone: Path) -> list[str]:
 def _judge(cell: Cell, clone: Path) -> tuple[str, bool]:
     """Whether a cell's new value lies within its tolerance of the one at hand."""
     name = f"{cell.row.label}, {cell.column.heading}"
-    if cell.run is None or not cell.run.values or not cell.column.experiment:
+    experiment = experiment_of(cell.row, cell.column)
+    if cell.run is None or not cell.run.values or not experiment:
         return f"{name}: no value of this run to compare", True
     assert cell.row.model and cell.column.metric
-    found = {file.stem: metrics.read(file) for file in (clone / "reports/metrics").glob(f"*/{cell.column.experiment}.json")}
-    now = measure(Results("rerun", found), cell.column.experiment, cell.row.model, cell.column.metric, cell.column.dataset)
+    found = {file.stem: metrics.read(file) for file in (clone / "reports/metrics").glob(f"*/{experiment}.json")}
+    now = measure(Results("rerun", found), experiment, cell.row.model, cell.column.metric, cell.column.dataset)
     if now is None:
         return f"{name}: the run in the clone has no such value", False
     away = abs(now.mean - cell.run.mean)

@@ -234,10 +234,10 @@ def evidence_of(
 ) -> Evidence:
     """Where the value of a cell comes from in `origin`, whose metrics files are given by experiment."""
     if column.source == "times":
-        timed = [name for other in row.ratio or (row.id,) for name in _seeds(origin.lock, table.row(other).stage)]
+        timed = [name for other in row.ratio or (row.id,) for name in _timed(origin.lock, table.row(other))]
         chain, aside = narrowed(origin.lock, timed)
         return Evidence(origin, "", tuple(timed), chain, aside, (), found.dataset if found else None, found)
-    experiment = "layers" if column.source == "layers" else column.experiment
+    experiment = "layers" if column.source == "layers" else transcript.experiment_of(row, column)
     file = f"reports/metrics/{table.chapter}/{experiment}.json"
     content = files.get(experiment or "")
     wanted = (row.model, column.metric, column.dataset)
@@ -245,9 +245,11 @@ def evidence_of(
     return _of_file(origin, file, records, content.dataset if content else None, found)
 
 
-def _seeds(lock: Lock, stage: str | None) -> list[str]:
-    """The trainings of all seeds that a row's `stage` stands for."""
-    return [name for name in lock.stages if name.rpartition("-")[0] == stage and name.rpartition("-")[2].isdigit()]
+def _timed(lock: Lock, row: Row) -> list[str]:
+    """The stages that a row's `stage` stands for: exactly that one for a fact, else the trainings of all seeds."""
+    if row.fact:
+        return [name for name in lock.stages if name == row.stage]
+    return [name for name in lock.stages if name.rpartition("-")[0] == row.stage and name.rpartition("-")[2].isdigit()]
 
 
 # --------------------------------------------------------------------------------------- figures, stages and files

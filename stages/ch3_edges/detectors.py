@@ -1,0 +1,44 @@
+"""The detectors of the relaxed labels and of the upper half of Table 2.8: Structured Edges, ready or our own, and gPb-owt-ucm.
+
+Canny's is in `canny`. A detector here gives an image's edge map, float (H, W) in 0..1.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from stages.ch3_edges import structured
+from stages.core.errors import UserError
+from stages.metrics.boundary import read_prediction
+
+FOREST = "forest.npz"
+SUFFIXES = (".png", ".npy", ".mat")
+
+Detector = Callable[[str, np.ndarray], np.ndarray]
+
+
+def structured_edges(folder: Path, settings: structured.Settings, scales: Sequence[float]) -> Detector:
+    """The detector in `folder`, not thinned: a forest that `forest` has trained, or ready maps `<image>.png`, `.npy` or ucm2 `.mat`.
+
+    It is called with an image's name and pixels, uint8 (H, W, 3). A UserError names a map that is missing or of another size.
+    """
+    if (folder / FOREST).exists():
+        forest = structured.load(folder / FOREST, settings)
+        return lambda name, image: structured.predict(forest, image, scales)
+
+    def ready(name: str, image: np.ndarray) -> np.ndarray:
+        files = [folder / f"{name}{suffix}" for suffix in SUFFIXES if (folder / f"{name}{suffix}").exists()]
+        if len(files) != 1:
+            found = " and ".join(file.name for file in files) or f"neither {FOREST} nor {name}{SUFFIXES[0]}, {' or '.join(SUFFIXES[1:])}"
+            raise UserError(f"{folder} (the parameter ch3_edges.structured_edges) has {found}: it needs a forest, or one map an image")
+        edges = read_prediction(files[0])
+        if edges.shape != image.shape[:2]:
+            raise UserError(f"{files[0]} is {_size(edges)} and its image {_size(image)}: a map must have its image's size")
+        return edges
+
+    return ready
+
+
+def _size(values: np.ndarray) -> str:
+    return f"{values.shape[0]} x {values.shape[1]}"

@@ -1,0 +1,125 @@
+"""Pictures beside their edges: Figures 2.15 (HED, FCFN), 3.3 (relaxed labels), 3.7 (dilation) and 3.9 (results).
+
+    python -m stages.ch3_edges.panels bsds500
+
+Each figure stands beside a table of what its panels hold: the mean of each map.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from stages.ch3_edges.canny import SIGMAS
+from stages.ch3_edges.labels import ETAS, relaxed
+from stages.ch3_edges.maps import read_map
+from stages.core import figures, stage
+from stages.core.files import write_csv
+from stages.datasets import bsds500
+
+# The networks that the figures of results show, by heading; Figure 3.9's is a parameter.
+NETWORKS = {
+    "2_15": {"HED": "hed", "FCFN": "fcfn"},
+    "3_7": {"without dilation": "rds-se-undilated", "with dilation": "rds-se"},
+}
+SHOWN = (0, 2, 4)  # of the five responses, in Figure 3.3
+BLUE = (0.15, 0.35, 0.9)
+
+Panel = tuple[str, np.ndarray]
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dataset", choices=["bsds500"])
+    return parser
+
+
+def grid(rows: Sequence[Sequence[Panel]]) -> Figure:
+    """A figure of panels, a row each; photographs (H, W, 3) as they are, maps (H, W) in 0..1 dark on white."""
+    columns = max(map(len, rows))
+    height, width = rows[0][0][1].shape[:2]
+    figure = Figure(figsize=(1.7 * columns, len(rows) * (1.7 * height / width + 0.25) + 0.3), layout="constrained")
+    axes = figure.subplots(len(rows), columns, squeeze=False)
+    for place in axes.flat:
+        place.set_axis_off()
+    for line, panels in zip(axes, rows, strict=True):
+        for place, (title, picture) in zip(line, panels, strict=False):
+            place.imshow(picture if picture.ndim == 3 else 1 - picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+            place.set_title(title, fontsize=6)
+    return figure
+
+
+def write(job: stage.Job, number: str, names: Sequence[str], rows: Sequence[Sequence[Panel]]) -> None:
+    """The figure `number` and its table, a row for each panel: image, panel, mean of a map (of a photograph nothing)."""
+    means = [
+        {"image": name, "panel": title, "mean": f"{picture.mean():.6f}"}
+        for name, panels in zip(names, rows, strict=True)
+        for title, picture in panels
+        if picture.ndim == 2
+    ]
+    write_csv(job.out(f"reports/figures/ch3_edges/figure_{number}.csv"), means)
+    with matplotlib.rc_context(figures.STYLE):
+        figures.save(grid(rows), Path(job.out(f"reports/figures/ch3_edges/figure_{number}.png")), job.params["protocol"])
+
+
+def result_panels(image: Path, truth: Path, maps: dict[str, Path]) -> list[Panel]:
+    """An image, the share of its annotators who marked each pixel, and stored maps by title."""
+    found = [(title, read_map(file)) for title, file in maps.items()]
+    return [("image", bsds500.read_image(image)), ("ground truth", bsds500.read_boundaries(truth).mean(axis=0)), *found]
+
+
+def relaxed_panels(image: np.ndarray, truth: np.ndarray, responses: dict[str, np.ndarray]) -> list[Panel]:
+    """Figure 3.3 for one image: of each detector the chosen responses with what is relaxed in blue, photographs' form (H, W, 3).
+
+    truth : bool (H, W). responses : bool (5, H, W) by detector.
+    """
+    panels: list[Panel] = [("image", image), ("ground truth", truth.astype(float))]
+    labels = {"canny": [f"Canny, σ = {sigma:g}" for sigma in SIGMAS], "se": [f"SE, η = {eta:g}" for eta in ETAS]}
+    for detector, found in responses.items():
+        free = relaxed(found, truth)
+        for k in SHOWN:
+            picture = np.ones((*truth.shape, 3))
+            picture[found[k]] = 0.2
+            picture[free[k]] = BLUE
+            panels.append((f"{labels[detector][k]}: {free[k].mean():.1%} relaxed", picture))
+    return panels
+
+
+def main(args: argparse.Namespace, job: stage.Job) -> None:
+    scale, count = job.params["scale"], job.params["ch3_edges"]["shown"]
+    source = job.dep(f"data/{scale}/sources/{args.dataset}")
+    stored = job.dep(f"data/{scale}/predictions/ch3_edges/{args.dataset}/networks")
+    examples = bsds500.list_split(source, "test")[:count]
+    result = job.params["ch3_edges"]["figures"]["result"]
+    for number, networks in (NETWORKS | {"3_9": {result: result}}).items():
+        rows = [
+            result_panels(
+                example.image,
+                example.ground_truth,
+                {title: stored / "whole" / network / f"{example.name}.png" for title, network in networks.items()},
+            )
+            for example in examples
+        ]
+        write(job, number, [example.name for example in examples], rows)
+    prepared, labels = (job.dep(f"data/{scale}/{folder}/ch3_edges/{args.dataset}") for folder in ("prepared", "relaxed"))
+    images = np.load(prepared / "images.npy", mmap_mode="r")[:count].transpose(0, 2, 3, 1)
+    width = images.shape[2]
+    truths = _bits(prepared / "truth_dilated.npy", count, width)
+    responses = {detector: _bits(labels / f"{detector}.npy", count, width) for detector in ("canny", "se")}
+    rows = [
+        relaxed_panels(images[row], truths[row], {detector: found[row] for detector, found in responses.items()})
+        for row in range(len(images))
+    ]
+    write(job, "3_3", (prepared / "names.txt").read_text().splitlines()[:count], rows)
+
+
+def _bits(file: Path, count: int, width: int) -> np.ndarray:
+    """The first images of a packed array, bool."""
+    return np.unpackbits(np.load(file, mmap_mode="r")[:count], axis=-1, count=width).view(bool)
+
+
+if __name__ == "__main__":
+    stage.execute(parser(), main)

@@ -1,0 +1,89 @@
+"""Training images of Chapter 3 at the size they are trained at, with their edges (Section 3.4.1).
+
+    python -m stages.ch3_edges.prepare bsds500
+
+Of BSDS500 the training images and what enough annotators marked; of PASCAL Context all images and the borders of their label maps,
+which are the coarse edge annotations of Section 3.3.
+"""
+
+import argparse
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from stages.ch3_edges.labels import agreed, dilate, resize_edges
+from stages.ch3_edges.structured import boundaries
+from stages.core import stage
+from stages.datasets import bsds500, pascal_context
+from stages.datasets.bsds500 import Example
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """size: height and width. annotators: how many must have marked a pixel. dilation: how far edges are grown, in pixels of the
+    original image, which is before it is resized."""
+
+    size: tuple[int, int]
+    annotators: int
+    dilation: int
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How a data set is read: its training images by name, and the edges of one, bool (H, W), from its file and `annotators`."""
+
+    examples: Callable[[Path], list[Example]]
+    edges: Callable[[Path, int], np.ndarray]
+
+
+READERS = {
+    "bsds500": Reader(
+        lambda folder: bsds500.list_split(folder, "train"),
+        lambda file, annotators: agreed(bsds500.read_boundaries(file), annotators),
+    ),
+    "pascal_context": Reader(pascal_context.list_images, lambda file, _: boundaries(pascal_context.read_label_map(file))),
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dataset", choices=READERS)
+    return parser
+
+
+def main(args: argparse.Namespace, job: stage.Job) -> None:
+    settings = job.settings(Preparation, "ch3_edges.prepare")
+    source = job.dep(f"data/{job.params['scale']}/sources/{args.dataset}")
+    out = job.out(f"data/{job.params['scale']}/prepared/ch3_edges/{args.dataset}")
+    out.mkdir(parents=True)
+    reader = READERS[args.dataset]
+    examples = reader.examples(source)
+    height, width = settings.size
+    images = _array(out / "images.npy", (len(examples), 3, height, width))
+    truths = {name: _array(out / f"{name}.npy", (len(examples), height, -(-width // 8))) for name in ("truth", "truth_dilated")}
+    for row, example in enumerate(tqdm(examples, unit="image", disable=None)):
+        images[row] = resize_image(bsds500.read_image(example.image), (height, width)).transpose(2, 0, 1)
+        edges = reader.edges(example.ground_truth, settings.annotators)
+        for name, pixels in (("truth", 0), ("truth_dilated", settings.dilation)):
+            truths[name][row] = np.packbits(resize_edges(dilate(edges, pixels), (height, width)), axis=-1)
+    (out / "names.txt").write_text("".join(f"{example.name}\n" for example in examples))
+    shutil.copyfile(source / "provenance.json", out / "provenance.json")
+
+
+def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """An image, uint8 (H, W, 3), at another (height, width)."""
+    return np.asarray(Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR))
+
+
+def _array(file: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """A file of bytes that is filled image by image, for some sets do not fit into memory."""
+    return np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
+
+
+if __name__ == "__main__":
+    stage.execute(parser(), main)

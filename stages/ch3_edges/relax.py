@@ -1,0 +1,71 @@
+"""Five responses of each detector on the training images, of which relaxed labels are made (Eq. 3.1 and 3.2).
+
+    python -m stages.ch3_edges.relax bsds500
+
+Canny runs on the images as they are trained on; the maps of Structured Edges and gPb are made, or taken, at the original size and
+resized. How many images a second the labels take (Section 3.4.4) goes into the run record.
+"""
+
+import argparse
+import shutil
+import time
+from collections import defaultdict
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from stages.ch3_edges import canny, structured
+from stages.ch3_edges.detectors import structured_edges
+from stages.ch3_edges.labels import map_responses
+from stages.core import stage
+from stages.datasets import bsds500
+from stages.metrics.nms import thin_edges
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dataset", choices=["bsds500"])
+    return parser
+
+
+def main(args: argparse.Namespace, job: stage.Job) -> None:
+    settings, scale = job.params["ch3_edges"], job.params["scale"]
+    source = job.dep(f"data/{scale}/sources/{args.dataset}")
+    prepared = np.load(job.dep(f"data/{scale}/prepared/ch3_edges/{args.dataset}") / "images.npy", mmap_mode="r")
+    detect = structured_edges(
+        job.dep(settings["structured_edges"]), job.settings(structured.Settings, "ch3_edges.forest"), settings["detectors"]["se_scales"]
+    )
+    size = (prepared.shape[2], prepared.shape[3])
+    found: dict[str, list[np.ndarray]] = {"canny": [], "se": [], "gpb": []}
+    seconds: defaultdict[str, float] = defaultdict(float)
+    for row, example in enumerate(tqdm(bsds500.list_split(source, "train"), unit="image", disable=None)):
+        image = bsds500.read_image(example.image)
+        started = time.perf_counter()
+        found["canny"].append(_packed(canny.responses(prepared[row].transpose(1, 2, 0), high=settings["relaxed"]["canny_high"])))
+        seconds["canny"] += time.perf_counter() - started
+        started = time.perf_counter()
+        edges = detect(example.name, image)
+        found["se"].append(_packed(map_responses(resize_map(thin_edges(edges) if settings["relaxed"]["se_thinned"] else edges, size))))
+        seconds["se"] += time.perf_counter() - started
+        contours = bsds500.read_contours(source, "train", example.name)
+        found["gpb"].append(_packed(map_responses(resize_map(contours, size))))
+    job.note(**{f"{name}_images_per_second": round(len(prepared) / value, 3) for name, value in seconds.items()})
+    out = job.out(f"data/{scale}/relaxed/ch3_edges/{args.dataset}")
+    out.mkdir(parents=True)
+    for name, responses in found.items():
+        np.save(out / f"{name}.npy", np.stack(responses))
+    shutil.copyfile(source / "provenance.json", out / "provenance.json")
+
+
+def resize_map(edges: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """An edge map (H, W) at another (height, width), float32."""
+    return np.asarray(Image.fromarray(edges.astype(np.float32)).resize(size[::-1], Image.Resampling.BILINEAR))
+
+
+def _packed(responses: np.ndarray) -> np.ndarray:
+    return np.packbits(responses, axis=-1)
+
+
+if __name__ == "__main__":
+    stage.execute(parser(), main)
