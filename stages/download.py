@@ -129,7 +129,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
 
 
 def fetch(name: str, source: Source, out: Path, mirror: str | None) -> tuple[str, str]:
-    """Put the data set's files under `out`; return its kind (official or altered) and a note."""
+    """Put the data set's files under `out`; return its kind (official, unverified or altered) and a note."""
     if mirror:
         return from_mirror(name, source, out, Path(mirror).expanduser())
     verdicts: dict[str, bool | None] = {}

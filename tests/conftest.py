@@ -96,11 +96,7 @@ class Toy:
 
 
 SMALLEST = """
-chapters=[ch2_fusion] ch2_fusion.sources=[cifar10]
-ch3_edges.datasets.train=[] ch3_edges.datasets.detect=[] ch3_edges.datasets.test=[]
-ch3_edges.models.general=[] ch3_edges.models.relaxed=[] ch3_edges.models.pretrained=[] ch3_edges.models.finetuned=[]
-ch3_edges.tested.bsds500=[] ch3_edges.tested.nyud_v2=[]
-ch3_edges.figures.datasets=[] ch3_edges.figures.panels=[] ch3_edges.figures.annotations=[]
++leave_out=ch3_edges ch2_fusion.sources=[cifar10]
 data.sets=[cifar10] data.generated.cifar10.train=100 data.generated.cifar10.test=100
 ch2_fusion.datasets=[cifar10] ch2_fusion.models.cifar10=[cfn-a] ch2_fusion.models.cifar10_augmented=[] ch2_fusion.models.cifar100=[]
 ch2_fusion.figures.activations=[cfn-a] ch2_fusion.figures.weights=cfn-a

@@ -285,7 +285,8 @@ def test_a_cell_is_followed_back_to_the_archive(project):
     assert train["run"]["machine"] == {"processor": "X"} and train["run_note"] is None
     (data,) = origin["data"]
     assert (data["dataset"], data["kind"], data["said_by"]) == ("set1", "altered", "data/mini/sources/set1/provenance.json")
-    assert (data["official"]["url"], data["official"]["licence"]) == ("https://a/one.tar", "CC0")
+    assert data["official"]["licence"] == "CC0"
+    assert data["official"]["archives"] == [{"url": "https://a/one.tar", "md5": "official1", "sha256": None, "size": 123456}]
     assert [entry["id"] for entry in found["interpretations"]] == ["steps", "verdict"]
     assert found["interpretations"][0]["the thesis"] == "says a | b"
 

@@ -99,8 +99,8 @@ def change_a_parameter_in_the_lock(project: Path) -> str:
 
 
 def forget_a_stage(project: Path) -> str:
-    lock_entry(project, lambda stages: stages.pop("ch2_figures"))
-    return "ch2_figures has not run: dvc.lock has no entry for it"
+    lock_entry(project, lambda stages: stages.pop("ch2_figures@cifar10"))
+    return "ch2_figures@cifar10 has not run: dvc.lock has no entry for it"
 
 
 def replace_an_output(project: Path) -> str:
@@ -151,7 +151,7 @@ def run_with_another_package(project: Path) -> str:
 
 def edit_a_figure(project: Path) -> str:
     replace(project / "reports/figures/ch2_fusion/figure_2_7b.csv", ".", ",")
-    return "reports/figures/ch2_fusion is not what ch2_figures made: reports/figures/ch2_fusion/figure_2_7b.csv differs from the commit"
+    return "reports/figures/ch2_fusion is not what ch2_figures@cifar10 made: reports/figures/ch2_fusion/figure_2_7b.csv differs from the commit"
 
 
 def edit_a_release(project: Path) -> str:

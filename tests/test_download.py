@@ -410,10 +410,10 @@ UNKNOWN = "checksum not known, so not verified to be official: set/one, set/deep
 
 def test_files_without_a_checksum_are_not_called_official(site: Site, tmp_path: Path) -> None:
     untold = replace(site.archive, md5=None, size=None, files=dict.fromkeys(FILES))
-    assert download.fetch("tiny", source_of(untold), Path("out"), None) == ("altered", f"Tiny, {UNKNOWN}")
+    assert download.fetch("tiny", source_of(untold), Path("out"), None) == ("unverified", f"Tiny, {UNKNOWN}")
     assert files_below(Path("out")) == FILES
     mirror = mirror_of(FILES, tmp_path / "mirror")
-    assert download.fetch("tiny", source_of(untold), Path("out2"), str(mirror)) == ("altered", f"Tiny, {UNKNOWN}")
+    assert download.fetch("tiny", source_of(untold), Path("out2"), str(mirror)) == ("unverified", f"Tiny, {UNKNOWN}")
     # They are, out of an archive with the published checksum, and where they have their own.
     told = replace(site.archive, files=dict.fromkeys(FILES))
     assert download.fetch("tiny", source_of(told), Path("out3"), None)[0] == "official"

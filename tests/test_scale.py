@@ -11,7 +11,7 @@ import pytest
 import yaml
 from conftest import REPOSITORY
 
-from workflow import graph, scale
+from workflow import graph, params, scale
 
 SCALES = ["mini", "paper", "real", "real_cpu"]
 
@@ -41,7 +41,17 @@ def test_these_are_the_scales() -> None:
 def test_each_scale_is_valid_and_stands_on_the_base(tmp_path: Path, name: str) -> None:
     base, own = (yaml.safe_load(Path("workflow/scales", file).read_text()) for file in ("base.yaml", f"scale/{name}.yaml"))
     assert own["scale"] == name  # paths are made of it
-    assert composed(tmp_path / "params.yaml", name) == merged(base, own)
+    expected = merged(base, own)
+    expected["ch3_edges"]["structured_edges"] = f"data/{name}/forests/bsds500"  # base.yaml has ${scale}
+    assert composed(tmp_path / "params.yaml", name) == expected
+
+
+@pytest.mark.parametrize(("chapter", "kept"), [("ch2_fusion", ["bsds500", "vgg16"]), ("ch3_edges", ["cifar10", "cifar100"])])
+def test_a_chapter_can_be_left_out(tmp_path: Path, chapter: str, kept: list[str]) -> None:
+    values = composed(tmp_path / "params.yaml", "real", f"+leave_out={chapter}")
+    assert values["data"]["sets"] == kept
+    assert values["chapters"] == sorted({"ch2_fusion", "ch3_edges"} - {chapter})
+    assert not any(values[chapter]["datasets"].values() if isinstance(values[chapter]["datasets"], dict) else values[chapter]["datasets"])
 
 
 def test_the_committed_parameters_are_those_of_their_scale(tmp_path: Path) -> None:
@@ -117,8 +127,19 @@ def test_dvc_composes_the_same(tmp_path: Path) -> None:
         (["~ch2_fusion.models.cifar100"], ["the key ch2_fusion.models.cifar100 is missing"]),
         (["ch2_fusion.figures.weights=cnn-a"], ["ch2_fusion.figures.weights", "'cnn-a'"]),
         (["ch2_fusion.models.cifar10=[cnn-a,cfn-b]"], ["figures shows cnn-b on cifar10"]),
-        (["data.sets=[cifar10]"], ["ch2_fusion.datasets has cifar100, and data.sets lacks cifar100"]),
-        (["data.sets=[cifar100]"], ["ch2_fusion.datasets has cifar10, and data.sets lacks cifar10"]),
+        (["data.sets=[cifar10]"], ["ch2_fusion.sources has cifar100, and data.sets lacks cifar100"]),
+        (["data.sets=[cifar100]"], ["ch2_fusion.sources has cifar10, and data.sets lacks cifar10"]),
+        (["ch2_fusion.sources=[cifar10]"], ["ch2_fusion: datasets has cifar100, and sources lacks cifar100"]),
+        (["data.sets=[cifar10,cifar100,bsds500,vgg16]"], ["ch3_edges.datasets.train has pascal_context", "data.sets lacks pascal_context"]),
+        (["ch3_edges.models.pretrained=[]"], ["tested.bsds500 has cea, which models does not train"]),
+        (["ch3_edges.datasets.detect=[]"], ["datasets.detect lacks bsds500, which rds-canny is trained with"]),
+        (["ch3_edges.datasets.test=[bsds500]"], ["tested.nyud_v2 and datasets.test disagree"]),
+        (["ch3_edges.figures.result=canny"], ["ch3_edges.figures.result", "'canny'"]),
+        (["ch3_edges.training.checkpoint_every=7"], ["ch3_edges.training: checkpoint_every must be a multiple of log_every (10)"]),
+        (["ch3_edges.recipes.rds.learning_rate=0"], ["ch3_edges.recipes.rds.learning_rate", "greater than 0"]),
+        (["ch3_edges.prepare.size=[400]"], ["ch3_edges.prepare.size"]),
+        (["ch3_edges.training.batch_size=40"], ["ch3_edges.training.batch_size is larger than a generated set, which has 24 images"]),
+        (["data.generated.bsds500.width=20"], ["data.generated.bsds500.width", "48"]),
         (["data.sets=[mnist]"], ["data.sets.0", "'mnist'"]),
         (["data.generated.cifar10.train=150"], ["data.generated.cifar10.train", "multiple of 100"]),
         (["~data.generated.cifar100"], ["the key data.generated.cifar100 is missing"]),
@@ -186,7 +207,7 @@ def test_several_faults_are_all_named(tmp_path: Path) -> None:
     values = composed(tmp_path / "params.yaml", "mini")
     values["runtime"]["threads"] = "1"
     values["ch2_fusion"]["network"]["widht"] = values["ch2_fusion"]["network"].pop("width")
-    assert scale.problems(values) == [
+    assert params.problems(values) == [
         "runtime.threads: should be a valid integer, and is '1'",
         "the key ch2_fusion.network.width is missing",
         "unknown key ch2_fusion.network.widht: it is misspelt, or belongs elsewhere",
@@ -311,9 +332,19 @@ def test_only_the_thesis_schedule_and_width_are_called_full() -> None:
     values["data"]["origin"], values["protocol"] = "official", "full"
     values["ch2_fusion"]["network"] |= {"width": 1, "dropout": 0.5}
     values["ch2_fusion"]["training"] |= {"iterations": 120_000, "batch_size": 100}
-    assert scale.problems(values) == []
+    edges = values["ch3_edges"]
+    edges["prepare"]["size"], edges["training"]["batch_size"] = [400, 400], 8
+    for recipe, iterations in {"rds": 500, "fcfn": 625, "cea": 10_000}.items():
+        edges["recipes"][recipe]["iterations"] = iterations
+    assert params.problems(values) == []
+    edges["recipes"]["rds"]["iterations"] = 625  # the text's; 500 is the author's solver's
+    assert params.problems(values) == []
+    edges["recipes"]["rds"]["iterations"] = 300
+    (problem,) = params.problems(values)
+    assert "protocol is full, but ch3_edges.recipes.rds.iterations differ" in problem
+    edges["recipes"]["rds"]["iterations"] = 500
     values["ch2_fusion"]["training"]["iterations"] = 4000
-    (problem,) = scale.problems(values)
+    (problem,) = params.problems(values)
     assert "protocol is full, but ch2_fusion.training.iterations differ" in problem
     values["protocol"] = "shortened"
-    assert scale.problems(values) == []
+    assert params.problems(values) == []

@@ -204,7 +204,7 @@ def svg(stages: nx.DiGraph, descriptions: dict[str, str]) -> str:
 
 def _band(part: nx.DiGraph, descriptions: dict[str, str], own: set[str], top: float) -> tuple[list[str], float, float]:
     """The shapes of one chapter below `top`, and where they end at the right and at the bottom."""
-    lines = {name: wrap(descriptions[name], WRAP) for name in part}
+    lines = {name: wrap(descriptions[name], WRAP) for name in sorted(part)}
     layers = _layers(part)
     # A place that an arrow only passes takes the height of a line.
     heights = {name: PAD * 2 + LINE * (1 + len(lines[name])) if name in lines else LINE for layer in layers for name in layer}

@@ -6,6 +6,7 @@ Nothing else in the project lists a stage: the Snakefile, the stages' own checks
 """
 
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -84,9 +85,12 @@ def refresh() -> None:
     steps = resolve()
     stages = {step.command: {key: value for key, value in asdict(step).items() if key != "command"} for step in steps}
     write_json(GRAPH, {"made_from": made_from, "stages": stages})
+    removed: Counter[Path] = Counter()
     for file in strangers(steps):
-        print(f"removing {file}, which no stage of the lists now in {scale.PARAMS} makes", file=sys.stderr)
         file.unlink(missing_ok=True)  # another process may do the same
+        removed[file.parent] += 1
+    for folder, count in removed.items():
+        print(f"removed {count} files of {folder}, which no stage of the lists now in {scale.PARAMS} makes", file=sys.stderr)
 
 
 def strangers(steps: list[Step]) -> Iterator[Path]:

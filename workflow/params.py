@@ -1,0 +1,386 @@
+"""What params.yaml may hold: a model of each section, and what must agree between them."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+Count = Annotated[int, Field(gt=0)]
+NotNegativeCount = Annotated[int, Field(ge=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+Cifar = Literal["cifar10", "cifar10_augmented", "cifar100"]
+SETS = Literal["cifar10", "cifar100", "bsds500", "pascal_context", "nyud_v2", "vgg16"]
+Model = Literal["cnn-a", "cnn-sum-a", "cnn-conv-a", "cfn-a", "cfn-a-eplf", "cnn-b", "cnn-sum-b", "cnn-conv-b", "cfn-b", "cfn-b-eplf"]
+GeneralEdges = Literal["baseline-1", "baseline-2", "hed", "fcfn"]
+RelaxedEdges = Literal["rds-canny", "rds-se", "rds-gpb", "rds-se-early", "rds-se-late", "rds-se-undilated"]
+FinetunedEdges = Literal["rds-canny-cea", "rds-se-cea"]
+Edges = GeneralEdges | RelaxedEdges | FinetunedEdges | Literal["cea"]
+PANELS = ("hed", "fcfn", "rds-se", "rds-se-undilated")  # Figures 2.15 and 3.7
+WithFusionWeights = Literal["cnn-conv-a", "cfn-a", "cfn-a-eplf", "cnn-conv-b", "cfn-b", "cfn-b-eplf"]
+
+
+# Without these a run is not the thesis's, and no cell may be judged by it. Section 2.4.1 and Table 2.1; Sections 3.4.1, 2.4.5 and 3.4.4.
+THESIS: dict[str, list] = {
+    "ch2_fusion.network.width": [1],
+    "ch2_fusion.network.dropout": [0.5],
+    "ch2_fusion.training.iterations": [120_000],
+    "ch2_fusion.training.batch_size": [100],
+    "ch3_edges.prepare.size": [[400, 400]],
+    "ch3_edges.training.batch_size": [8],
+    "ch3_edges.recipes.rds.iterations": [500, 625],  # the author's solver, the text
+    "ch3_edges.recipes.fcfn.iterations": [625],
+    "ch3_edges.recipes.cea.iterations": [10_000],
+    "ch3_edges.thresholds": [99],
+}
+
+
+def refuse_twins(key: str, values: list) -> None:
+    """A ValueError where a list names something twice."""
+    if len(set(values)) != len(values):
+        raise ValueError(f"{key} names one twice")
+
+
+class Section(BaseModel):
+    """A mapping of params.yaml: no unknown keys, no silent conversions."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Runtime(Section):
+    device: Literal["auto", "cpu", "cuda"]
+    threads: Count
+    precision: Literal["fp32", "bf16"]
+
+
+class GeneratedSet(Section):
+    train: Annotated[int, Field(ge=100, multiple_of=100)]
+    test: Annotated[int, Field(ge=100, multiple_of=100)]
+    seed: Annotated[int, Field(ge=0)]
+
+
+class GeneratedPictures(Section):
+    """Of the smallest side of 48 pixels, structured forests and networks have something to see."""
+
+    width: Annotated[int, Field(ge=48)]
+    height: Annotated[int, Field(ge=48)]
+    seed: NotNegativeCount
+
+
+class GeneratedSplits(GeneratedPictures):
+    train: Count
+    val: Count
+    test: Count
+
+
+class GeneratedImages(GeneratedPictures):
+    images: Count
+
+
+class GeneratedWeights(Section):
+    widths: Annotated[list[Count], Field(min_length=5, max_length=5)]
+    seed: NotNegativeCount
+
+
+class Generated(Section):
+    cifar10: GeneratedSet
+    cifar100: GeneratedSet
+    bsds500: GeneratedSplits
+    pascal_context: GeneratedImages
+    nyud_v2: GeneratedSplits
+    vgg16: GeneratedWeights
+
+
+class Data(Section):
+    sets: Annotated[list[SETS], Field(min_length=1)]
+    origin: Literal["official", "generated"]
+    generated: Generated
+
+
+class FusionNetwork(Section):
+    width: Positive
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    side_after_dropout: bool
+    side_kernel_cifar100_b: Literal[1, 3]
+    conv_std: Positive
+    fc_std: Positive
+    fusion_init: float
+
+
+class FusionTraining(Section):
+    iterations: Count
+    batch_size: Annotated[int, Field(gt=0, le=50_000)]
+    learning_rate: Positive
+    learning_rate_steps: list[Count]
+    momentum: Annotated[float, Field(ge=0, lt=1)]
+    weight_decay: NotNegative
+    bias_rate: NotNegative
+    bias_decay: NotNegative
+    fusion_rate: NotNegative
+    log_every: Count
+    test_every: Count
+    checkpoint_every: Count
+
+    @model_validator(mode="after")
+    def multiples(self) -> Self:
+        for key in ("test_every", "checkpoint_every"):
+            if getattr(self, key) % self.log_every:
+                raise ValueError(f"{key} must be a multiple of log_every ({self.log_every})")
+        return self
+
+
+class FusionFigures(Section):
+    datasets: list[Literal["cifar10"]]
+    activations: Annotated[list[Model], Field(min_length=1)]
+    weights: WithFusionWeights
+
+
+class FusionModels(Section):
+    cifar10: list[Model]
+    cifar10_augmented: list[Model]
+    cifar100: list[Model]
+
+
+class Fusion(Section):
+    sources: list[Literal["cifar10", "cifar100"]]
+    datasets: list[Cifar]
+    models: FusionModels
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    contrast_scale: Positive
+    network: FusionNetwork
+    training: FusionTraining
+    figures: FusionFigures
+
+    @model_validator(mode="after")
+    def consistent(self) -> Self:
+        for dataset, models in self.models:
+            if bool(models) != (dataset in self.datasets):
+                raise ValueError(f"models.{dataset} and datasets disagree: a data set is listed if and only if it has models")
+            if len(set(models)) != len(models):
+                raise ValueError(f"models.{dataset} names a model twice")
+        for key in ("seeds", "datasets"):
+            refuse_twins(key, getattr(self, key))
+        for dataset in self.datasets:
+            if dataset.removesuffix("_augmented") not in self.sources:
+                raise ValueError(f"datasets has {dataset}, and sources lacks {dataset.removesuffix('_augmented')}")
+        for model in (*self.figures.activations, self.figures.weights) if self.figures.datasets else ():
+            if model not in self.models.cifar10:
+                raise ValueError(f"figures shows {model} on cifar10, which models.cifar10 does not train")
+        return self
+
+
+class EdgeSets(Section):
+    train: list[Literal["bsds500", "pascal_context"]]
+    detect: list[Literal["bsds500"]]
+    test: list[Literal["bsds500", "nyud_v2"]]
+
+
+class EdgeModels(Section):
+    general: list[GeneralEdges]
+    relaxed: list[RelaxedEdges]
+    pretrained: list[Literal["cea"]]
+    finetuned: list[FinetunedEdges]
+
+
+class EdgesTested(Section):
+    bsds500: list[Edges]
+    nyud_v2: list[Edges]
+
+
+class Forest(Section):
+    trees: Count
+    samples: Count
+    feature_share: Annotated[float, Field(gt=0, le=1)]
+    node_features: Count
+    depth: Count
+    min_leaf: Count
+    pairs: Count
+    components: Count
+    trees_per_patch: Count
+
+
+class EdgeDetectors(Section):
+    canny_sigma: Positive
+    se_scales: Annotated[list[Positive], Field(min_length=1)]
+
+
+class Relaxed(Section):
+    canny_high: Annotated[float, Field(gt=0, lt=1)]
+    se_thinned: bool
+
+
+class EdgePreparation(Section):
+    size: Annotated[list[Annotated[int, Field(ge=16)]], Field(min_length=2, max_length=2)]
+    annotators: Count
+    dilation: NotNegativeCount
+
+
+class EdgeTraining(Section):
+    batch_size: Count
+    alpha: NotNegative
+    beta: NotNegative
+    momentum: Annotated[float, Field(ge=0, lt=1)]
+    weight_decay: NotNegative
+    bias_rate: NotNegative
+    bias_decay: NotNegative
+    last_block_rate: NotNegative
+    output_rate: NotNegative
+    log_every: Count
+    checkpoint_every: Count
+
+    @model_validator(mode="after")
+    def multiples(self) -> Self:
+        if self.checkpoint_every % self.log_every:
+            raise ValueError(f"checkpoint_every must be a multiple of log_every ({self.log_every})")
+        return self
+
+
+class Recipe(Section):
+    iterations: Count
+    learning_rate: Positive
+    balanced: bool
+
+
+class Recipes(Section):
+    rds: Recipe
+    fcfn: Recipe
+    cea: Recipe
+
+
+class Suppression(Section):
+    blur: NotNegativeCount
+    radius: Count
+    border: NotNegativeCount
+    multiplier: Positive
+
+
+class EdgeFigures(Section):
+    datasets: list[Literal["bsds500"]]
+    curves: list[Edges]
+    panels: list[Literal["bsds500"]]
+    result: Edges
+    annotations: list[Literal["pascal_context"]]
+
+
+class EdgesChapter(Section):
+    datasets: EdgeSets
+    models: EdgeModels
+    tested: EdgesTested
+    seeds: Annotated[list[NotNegativeCount], Field(min_length=1)]
+    structured_edges: Annotated[str, Field(min_length=1)]
+    forest: Forest
+    forest_seed: NotNegativeCount
+    detectors: EdgeDetectors
+    relaxed: Relaxed
+    prepare: EdgePreparation
+    training: EdgeTraining
+    recipes: Recipes
+    suppression: Suppression
+    thresholds: Count
+    shown: Count
+    figures: EdgeFigures
+
+    @model_validator(mode="after")
+    def consistent(self) -> Self:
+        models = self.models
+        relaxed = [*models.relaxed, *models.finetuned]
+        trained = [*models.general, *relaxed, *models.pretrained]
+        refuse_twins("seeds", self.seeds)
+        refuse_twins("models", trained)
+        for dataset, tested in self.tested:
+            refuse_twins(f"tested.{dataset}", tested)
+            if bool(tested) != (dataset in self.datasets.test):
+                raise ValueError(f"tested.{dataset} and datasets.test disagree: a set is listed if and only if networks are tested on it")
+            if untrained := sorted(set(tested) - set(trained)):
+                raise ValueError(f"tested.{dataset} has {untrained[0]}, which models does not train")
+        needs: dict[str, list[str]] = {
+            "datasets.train lacks bsds500": [*models.general, *relaxed] if "bsds500" not in self.datasets.train else [],
+            "datasets.train lacks pascal_context": [*models.pretrained] if "pascal_context" not in self.datasets.train else [],
+            "datasets.detect lacks bsds500": [*relaxed] if not self.datasets.detect else [],
+            "models.pretrained lacks cea": [*models.finetuned] if not models.pretrained else [],
+        }
+        for what, users in needs.items():
+            if users:
+                raise ValueError(f"{what}, which {users[0]} is trained with")
+        shown = [*(self.figures.curves if self.figures.datasets else []), *([self.figures.result, *PANELS] if self.figures.panels else [])]
+        if absent := [model for model in shown if model not in self.tested.bsds500]:
+            raise ValueError(f"figures shows {absent[0]}, which tested.bsds500 lacks")
+        return self
+
+
+class Params(Section):
+    """Everything that params.yaml may hold."""
+
+    scale: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
+    protocol: Literal["miniature", "shortened", "full"]
+    chapters: Annotated[list[Literal["ch2_fusion", "ch3_edges"]], Field(min_length=1)]
+    runtime: Runtime
+    data: Data
+    ch2_fusion: Fusion
+    ch3_edges: EdgesChapter
+
+    @model_validator(mode="after")
+    def consistent(self) -> Self:
+        if (self.data.origin == "generated") != (self.protocol == "miniature"):
+            raise ValueError("protocol is miniature if and only if data.origin is generated")
+        changed = [key for key, values in THESIS.items() if self._value(key) not in values]
+        if self.protocol == "full" and changed:
+            raise ValueError(f"protocol is full, but {', '.join(changed)} differ from the thesis's ({THESIS}): set protocol to shortened")
+        for needed, why in self._needed():
+            if needed not in self.data.sets:
+                raise ValueError(f"{why}, and data.sets lacks {needed}")
+        self._batches_fit()
+        return self
+
+    def _needed(self) -> Iterator[tuple[str, str]]:
+        """The sets that are used, and what uses them."""
+        edges = self.ch3_edges
+        yield from ((name, f"ch2_fusion.sources has {name}") for name in self.ch2_fusion.sources)
+        sets: dict[str, list] = {"train": edges.datasets.train, "detect": edges.datasets.detect, "test": edges.datasets.test}
+        yield from ((name, f"ch3_edges.datasets.{key} has {name}") for key, names in sets.items() for name in names)
+        if edges.datasets.test:
+            yield "vgg16", "ch3_edges.datasets.test has sets for networks, which start from VGG-16"
+        if edges.figures.annotations:
+            yield "bsds500", "ch3_edges.figures.annotations shows it"
+
+    def _batches_fit(self) -> None:
+        made = self.data.generated
+        if self.data.origin == "official":
+            return
+        smallest = [
+            ("ch2_fusion", self.ch2_fusion.training.batch_size, [getattr(made, name).train for name in self.ch2_fusion.sources]),
+            ("ch3_edges", self.ch3_edges.training.batch_size, [made.bsds500.train, made.pascal_context.images]),
+        ]
+        for chapter, batch_size, images in smallest:
+            if batch_size > min(images, default=batch_size):
+                raise ValueError(
+                    f"{chapter}.training.batch_size is larger than a generated set, which has {min(images)} images (data.generated)"
+                )
+
+    def _value(self, key: str) -> Any:
+        value: Any = self
+        for part in key.split("."):
+            value = getattr(value, part)
+        return value
+
+
+def problems(values: Any) -> list[str]:
+    """One sentence for each key or value of the parameters that is wrong; none if all are right."""
+    try:
+        Params.model_validate(values)
+    except ValidationError as error:
+        return [_sentence(problem) for problem in error.errors()]
+    return []
+
+
+def _sentence(problem: Any) -> str:
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"unknown key {key}: it is misspelt, or belongs elsewhere"
+    if problem["type"] == "missing":
+        return f"the key {key} is missing"
+    if problem["type"] == "model_type":
+        message = "should be a mapping of keys to values"
+    else:
+        message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return (f"{key}: " if key else "") + message + ("" if isinstance(problem["input"], dict) else f", and is {problem['input']!r}")
