@@ -18,7 +18,8 @@ import numpy as np
 
 from stages.datasets.bsds500 import read_boundaries
 from stages.metrics import correspondence
-from stages.metrics.boundary import MAX_DIST, evaluate, evaluate_folders, even_thresholds, read_prediction
+from stages.metrics.boundary import MAX_DIST, evaluate, evaluate_folders, even_thresholds
+from stages.metrics.edge_maps import read_map
 
 IMAGES, SAMPLE = 10, slice(4, 99, 10)
 
@@ -84,7 +85,7 @@ def main() -> None:
     counts: dict[str, np.ndarray] = {name: np.zeros(2, np.int64) for name in ("ours", *peers)}
     for file in chosen:
         started = time.perf_counter()
-        prediction, truths = read_prediction(args.predictions / f"{file.stem}.png"), read_boundaries(file)
+        prediction, truths = read_map(args.predictions / f"{file.stem}.png"), read_boundaries(file)
         ours = evaluate(prediction, truths, thresholds)
         seconds.setdefault("ours", []).append((time.perf_counter() - started) / len(thresholds))
         counts["ours"] += ours[SAMPLE, ::2].sum(axis=0)

@@ -151,7 +151,8 @@ def run_with_another_package(project: Path) -> str:
 
 def edit_a_figure(project: Path) -> str:
     replace(project / "reports/figures/ch2_fusion/figure_2_7b.csv", ".", ",")
-    return "reports/figures/ch2_fusion is not what ch2_figures@cifar10 made: reports/figures/ch2_fusion/figure_2_7b.csv differs from the commit"
+    figures = "reports/figures/ch2_fusion"
+    return f"{figures} is not what ch2_figures@cifar10 made: {figures}/figure_2_7b.csv differs from the commit"
 
 
 def edit_a_release(project: Path) -> str:

@@ -20,7 +20,8 @@ from scipy.optimize import linear_sum_assignment
 
 from stages.core.errors import UserError
 from stages.metrics import boundary, correspondence
-from stages.metrics.boundary import evaluate, evaluate_folders, even_thresholds, read_prediction, summarize
+from stages.metrics.boundary import evaluate, evaluate_folders, even_thresholds, summarize
+from stages.metrics.edge_maps import read_map
 
 RADIUS = 0.0075 * math.hypot(300, 400)  # 3.75 pixels
 
@@ -277,11 +278,11 @@ def test_formats(tmp_path: Path) -> None:
     double[2::2, 2::2] = values
     savemat(tmp_path / "u.mat", {"ucm2": double})
     for name, step in (("8.png", 1 / 255), ("16.png", 1 / 65535), ("a.npy", 1e-6), ("u.mat", 1e-12)):
-        found = read_prediction(tmp_path / name)
+        found = read_map(tmp_path / name)
         assert (found.dtype, found.shape) == (np.float64, (40, 50))
         assert np.abs(found - values).max() <= step / 2
     Image.fromarray(values > 0.5).save(tmp_path / "1.png")
-    assert np.array_equal(read_prediction(tmp_path / "1.png"), values > 0.5)
+    assert np.array_equal(read_map(tmp_path / "1.png"), values > 0.5)
 
 
 def command(*arguments: object) -> subprocess.CompletedProcess[str]:

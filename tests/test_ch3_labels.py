@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from stages.ch3_edges.labels import agreed, dilate, map_responses, relaxed, resize_edges, supervision
+from stages.ch3_edges.labels import agreed, boundaries, map_responses, relaxed, supervision
+from stages.ch3_edges.prepare import dilate, resize_edges
 from stages.core.errors import UserError
 
 
@@ -32,6 +33,12 @@ def test_dilation_grows_to_all_eight_sides():
 def test_more_annotators_than_there_are(annotators):
     with pytest.raises(UserError, match=f"annotators is {annotators}, and 3 marked the image"):
         agreed(np.zeros((3, 4, 4), bool), annotators=annotators)
+
+
+def test_boundaries_of_a_label_map_by_hand():
+    labels = np.array([[7, 7, 4], [7, 7, 4], [2, 2, 4]])
+    assert np.array_equal(boundaries(labels), rows(".x.", "xx.", ".x."))
+    assert not boundaries(np.full((3, 4), 5)).any()
 
 
 @pytest.mark.parametrize("size", [(321, 481), (400, 400), (240, 240), (120, 90), (33, 700)])

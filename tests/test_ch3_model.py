@@ -103,6 +103,14 @@ def test_local_fusion_weighs_every_pixel_by_itself():
     assert fusion(torch.ones(3, 5, 4, 6)).shape == (3, 1, 4, 6)
 
 
+def test_local_weights_meet_other_sizes_by_linear_interpolation():
+    """Weights 0 and 4 side by side; at twice the width, pixel centres lie at -.25, .25, .75 and 1.25 of them."""
+    fusion = LocalFusion(1, (1, 2))
+    fusion.weight.data = torch.tensor([[[[0.0, 4.0]]]])
+    fusion.bias.data = torch.tensor([[[[10.0, 10.0]]]])
+    assert fusion(torch.ones(1, 1, 1, 4)).flatten().tolist() == [10, 11, 13, 14]
+
+
 def test_equation_3_4_by_hand():
     logits = torch.tensor([[[[0.0, 2.0, -1.0, 5.0]]]])
     labels = torch.tensor([[[[1, 0, 1, 2]]]])

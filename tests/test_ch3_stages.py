@@ -13,18 +13,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.io
 import torch
 from PIL import Image
 
 from stages.ch3_edges import canny, data, detect, evaluate, figures, forest, labels, panels, predict, prepare, relax, train
 from stages.ch3_edges.detectors import structured_edges
-from stages.ch3_edges.maps import read_map, write_map
 from stages.ch3_edges.model import EdgeNetwork
 from stages.ch3_edges.structured import Settings
 from stages.ch3_edges.variants import VARIANTS
 from stages.core import metrics, runtime, stage
 from stages.core.errors import UserError
 from stages.datasets import bsds500, nyud_v2
+from stages.metrics.edge_maps import read_map, write_map
 from stages.metrics.nms import thin_edges
 from stages.miniatures.bsds500 import write_bsds500
 from stages.miniatures.nyud_v2 import write_nyud_v2
@@ -32,7 +33,15 @@ from stages.miniatures.pascal_context import write_pascal_context
 from stages.miniatures.vgg16 import write_vgg16
 
 torch.set_num_threads(1)
-RATES = {"momentum": 0.9, "weight_decay": 2e-4, "bias_rate": 2, "bias_decay": 0, "last_block_rate": 100, "output_rate": 0.01}
+RATES = {
+    "momentum": 0.9,
+    "weight_decay": 2e-4,
+    "bias_rate": 2,
+    "bias_decay": 0,
+    "last_block_rate": 100,
+    "output_rate": 0.01,
+    "local_rate": 50,
+}
 EDGES: dict[str, Any] = {
     "seeds": [0],
     "tested": {"bsds500": ["baseline-2", "fcfn"], "nyud_v2": ["baseline-2"]},
@@ -43,7 +52,8 @@ EDGES: dict[str, Any] = {
     "relaxed": {"canny_high": 0.7, "se_thinned": True},
     "prepare": {"size": [48, 48], "annotators": 3, "dilation": 1},
     "training": {
-        "batch_size": 2, "alpha": 9, "beta": 1, **RATES, "last_block_rate": 1, "output_rate": 0.04, "log_every": 5, "checkpoint_every": 50,
+        "batch_size": 2, "alpha": 9, "beta": 1, "log_every": 5, "checkpoint_every": 50,
+        **RATES, "last_block_rate": 1, "output_rate": 0.04, "local_rate": 10,
     },
     "recipes": {name: {"iterations": 5, "learning_rate": 1e-6, "balanced": name == "fcfn"} for name in ("rds", "fcfn", "cea")},
     "suppression": {"blur": 1, "radius": 1, "border": 5, "multiplier": 1.01},
@@ -116,17 +126,31 @@ def test_prepared_images_and_edges_are_those_of_the_data_set(here):
     assert Path(folder, "names.txt").read_text().split() == [example.name for example in examples]
     for row, example in enumerate(examples):
         agreed = bsds500.read_boundaries(example.ground_truth).sum(axis=0) >= 3
-        assert np.array_equal(thin[row], labels.resize_edges(agreed, (48, 48)))
-        assert (thick[row] & ~labels.dilate(thin[row], 2)).sum() == 0
+        assert np.array_equal(thin[row], prepare.resize_edges(agreed, (48, 48)))
+        assert (thick[row] & ~prepare.dilate(thin[row], 2)).sum() == 0
         assert thick[row].sum() > 1.8 * thin[row].sum()
         picture = Image.open(example.image).resize((48, 48), Image.Resampling.BILINEAR)
         assert np.array_equal(images[row], np.asarray(picture).transpose(2, 0, 1))
 
 
-def test_coarse_edges_are_borders_of_classes(here):
-    thin = bits("data/mini/prepared/ch3_edges/pascal_context/truth.npy")
-    assert thin.shape == (4, 48, 48)
-    assert 0.01 < thin.mean() < 0.3
+def test_coarse_edges_are_borders_of_classes(tmp_path):
+    """Two classes side by side, the border at a third of the picture; whatever the prepared size."""
+    (tmp_path / "trainval").mkdir()
+    scipy.io.savemat(
+        tmp_path / "trainval/a.mat", {"LabelMap": np.repeat(np.array([[3, 3, 3, 3, 9, 9, 9, 9, 9, 9, 9, 9]], np.uint16), 9, axis=0)}
+    )
+    edges = prepare.READERS["pascal_context"].edges(tmp_path / "trainval/a.mat", 3)
+    assert np.argwhere(edges).tolist() == [[row, 3] for row in range(9)]
+    assert np.argwhere(prepare.resize_edges(edges, (9, 24)))[:, 1].tolist() == [6, 7] * 9
+
+
+def test_an_annotation_of_another_size_or_of_too_few_is_named(here):
+    example = bsds500.list_split(Path("data/mini/sources/bsds500"), "train")[0]
+    reader = prepare.READERS["bsds500"]
+    with pytest.raises(UserError, match=rf"{example.ground_truth} is of \(48, 64\) pixels and {example.image} of \(48, 60\)"):
+        prepare.edges_of(example, np.zeros((48, 60, 3), np.uint8), reader, 3)
+    with pytest.raises(UserError, match=rf"{example.ground_truth}: annotators is 9, and \d marked the image"):
+        prepare.edges_of(example, np.zeros((48, 64, 3), np.uint8), reader, 9)
 
 
 def test_responses_are_the_detectors(here):
@@ -135,8 +159,12 @@ def test_responses_are_the_detectors(here):
     found = {name: bits(f"{folder}/{name}.npy") for name in ("canny", "se", "gpb")}
     assert {responses.shape for responses in found.values()} == {(4, 5, 48, 48)}
     assert np.array_equal(found["canny"][2], canny.responses(images[2].transpose(1, 2, 0)))
-    for name in ("se", "gpb"):  # a higher threshold never adds a response
-        assert not (found[name][:, 1:] & ~found[name][:, :-1]).any()
+    examples = bsds500.list_split(Path("data/mini/sources/bsds500"), "train")
+    contours = bsds500.read_contours(Path("data/mini/sources/bsds500"), "train", examples[1].name)
+    small = np.asarray(Image.fromarray(contours.astype(np.float32)).resize((48, 48), Image.Resampling.BILINEAR))
+    for k, eta in enumerate((0.5, 1, 1.5, 2, 2.5)):
+        assert np.array_equal(found["gpb"][1, k], small > eta * small.mean(dtype=float))
+    assert 0 < found["se"].mean() < 0.5
 
 
 def test_ready_maps_take_the_forests_place(here, tmp_path):
@@ -150,6 +178,9 @@ def test_ready_maps_take_the_forests_place(here, tmp_path):
     resized = relax.resize_map(maps[examples[0].name], (48, 48))
     assert np.array_equal(found, labels.map_responses(resized))
     assert job.notes["se_images_per_second"] > 0
+    run(relax, "bsds500", structured_edges=str(tmp_path))  # thinned first, at the original size
+    thinned = relax.resize_map(thin_edges(maps[examples[0].name]), (48, 48))
+    assert np.array_equal(bits("data/mini/relaxed/ch3_edges/bsds500/se.npy")[0], labels.map_responses(thinned))
     run(relax, "bsds500")  # as it was
     image = np.zeros((48, 64, 3), np.uint8)
     ready = structured_edges(tmp_path, Settings(), [1])
@@ -196,6 +227,26 @@ def test_layers_learn_at_the_authors_rates():
     assert {rate for name, rate in outputs.items() if name.endswith("weight")} == {(0.01, 2e-4)}
     assert {rate for name, rate in outputs.items() if name.endswith("bias")} == {(0.02, 0)}
     assert len(rates) == len(found)
+
+
+def test_fcfns_fusion_has_a_rate_of_its_own():
+    training = train.Training(
+        iterations=1, learning_rate=1, balanced=False, batch_size=8, alpha=9, beta=1, **RATES, log_every=1, checkpoint_every=1
+    )
+    model = EdgeNetwork((4, 4, 6, 8, 8), size=(16, 16))
+    rates = {id(p): group["lr"] for group in train.optimizer_for(model, training).param_groups for p in group["params"]}
+    assert (rates[id(model.fusion.weight)], rates[id(model.fusion.bias)]) == (50, 100)
+    assert rates[id(model.scores[0].weight)] == 0.01
+
+
+def test_a_recipe_decides_how_pixels_weigh():
+    """9 and 1, or HED's shares: one edge pixel of four weighs .75, the others .25."""
+    settings = {**RATES, "iterations": 1, "learning_rate": 1, "batch_size": 1, "log_every": 1, "checkpoint_every": 1}
+    labels_ = torch.tensor([[[[1, 0], [0, 0]]]])
+    fixed = train.Training(**settings, balanced=False, alpha=7, beta=2)
+    assert fixed.weigh(labels_).flatten().tolist() == [7, 2, 2, 2]
+    balanced = train.Training(**settings, balanced=True, alpha=7, beta=2)
+    assert balanced.weigh(labels_).flatten().tolist() == [0.75, 0.25, 0.25, 0.25]
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -249,6 +300,40 @@ def test_predictions_are_thinned_fusions_in_8_bits(here):
         stored = read_map(folder / f"{name}-seed0" / f"{example.name}.png")
         assert np.abs(stored - thin_edges(edges)).max() <= 0.5 / 255 + 1e-6
     assert len(list((folder / "whole").rglob("*.png"))) == 2  # of one image
+
+
+def test_detectors_maps_are_thinned_where_they_are_thick(here, tmp_path):
+    source, folder = Path("data/mini/sources/bsds500"), Path("data/mini/predictions/ch3_edges/bsds500/detectors")
+    examples = bsds500.list_split(source, "test")
+    rng = np.random.default_rng(1)
+    maps = {example.name: rng.random((48, 64)) for example in examples}
+    for name, edges in maps.items():
+        np.save(tmp_path / f"{name}.npy", edges)
+    run(detect, "bsds500", structured_edges=str(tmp_path))
+    for example in examples:
+        found = {name: read_map(folder / name / f"{example.name}.png") for name in evaluate.DETECTORS}
+        expected = {
+            "se": thin_edges(maps[example.name]),
+            "gpb-owt-ucm": bsds500.read_contours(source, "test", example.name),
+            "canny": canny.strength(bsds500.read_image(example.image), 2),
+        }
+        assert all(np.abs(found[name] - expected[name]).max() <= 0.5 / 255 + 1e-6 for name in found)
+    run(evaluate, "detectors")
+    records = metrics.read(Path("reports/metrics/ch3_edges/detectors.json")).records
+    assert {record.encoder for record in records if record.model == "se"} == {f"ready maps, {tmp_path}"}
+    run(detect, "bsds500")  # as it was
+    run(evaluate, "detectors")
+    records = metrics.read(Path("reports/metrics/ch3_edges/detectors.json")).records
+    assert {(record.model, record.encoder) for record in records} == {("canny", None), ("gpb-owt-ucm", None), ("se", "forest trained here")}
+
+
+@pytest.mark.parametrize(("training", "prediction", "expected"), [
+    ("bitwise", "bitwise", "bitwise"), ("bitwise", "stochastic", "stochastic"), ("stochastic", "bitwise", "stochastic"),
+])  # fmt: skip
+def test_a_number_is_as_reproducible_as_its_worse_half(training, prediction, expected):
+    assert predict.made_by({"determinism": training, "parameters": 3}, {"determinism": prediction, "device": "cpu"}) == {
+        "determinism": expected, "parameters": 3,
+    }  # fmt: skip
 
 
 def test_metrics_files_name_models_and_their_origin(here):

@@ -315,6 +315,6 @@ def test_the_chapter_renders_before_anything_has_run(tmp_path):
     assert summary == {}
     assert all(content.isascii() for name, content in files.items() if name.endswith(".tex"))
     assert r"Doll\'{a}r" in files["table_2_8.tex"]
-    assert r"early & $\surd$ (note 3)" in files["table_3_2.tex"]
+    assert r"early & $\surd$ (note 3, 5)" in files["table_3_2.tex"]
     assert "| DeepContour [30] | .550 (note 1) |  |" in files["table_3_4.md"]
-    assert "| gPb-owt-ucm [126] | .726 | – | – | – | not run |" in files["table_3_3.md"]
+    assert "| gPb-owt-ucm [126] | .726 | – | – | – | not run (note 2) |" in files["table_3_3.md"]

@@ -137,6 +137,13 @@ def test_dvc_composes_the_same(tmp_path: Path) -> None:
         (["ch3_edges.figures.result=canny"], ["ch3_edges.figures.result", "'canny'"]),
         (["ch3_edges.training.checkpoint_every=7"], ["ch3_edges.training: checkpoint_every must be a multiple of log_every (10)"]),
         (["ch3_edges.recipes.rds.learning_rate=0"], ["ch3_edges.recipes.rds.learning_rate", "greater than 0"]),
+        (
+            ["ch3_edges.datasets.detect=[]", "ch3_edges.datasets.test=[bsds500]", "ch3_edges.models.relaxed=[]",
+             "ch3_edges.models.finetuned=[]", "ch3_edges.tested={bsds500: [hed, fcfn], nyud_v2: []}", "ch3_edges.figures.panels=[]"],
+            ["figures.datasets draws the detectors' curves too"],
+        ),
+        (["data.sets=[cifar10,cifar100,bsds500,pascal_context,nyud_v2]"], ["networks, which start from VGG-16, and data.sets lacks vgg16"]),
+        (["ch3_edges.training.batch_size=201"], ["BSDS500 has 200 training images"]),
         (["ch3_edges.prepare.size=[400]"], ["ch3_edges.prepare.size"]),
         (["ch3_edges.training.batch_size=40"], ["ch3_edges.training.batch_size is larger than a generated set, which has 24 images"]),
         (["data.generated.bsds500.width=20"], ["data.generated.bsds500.width", "48"]),
@@ -334,15 +341,23 @@ def test_only_the_thesis_schedule_and_width_are_called_full() -> None:
     values["ch2_fusion"]["training"] |= {"iterations": 120_000, "batch_size": 100}
     edges = values["ch3_edges"]
     edges["prepare"]["size"], edges["training"]["batch_size"] = [400, 400], 8
-    for recipe, iterations in {"rds": 500, "fcfn": 625, "cea": 10_000}.items():
-        edges["recipes"][recipe]["iterations"] = iterations
+    for recipe, (iterations, rate) in {"rds": (500, 1e-9), "fcfn": (625, 1e-6), "cea": (10_000, 1e-9)}.items():
+        edges["recipes"][recipe] |= {"iterations": iterations, "learning_rate": rate}
     assert params.problems(values) == []
     edges["recipes"]["rds"]["iterations"] = 625  # the text's; 500 is the author's solver's
     assert params.problems(values) == []
     edges["recipes"]["rds"]["iterations"] = 300
     (problem,) = params.problems(values)
-    assert "protocol is full, but ch3_edges.recipes.rds.iterations differ" in problem
+    assert "protocol is full, but ch3_edges.recipes.rds differ" in problem
     edges["recipes"]["rds"]["iterations"] = 500
+    for key, value in {"alpha": 1, "weight_decay": 0.0, "momentum": 0.5}.items():
+        kept = edges["training"][key]
+        edges["training"][key] = value
+        assert f"ch3_edges.training.{key} differ" in params.problems(values)[0]
+        edges["training"][key] = kept
+    edges["thresholds"] = 9
+    assert "the benchmark has 99" in params.problems(values)[0]
+    edges["thresholds"] = 99
     values["ch2_fusion"]["training"]["iterations"] = 4000
     (problem,) = params.problems(values)
     assert "protocol is full, but ch2_fusion.training.iterations differ" in problem

@@ -16,8 +16,13 @@ GeneralEdges = Literal["baseline-1", "baseline-2", "hed", "fcfn"]
 RelaxedEdges = Literal["rds-canny", "rds-se", "rds-gpb", "rds-se-early", "rds-se-late", "rds-se-undilated"]
 FinetunedEdges = Literal["rds-canny-cea", "rds-se-cea"]
 Edges = GeneralEdges | RelaxedEdges | FinetunedEdges | Literal["cea"]
+BSDS500_IMAGES = 200  # to train on
 PANELS = ("hed", "fcfn", "rds-se", "rds-se-undilated")  # Figures 2.15 and 3.7
 WithFusionWeights = Literal["cnn-conv-a", "cfn-a", "cfn-a-eplf", "cnn-conv-b", "cfn-b", "cfn-b-eplf"]
+
+
+def _recipe(iterations: int, learning_rate: float, balanced: bool = False) -> dict[str, Any]:
+    return {"iterations": iterations, "learning_rate": learning_rate, "balanced": balanced}
 
 
 # Without these a run is not the thesis's, and no cell may be judged by it. Section 2.4.1 and Table 2.1; Sections 3.4.1, 2.4.5 and 3.4.4.
@@ -26,11 +31,15 @@ THESIS: dict[str, list] = {
     "ch2_fusion.network.dropout": [0.5],
     "ch2_fusion.training.iterations": [120_000],
     "ch2_fusion.training.batch_size": [100],
-    "ch3_edges.prepare.size": [[400, 400]],
+    "ch3_edges.prepare": [{"size": [400, 400], "annotators": 3, "dilation": 1}],
     "ch3_edges.training.batch_size": [8],
-    "ch3_edges.recipes.rds.iterations": [500, 625],  # the author's solver, the text
-    "ch3_edges.recipes.fcfn.iterations": [625],
-    "ch3_edges.recipes.cea.iterations": [10_000],
+    "ch3_edges.training.alpha": [9],
+    "ch3_edges.training.beta": [1],
+    "ch3_edges.training.momentum": [0.9],
+    "ch3_edges.training.weight_decay": [0.0002],
+    "ch3_edges.recipes.rds": [_recipe(500, 1e-9), _recipe(625, 1e-9)],  # the author's solver, the text
+    "ch3_edges.recipes.fcfn": [_recipe(625, 1e-6, balanced=True)],
+    "ch3_edges.recipes.cea": [_recipe(10_000, 1e-9)],
     "ch3_edges.thresholds": [99],
 }
 
@@ -171,6 +180,7 @@ class Fusion(Section):
 
 class EdgeSets(Section):
     train: list[Literal["bsds500", "pascal_context"]]
+    forest: list[Literal["bsds500"]]
     detect: list[Literal["bsds500"]]
     test: list[Literal["bsds500", "nyud_v2"]]
 
@@ -225,6 +235,7 @@ class EdgeTraining(Section):
     bias_decay: NotNegative
     last_block_rate: NotNegative
     output_rate: NotNegative
+    local_rate: NotNegative
     log_every: Count
     checkpoint_every: Count
 
@@ -302,6 +313,10 @@ class EdgesChapter(Section):
         for what, users in needs.items():
             if users:
                 raise ValueError(f"{what}, which {users[0]} is trained with")
+        if self.figures.datasets and not self.datasets.detect:
+            raise ValueError("figures.datasets draws the detectors' curves too, and datasets.detect lacks bsds500")
+        if self.training.batch_size > BSDS500_IMAGES:
+            raise ValueError(f"training.batch_size is {self.training.batch_size}, and BSDS500 has {BSDS500_IMAGES} training images")
         shown = [*(self.figures.curves if self.figures.datasets else []), *([self.figures.result, *PANELS] if self.figures.panels else [])]
         if absent := [model for model in shown if model not in self.tested.bsds500]:
             raise ValueError(f"figures shows {absent[0]}, which tested.bsds500 lacks")
@@ -324,6 +339,8 @@ class Params(Section):
         if (self.data.origin == "generated") != (self.protocol == "miniature"):
             raise ValueError("protocol is miniature if and only if data.origin is generated")
         changed = [key for key, values in THESIS.items() if self._value(key) not in values]
+        if self.protocol != "miniature" and self.ch3_edges.thresholds not in THESIS["ch3_edges.thresholds"]:
+            raise ValueError("ch3_edges.thresholds: the benchmark has 99, and its results on official data are judged")
         if self.protocol == "full" and changed:
             raise ValueError(f"protocol is full, but {', '.join(changed)} differ from the thesis's ({THESIS}): set protocol to shortened")
         for needed, why in self._needed():
@@ -336,12 +353,11 @@ class Params(Section):
         """The sets that are used, and what uses them."""
         edges = self.ch3_edges
         yield from ((name, f"ch2_fusion.sources has {name}") for name in self.ch2_fusion.sources)
-        sets: dict[str, list] = {"train": edges.datasets.train, "detect": edges.datasets.detect, "test": edges.datasets.test}
-        yield from ((name, f"ch3_edges.datasets.{key} has {name}") for key, names in sets.items() for name in names)
-        if edges.datasets.test:
-            yield "vgg16", "ch3_edges.datasets.test has sets for networks, which start from VGG-16"
-        if edges.figures.annotations:
-            yield "bsds500", "ch3_edges.figures.annotations shows it"
+        for key in ("train", "forest", "detect", "test"):
+            yield from ((name, f"ch3_edges.datasets.{key} has {name}") for name in getattr(edges.datasets, key))
+        if edges.models.general or edges.models.relaxed or edges.models.pretrained:
+            yield "vgg16", "ch3_edges.models has networks, which start from VGG-16"
+        yield from ((name, "ch3_edges.figures.annotations shows it") for name in ("bsds500", "pascal_context") if edges.figures.annotations)
 
     def _batches_fit(self) -> None:
         made = self.data.generated
@@ -361,7 +377,7 @@ class Params(Section):
         value: Any = self
         for part in key.split("."):
             value = getattr(value, part)
-        return value
+        return value.model_dump() if isinstance(value, BaseModel) else value
 
 
 def problems(values: Any) -> list[str]:

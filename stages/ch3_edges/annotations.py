@@ -5,9 +5,8 @@ python -m stages.ch3_edges.annotations pascal_context
 
 import argparse
 
-from stages.ch3_edges.labels import agreed
+from stages.ch3_edges.labels import agreed, boundaries
 from stages.ch3_edges.panels import Panel, write
-from stages.ch3_edges.structured import boundaries
 from stages.core import stage
 from stages.datasets import bsds500, pascal_context
 

@@ -36,15 +36,18 @@ class EdgeImages:
     def batch(self, rows: Tensor, supervise: Collection[int], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
         """Images float32 (n, 3, H, W) as the network takes them, labels of the sides uint8 (n, 5, H, W), truth uint8 (n, 1, H, W)."""
         chosen = rows.numpy()
-        truth = self._bits(self.truth[chosen])
-        responses = np.zeros((len(chosen), SIDES, *self.size), bool) if self.responses is None else self._bits(self.responses[chosen])
+        width = self.size[1]
+        truth = unpacked(self.truth[chosen], width)
+        responses = np.zeros((len(chosen), SIDES, *self.size), bool) if self.responses is None else unpacked(self.responses[chosen], width)
         labels = supervision(responses, truth, supervise)
         parts = (self.pixels[chosen], labels, truth[:, None].astype(np.uint8))
         pixels, side_labels, truth_labels = (to_device(torch.from_numpy(part), device) for part in parts)
         return normalise(pixels), side_labels, truth_labels
 
-    def _bits(self, packed: np.ndarray) -> np.ndarray:
-        return np.unpackbits(packed, axis=-1, count=self.size[1]).view(bool)
+
+def unpacked(bits: np.ndarray, width: int) -> np.ndarray:
+    """Maps as they are stored, bits in bytes (..., H, bytes), as bool (..., H, width)."""
+    return np.unpackbits(bits, axis=-1, count=width).view(bool)
 
 
 def read(prepared: Path, relaxed: Path | None, dilated: bool) -> EdgeImages:

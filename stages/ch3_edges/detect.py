@@ -5,15 +5,16 @@ python -m stages.ch3_edges.detect bsds500
 
 import argparse
 import shutil
+from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from stages.ch3_edges import canny, structured
 from stages.ch3_edges.detectors import structured_edges
-from stages.ch3_edges.maps import write_map
 from stages.core import stage
 from stages.datasets import bsds500
+from stages.metrics.edge_maps import write_map
 from stages.metrics.nms import thin_edges
 
 
@@ -26,8 +27,9 @@ def parser() -> argparse.ArgumentParser:
 def main(args: argparse.Namespace, job: stage.Job) -> None:
     scale, settings = job.params["scale"], job.params["ch3_edges"]["detectors"]
     source = job.dep(f"data/{scale}/sources/{args.dataset}")
+    place = job.params["ch3_edges"]["structured_edges"]
     detect = structured_edges(
-        job.dep(job.params["ch3_edges"]["structured_edges"]),
+        job.dep(place),
         job.settings(structured.Settings, "ch3_edges.forest"),
         settings["se_scales"],
     )
@@ -41,6 +43,8 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         }
         for name, edges in maps.items():
             write_map(out / name / f"{example.name}.png", edges)
+    # Whose Structured Edges these are: a forest of our own, or ready maps.
+    (out / "se.txt").write_text("forest trained here" if (Path(place) / structured.FILE).exists() else f"ready maps, {place}")
     shutil.copyfile(source / "provenance.json", out / "provenance.json")
 
 

@@ -10,10 +10,7 @@ import numpy as np
 
 from stages.ch3_edges import structured
 from stages.core.errors import UserError
-from stages.metrics.boundary import read_prediction
-
-FOREST = "forest.npz"
-SUFFIXES = (".png", ".npy", ".mat")
+from stages.metrics.edge_maps import SUFFIXES, read_map
 
 Detector = Callable[[str, np.ndarray], np.ndarray]
 
@@ -23,16 +20,19 @@ def structured_edges(folder: Path, settings: structured.Settings, scales: Sequen
 
     It is called with an image's name and pixels, uint8 (H, W, 3). A UserError names a map that is missing or of another size.
     """
-    if (folder / FOREST).exists():
-        forest = structured.load(folder / FOREST, settings)
+    if (folder / structured.FILE).exists():
+        forest = structured.load(folder / structured.FILE, settings)
         return lambda name, image: structured.predict(forest, image, scales)
 
     def ready(name: str, image: np.ndarray) -> np.ndarray:
         files = [folder / f"{name}{suffix}" for suffix in SUFFIXES if (folder / f"{name}{suffix}").exists()]
         if len(files) != 1:
-            found = " and ".join(file.name for file in files) or f"neither {FOREST} nor {name}{SUFFIXES[0]}, {' or '.join(SUFFIXES[1:])}"
+            found = (
+                " and ".join(file.name for file in files)
+                or f"neither {structured.FILE} nor {name}{SUFFIXES[0]}, {' or '.join(SUFFIXES[1:])}"
+            )
             raise UserError(f"{folder} (the parameter ch3_edges.structured_edges) has {found}: it needs a forest, or one map an image")
-        edges = read_prediction(files[0])
+        edges = read_map(files[0])
         if edges.shape != image.shape[:2]:
             raise UserError(f"{files[0]} is {_size(edges)} and its image {_size(image)}: a map must have its image's size")
         return edges

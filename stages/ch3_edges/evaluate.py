@@ -7,16 +7,15 @@
 
 import argparse
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stages.ch3_edges.testsets import TEST_SETS
 from stages.core import metrics, stage
 from stages.core.files import write_csv
-from stages.datasets import bsds500, nyud_v2
-from stages.datasets.bsds500 import Example
-from stages.metrics.boundary import evaluate_files, even_thresholds, summarize
+from stages.metrics.boundary import MAX_DIST, evaluate_files, even_thresholds, summarize
 
 DETECTORS = ("canny", "se", "gpb-owt-ucm")
 
@@ -27,14 +26,13 @@ class Experiment:
 
     dataset: str
     part: str
-    examples: Callable[[Path], list[Example]]
     tolerances: dict[str, float]
 
 
 EXPERIMENTS = {
-    "bsds500": Experiment("bsds500", "networks", lambda folder: bsds500.list_split(folder, "test"), {"": 0.0075}),
-    "nyud_v2": Experiment("nyud_v2", "networks", lambda folder: nyud_v2.list_split(folder, "test"), {"": 0.0075, "_011": 0.011}),
-    "detectors": Experiment("bsds500", "detectors", lambda folder: bsds500.list_split(folder, "test"), {"": 0.0075}),
+    "bsds500": Experiment("bsds500", "networks", {"": MAX_DIST}),
+    "nyud_v2": Experiment("nyud_v2", "networks", {"": MAX_DIST, "_011": 0.011}),
+    "detectors": Experiment("bsds500", "detectors", {"": MAX_DIST}),
 }
 
 
@@ -48,7 +46,8 @@ def detected(experiment: str, folder: Path, job: stage.Job) -> Iterator[tuple[st
     """Every set of maps: whose it is, the seed, its folder, and what a record says of how it was made."""
     if experiment == "detectors":
         # A forest's training draws at random, from a seed that is not among those of the networks.
-        yield from ((name, None, folder / name, {"determinism": "bitwise"}) for name in DETECTORS)
+        source = {"se": (folder / "se.txt").read_text()}
+        yield from ((name, None, folder / name, {"determinism": "bitwise", "encoder": source.get(name)}) for name in DETECTORS)
         return
     settings = job.params["ch3_edges"]
     for name in settings["tested"][experiment]:
@@ -75,7 +74,7 @@ def records_of(model: str, seed: int | None, suffix: str, scores: dict[str, Any]
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
     scale, experiment = job.params["scale"], EXPERIMENTS[args.experiment]
-    examples = experiment.examples(job.dep(f"data/{scale}/sources/{experiment.dataset}"))
+    examples = TEST_SETS[experiment.dataset](job.dep(f"data/{scale}/sources/{experiment.dataset}"))
     predictions = job.dep(f"data/{scale}/predictions/ch3_edges/{experiment.dataset}/{experiment.part}")
     thresholds = even_thresholds(job.params["ch3_edges"]["thresholds"])
     records, curves = [], []

@@ -15,7 +15,7 @@ from stages.core import figures, metrics, stage
 from stages.tables.transcript import Table, load_table, read_yaml
 
 PUBLISHED = "stages/tables/published"
-MARKERS = "ov^<>spP*hXDd8HX"
+MARKERS = ("o", "v", "^", "<", ">", "s", "p", "P", "*", "h", "X", "D", "d", "8", "H", "x", "+")
 DETECTORS = {"canny": "Canny", "se": "Structured Edges (ours)", "gpb-owt-ucm": "gPb-owt-ucm"}
 NETWORKS = {
     "baseline-1": "Baseline 1", "baseline-2": "Baseline 2", "rds-canny": "RDS(Canny)", "rds-se": "RDS(SE)", "rds-gpb": "RDS(gPb)",
@@ -41,7 +41,7 @@ def best_scores(file: metrics.MetricsFile) -> dict[str, float]:
 
 
 def cited_scores(table: Table) -> dict[str, float]:
-    """What Table 3.3 prints as ODS, of its rows but those that are drawn as curves."""
+    """What Table 3.3 prints as ODS, of all its rows but gPb-owt-ucm's, whose curve is that of the very maps."""
     return {row.label: float(row.cells["ods"]) for row in table.rows if row.id != "gpb-owt-ucm"}
 
 

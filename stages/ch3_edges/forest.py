@@ -6,7 +6,6 @@ python -m stages.ch3_edges.forest bsds500
 import argparse
 
 from stages.ch3_edges import structured
-from stages.ch3_edges.detectors import FOREST
 from stages.core import stage
 from stages.datasets import bsds500
 
@@ -24,7 +23,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     forest = structured.train(images, labels, job.settings(structured.Settings, "ch3_edges.forest"), job.params["ch3_edges"]["forest_seed"])
     out = job.out(f"data/{job.params['scale']}/forests/{args.dataset}")
     out.mkdir(parents=True)
-    structured.save(forest, out / FOREST)
+    structured.save(forest, out / structured.FILE)
 
 
 if __name__ == "__main__":

@@ -22,41 +22,20 @@ def map_responses(edges: np.ndarray, etas: Sequence[float] = ETAS) -> np.ndarray
     return edges > np.multiply(etas, edges.mean(dtype=np.float64)).reshape(-1, 1, 1)
 
 
+def boundaries(segments: np.ndarray) -> np.ndarray:
+    """(H, W) segment numbers to bool: pixels whose right, lower or lower right neighbour is of another segment.
+
+    Of a semantic label map these are the coarse edge annotations of Section 3.3.
+    """
+    ahead = np.pad(segments, ((0, 1), (0, 1)), mode="edge")
+    return (segments != ahead[1:, :-1]) | (segments != ahead[:-1, 1:]) | (segments != ahead[1:, 1:])
+
+
 def agreed(marks: np.ndarray, annotators: int = 3) -> np.ndarray:
     """What at least `annotators` of an image's annotators marked (Section 3.4.2), bool (H, W). marks : bool (annotators, H, W)."""
     if not 1 <= annotators <= len(marks):
         raise UserError(f"annotators is {annotators}, and {len(marks)} marked the image: it must be from 1 to that")
     return np.sum(marks, axis=0) >= annotators
-
-
-def dilate(edges: np.ndarray, pixels: int = 1) -> np.ndarray:
-    """Edges grown by `pixels` to all eight sides (Section 3.4.1), bool (H, W); 0 for none."""
-    from scipy import ndimage  # trainings run where there are only torch and numpy
-
-    return ndimage.binary_dilation(edges, np.ones((3, 3)), iterations=pixels) if pixels else edges
-
-
-def resize_edges(edges: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A map of thin edges at another size, bool `size`, without a line getting lost.
-
-    Interpolated bilinearly and set where that reaches 1 - step / 2, at most half, with `step` the larger number of source pixels
-    that a new pixel stands for: a line one pixel wide is never further than step / 2 from the nearest new pixel's centre. A map that
-    shrinks to half or less goes there by halves, each pixel an edge if one of its four was.
-    """
-    from scipy import ndimage
-
-    while edges.shape[0] >= 2 * size[0] or edges.shape[1] >= 2 * size[1]:
-        axes = [axis for axis in (0, 1) if edges.shape[axis] >= 2 * size[axis]]
-        for axis in axes:
-            even = np.take(edges, range(0, edges.shape[axis] - 1, 2), axis) | np.take(edges, range(1, edges.shape[axis], 2), axis)
-            last = np.take(edges, [edges.shape[axis] - 1], axis)
-            edges = np.concatenate([even, last], axis) if edges.shape[axis] % 2 else even
-    steps = [old / new for old, new in zip(edges.shape, size, strict=True)]
-    if steps == [1, 1]:
-        return edges
-    places = np.meshgrid(*((np.arange(new) + 0.5) * step - 0.5 for new, step in zip(size, steps, strict=True)), indexing="ij")
-    found = ndimage.map_coordinates(edges.astype(np.float64), places, order=1, mode="nearest")
-    return found >= min(0.5, 1 - max(steps) / 2) - 1e-9
 
 
 def relaxed(responses: np.ndarray, truth: np.ndarray) -> np.ndarray:

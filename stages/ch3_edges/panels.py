@@ -14,11 +14,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from stages.ch3_edges.canny import SIGMAS
+from stages.ch3_edges.data import unpacked
 from stages.ch3_edges.labels import ETAS, relaxed
-from stages.ch3_edges.maps import read_map
 from stages.core import figures, stage
 from stages.core.files import write_csv
 from stages.datasets import bsds500
+from stages.metrics.edge_maps import read_map
 
 # The networks that the figures of results show, by heading; Figure 3.9's is a parameter.
 NETWORKS = {
@@ -107,18 +108,13 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     prepared, labels = (job.dep(f"data/{scale}/{folder}/ch3_edges/{args.dataset}") for folder in ("prepared", "relaxed"))
     images = np.load(prepared / "images.npy", mmap_mode="r")[:count].transpose(0, 2, 3, 1)
     width = images.shape[2]
-    truths = _bits(prepared / "truth_dilated.npy", count, width)
-    responses = {detector: _bits(labels / f"{detector}.npy", count, width) for detector in ("canny", "se")}
+    truths = unpacked(np.load(prepared / "truth_dilated.npy", mmap_mode="r")[:count], width)
+    responses = {name: unpacked(np.load(labels / f"{name}.npy", mmap_mode="r")[:count], width) for name in ("canny", "se")}
     rows = [
         relaxed_panels(images[row], truths[row], {detector: found[row] for detector, found in responses.items()})
         for row in range(len(images))
     ]
     write(job, "3_3", (prepared / "names.txt").read_text().splitlines()[:count], rows)
-
-
-def _bits(file: Path, count: int, width: int) -> np.ndarray:
-    """The first images of a packed array, bool."""
-    return np.unpackbits(np.load(file, mmap_mode="r")[:count], axis=-1, count=width).view(bool)
 
 
 if __name__ == "__main__":

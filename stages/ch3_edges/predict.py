@@ -7,29 +7,27 @@ unthinned too, in `whole/`. Milliseconds an image (Section 3.4.4) go into the ru
 """
 
 import argparse
+import json
 import shutil
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from stages.ch3_edges.maps import write_map
 from stages.ch3_edges.model import EdgeNetwork, from_vgg16, normalise
+from stages.ch3_edges.testsets import TEST_SETS
 from stages.ch3_edges.variants import VARIANTS, model_folder
 from stages.core import runtime, stage
+from stages.core.files import write_json
+from stages.core.metrics import DETERMINISM
 from stages.core.runtime import Runtime, gpu_name
-from stages.datasets import bsds500, nyud_v2
-from stages.datasets.bsds500 import Example
+from stages.datasets import bsds500
+from stages.metrics.edge_maps import write_map
 from stages.metrics.nms import thin_edges
-
-TEST_SETS: dict[str, Callable[[Path], list[Example]]] = {
-    "bsds500": lambda folder: bsds500.list_split(folder, "test"),
-    "nyud_v2": lambda folder: nyud_v2.list_split(folder, "test"),
-}
 
 
 @dataclass(frozen=True)
@@ -65,6 +63,12 @@ def load(folder: Path, name: str, vgg16: dict[str, torch.Tensor], device: torch.
     return model.to(device).eval()
 
 
+def made_by(training: dict[str, Any], prediction: dict[str, Any]) -> dict[str, Any]:
+    """What a training says of itself, as reproducible as the less reproducible of training and prediction."""
+    classes = (training["determinism"], prediction["determinism"])
+    return training | {"determinism": max(classes, key=DETERMINISM.index)}
+
+
 def main(args: argparse.Namespace, job: stage.Job) -> None:
     precision = job.settings(Runtime, "runtime")
     device = precision.start()
@@ -88,7 +92,9 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
                 write_map(out / f"{name}-seed{seed}" / f"{example.name}.png", thin_edges(edges, **suppression))
                 if row < settings["shown"] and seed == settings["seeds"][0]:
                     write_map(out / "whole" / name / f"{example.name}.png", edges)
-            shutil.copyfile(trained / "about.json", out / f"{name}-seed{seed}.json")
+            write_json(
+                out / f"{name}-seed{seed}.json", made_by(json.loads((trained / "about.json").read_text()), precision.describe(device))
+            )
     job.note(milliseconds_per_image=round(1000 * seconds / images, 3), gpu=gpu_name(device), **precision.describe(device))
     shutil.copyfile(source / "provenance.json", out / "provenance.json")
 

@@ -20,6 +20,7 @@ from skimage.transform import resize
 from sklearn.tree import DecisionTreeRegressor
 from sklearn.tree._tree import Tree
 
+from stages.ch3_edges.labels import boundaries
 from stages.core.errors import UserError
 from stages.core.seeds import seed_for
 from stages.metrics.nms import triangle_blur
@@ -29,6 +30,7 @@ GRID, CELLS, CHANNELS = PATCH // SHRINK, 5, 13
 ORIENTATIONS = 4
 GAIN = 2  # the mean over shifted thin edges is low everywhere: brings strengths to where the benchmark's even thresholds tell them apart
 FORMAT = 1
+FILE = "forest.npz"  # of a trained forest, in its folder
 
 
 @dataclass(frozen=True)
@@ -123,12 +125,6 @@ def values(maps: np.ndarray, places: np.ndarray, features: np.ndarray) -> np.nda
     first, second = (FEATURES[features] @ steps).T
     start = (places @ steps[1:])[:, None]
     return maps.ravel()[start + first] - maps.ravel()[start + second]
-
-
-def boundaries(segments: np.ndarray) -> np.ndarray:
-    """(H, W) segment numbers to bool: pixels whose right, lower or lower right neighbour is of another segment."""
-    ahead = np.pad(segments, ((0, 1), (0, 1)), mode="edge")
-    return (segments != ahead[1:, :-1]) | (segments != ahead[:-1, 1:]) | (segments != ahead[1:, 1:])
 
 
 def places_of(edges: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:

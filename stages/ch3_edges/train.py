@@ -14,12 +14,11 @@ import torch
 from torch import nn
 
 from stages.ch3_edges import data, loss
-from stages.ch3_edges.model import EdgeNetwork, count_parameters, from_vgg16
+from stages.ch3_edges.model import EdgeNetwork, LocalFusion, count_parameters, from_vgg16
 from stages.ch3_edges.variants import VARIANTS, Variant, model_folder
 from stages.core import loop, runtime, stage
 from stages.core.files import write_csv, write_json
 from stages.core.runtime import Runtime, gpu_name
-from stages.core.seeds import seed_for
 
 NAME = "ch3_edges.train"
 
@@ -29,7 +28,8 @@ class Training:
     """Sections 3.4.1 and 2.4.5; the rates of layers are the author's, as multiples of the learning rate, which never changes.
 
     balanced: HED's balance by image [31], else Eq. 3.4's alpha and beta. Biases learn at bias_rate times their layer's rate and decay
-    at bias_decay times weight_decay; last_block_rate is of VGG-16's fifth block, output_rate of side scores, upsamplings and fusion.
+    at bias_decay times weight_decay; last_block_rate is of VGG-16's fifth block, output_rate of side scores, upsamplings and fusion,
+    local_rate of FCFN's fusion, whose weights see one pixel each.
     """
 
     iterations: int
@@ -44,6 +44,7 @@ class Training:
     bias_decay: float
     last_block_rate: float
     output_rate: float
+    local_rate: float
     log_every: int
     checkpoint_every: int
 
@@ -63,10 +64,11 @@ def parser() -> argparse.ArgumentParser:
 def optimizer_for(model: EdgeNetwork, training: Training) -> torch.optim.SGD:
     """SGD with one group for each pair of rate and decay."""
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    fusion_rate = training.local_rate if isinstance(model.fusion, LocalFusion) else training.output_rate
+    layers = {"blocks.4.": training.last_block_rate, "blocks.": 1, "fusion.": fusion_rate, "": training.output_rate}
     for name, parameter in model.named_parameters():
         is_bias = name.endswith("bias")
-        in_trunk = name.startswith("blocks.")
-        layer = (training.last_block_rate if name.startswith("blocks.4.") else 1) if in_trunk else training.output_rate
+        layer = next(rate for start, rate in layers.items() if name.startswith(start))
         rate = training.learning_rate * layer * (training.bias_rate if is_bias else 1)
         groups.setdefault((rate, training.weight_decay * (training.bias_decay if is_bias else 1)), []).append(parameter)
     kinds = [{"params": members, "lr": rate, "weight_decay": decay} for (rate, decay), members in groups.items()]
@@ -93,7 +95,6 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     images = data.read(job.dep(f"data/{scale}/prepared/ch3_edges/{variant.dataset}"), relaxed, variant.dilated)
     model = precision.place(initial_model(variant, images.size, args.seed, job), device)
     optimizer = optimizer_for(model, training)
-    torch.manual_seed(seed_for(NAME, args.model, args.seed))
     # The order of the images is the same for all networks of a seed, so that their results pair.
     rows_of = loop.batches(len(images), training.batch_size, (NAME, variant.dataset, args.seed), torch.device("cpu"))
 

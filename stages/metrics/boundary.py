@@ -32,7 +32,8 @@ import numpy as np
 from stages.core.errors import UserError
 from stages.core.files import write_csv, write_json
 from stages.core.fingerprint import syntax_hash
-from stages.datasets.bsds500 import read_boundaries, read_ucm
+from stages.datasets.bsds500 import read_boundaries
+from stages.metrics.edge_maps import SUFFIXES, read_map
 
 COUNTS = ("count_r", "sum_r", "count_p", "sum_p")
 MAX_DIST = 0.0075
@@ -193,7 +194,8 @@ def evaluate_files(
     """`evaluate_folders` for the files of each image, by name: prediction and ground truth. Returns counts (images, T, 4)."""
     if jobs < 1:
         raise UserError(f"the number of jobs is {jobs}: it must be 1 or more")
-    code = [syntax_hash(source.read_text()) for source in (Path(__file__), Path(__file__).with_name("correspondence.py"))]
+    sources = [Path(__file__).with_name(f"{name}.py") for name in ("boundary", "correspondence", "edge_maps")]
+    code = [syntax_hash(source.read_text()) for source in sources]
     settings = json.dumps([thresholds.tolist(), max_dist, thin, code])
     keys = {name: _key(settings, *pair) for name, pair in pairs.items()} if counts_file else {}
     done = _resume(counts_file, keys, thresholds) if counts_file else {}
@@ -215,40 +217,6 @@ def evaluate_files(
     return np.stack([done[name] for name in pairs])
 
 
-def read_prediction(file: Path) -> np.ndarray:
-    """A boundary map, float64 (H, W), 0 to 1; a UserError names a file that is none."""
-    reader = {".png": _read_png, ".npy": _read_npy, ".mat": read_ucm}[file.suffix]
-    values = reader(file)
-    if not values.size or not np.all((values >= 0) & (values <= 1)):  # also where one is not a number
-        found = f"it goes from {values.min():.4g} to {values.max():.4g}" if values.size else "it is empty"
-        raise UserError(f"{file}: a boundary map has values from 0 to 1, and {found}")
-    return values
-
-
-def _read_png(file: Path) -> np.ndarray:
-    from PIL import Image
-
-    try:
-        with Image.open(file) as image:
-            mode, values = image.mode, np.asarray(image)
-    except OSError as error:
-        raise UserError(f"{file} cannot be read as PNG ({error})") from error
-    if mode not in ("1", "L", "I", "I;16", "I;16B"):
-        raise UserError(f"{file} is a PNG of mode {mode}: a boundary map is grey, of 8 or 16 bits")
-    return values / {"1": 1, "L": 255}.get(mode, 65535)
-
-
-def _read_npy(file: Path) -> np.ndarray:
-    try:
-        values = np.load(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{file} cannot be read as .npy ({error})") from error
-    if not isinstance(values, np.ndarray) or values.ndim != 2 or values.dtype.kind not in "buif":
-        found = f"{values.dtype} of shape {values.shape}" if isinstance(values, np.ndarray) else "an archive"
-        raise UserError(f"{file}: a boundary map is an array of numbers of shape (height, width), and this is {found}")
-    return values.astype(np.float64)
-
-
 def _pairs(predictions: Path, ground_truth: Path) -> dict[str, tuple[Path, Path]]:
     """The files of each image: name -> prediction, ground truth."""
     for folder in (predictions, ground_truth):
@@ -259,7 +227,7 @@ def _pairs(predictions: Path, ground_truth: Path) -> dict[str, tuple[Path, Path]
         raise UserError(f"{ground_truth} has no .mat file: it must be the folder of a split, as groundTruth/test")
     found: dict[str, Path] = {}
     for file in sorted(predictions.iterdir()):
-        if file.suffix in (".png", ".npy", ".mat") and file.stem in truths:
+        if file.suffix in SUFFIXES and file.stem in truths:
             if file.stem in found:
                 raise UserError(f"{file} and {found[file.stem].name} are both predictions for {truths[file.stem]}: leave one")
             found[file.stem] = file
@@ -271,7 +239,7 @@ def _pairs(predictions: Path, ground_truth: Path) -> dict[str, tuple[Path, Path]
 
 
 def _evaluate_pair(prediction: Path, truth: Path, thresholds: np.ndarray, max_dist: float, thin: bool) -> np.ndarray:
-    values, truths = read_prediction(prediction), read_boundaries(truth)
+    values, truths = read_map(prediction), read_boundaries(truth)
     if values.shape != truths.shape[1:]:
         raise UserError(f"{prediction} is {_size(values)} and {truth} {_size(truths[0])}: a prediction must have its ground truth's size")
     if not truths.any():
