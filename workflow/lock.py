@@ -1,5 +1,6 @@
 """dvc.lock as a graph: which stage made a path, what it was made from, and what led to that."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,18 @@ import yaml
 from stages.core.errors import UserError
 
 FILE = Path("dvc.lock")
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Numbers as DVC reads and writes them, by YAML 1.2: 1e-06 is one."""
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+$"), list("-+0123456789"))
+
+
+def load_yaml(text: str) -> Any:
+    """What YAML of DVC's holds: lock files, parameters. Many times as fast as DVC's own loader."""
+    return yaml.load(text, _Loader)
 
 
 class Lock:
@@ -23,7 +36,7 @@ class Lock:
             text = file.read_text()
         if text is not None:
             try:
-                self.stages = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))["stages"]
+                self.stages = load_yaml(text)["stages"]
             except (yaml.YAMLError, KeyError, TypeError):
                 raise UserError(f"{file} is not a lock file of DVC: restore it from git, or run `dvc repro`") from None
         self.makers = {out["path"]: name for name, entry in self.stages.items() for out in entry.get("outs", [])}

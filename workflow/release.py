@@ -20,14 +20,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from stages.core.errors import UserError
 from stages.core.files import write_csv, write_json
 from stages.tables import claims, ledger
 from stages.tables.ledger import Results
 from stages.tables.render import number_text, value_text
 from workflow import scale, summary
+from workflow.lock import load_yaml
 from workflow.summary import Verdicts
 
 RELEASES = Path("reports/releases")
@@ -57,7 +56,7 @@ def stale() -> list[str]:
 
 def run_records() -> list[dict[str, Any]]:
     """The run records of the stages in the lock file."""
-    stages = yaml.safe_load(Path("dvc.lock").read_text())["stages"]
+    stages = load_yaml(Path("dvc.lock").read_text())["stages"]
     files = [RUNS / f"{stage}.json" for stage in stages]
     return [json.loads(file.read_text()) for file in files if file.exists()]
 
@@ -73,7 +72,7 @@ def audit() -> None:
 
 def write(name: str, folder: Path) -> None:
     """Write the release `name` to `folder`, which must not exist. Raises UserError on a malformed metrics file, table or run record."""
-    params = yaml.safe_load(scale.PARAMS.read_text())
+    params = load_yaml(scale.PARAMS.read_text())
     records = run_records()
     trained = [record for record in records if "train_seconds" in record]
     about = {

@@ -27,7 +27,7 @@ from stages.core.stage import PACKAGES
 from stages.tables.transcript import Table
 from workflow.audit.explain import SOURCE, SOURCES, code, flat
 from workflow.audit.target import RELEASES, Evidence, Origin, at_hand, choose, entry, evidence_of, load, of_release, published
-from workflow.lock import FILE, Lock
+from workflow.lock import FILE, Lock, load_yaml
 
 PARTS = ("dvc.lock", "params.yaml", "requirements.lock", "reports/code", "reports/metrics", "reports/tables")
 FACTS = ("device", "gpu", "threads", "precision")
@@ -171,7 +171,7 @@ def _releases() -> dict[str, dict[str, Any]]:
 def _scale(root: Path) -> str:
     file = root / "params.yaml"
     try:
-        values = yaml.load(file.read_text(encoding="utf-8"), yaml.CSafeLoader) if file.is_file() else {}
+        values = load_yaml(file.read_text(encoding="utf-8")) if file.is_file() else {}
         return str(values.get("scale", ""))
     except (yaml.YAMLError, AttributeError):
         raise UserError(f"{file} is not a file of parameters: restore it from git, or run `python -m workflow.scale mini`") from None

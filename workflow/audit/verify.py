@@ -19,14 +19,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from stages.core import metrics, stage
 from stages.core.errors import UserError
 from stages.core.files import md5_of_folder, sha256
 from workflow import code, environment
 from workflow.audit.compare import differences
-from workflow.lock import FILE, Lock, put
+from workflow.lock import FILE, Lock, load_yaml, put
 
 RUNS = Path("data/runs")
 RELEASES = Path("reports/releases")
@@ -340,7 +338,7 @@ def release(folder: Path, files: Files) -> Iterator[str]:
             made = _read(record).get("made")
             if made is not None and made != {out["path"]: out["md5"] for out in entry.get("outs", [])}:
                 yield f"{record} is the record of another run than the one in the release's dvc.lock"
-    params = yaml.safe_load((folder / "params.yaml").read_text())
+    params = load_yaml((folder / "params.yaml").read_text())
     for name, entry in lock.stages.items():
         for key, value in entry.get("params", {}).get("params.yaml", {}).items():
             if (ours := _get(params, key)) != value:
