@@ -13,6 +13,7 @@ import os
 import posixpath
 import shutil
 import tarfile
+import zipfile
 import zlib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from pathlib import Path
 from stages.core import stage
 from stages.core.errors import UserError
 from stages.core.files import md5, sha256, write_json
-from stages.miniatures import bsds500, cifar, nyud_v2, pascal_context, vgg16
+from stages.miniatures import bsds500, cifar, encoders, nyud_v2, pascal_context, retrieval, vgg16
 
 ARCHIVES = Path("data/archives")
 FREE = "free download"  # how `access` begins where this program can fetch the archives itself
@@ -32,10 +33,10 @@ JUNK = ("Thumbs.db", ".DS_Store", "._*")
 
 @dataclass(frozen=True)
 class Archive:
-    """A file to fetch: a tar archive, of which `files` are taken, or a plain file that is put under the name `place`.
+    """A file to fetch: a tar or zip archive, of which `files` are taken, or a plain file that is put under the name `place`.
 
     `files` maps files and folders of the unpacked layout to their md5, a folder's as `stages.core.files.md5` has it. What is not known
-    is None; of `sha256` the first digits may be known.
+    is None; of `sha256` the first digits may be known. An archive whose files are in no folder is unpacked into `folder`.
     """
 
     url: str
@@ -44,6 +45,7 @@ class Archive:
     sha256: str | None = None
     files: dict[str, str | None] = field(default_factory=dict)
     place: str | None = None
+    folder: str = ""
 
     @property
     def name(self) -> str:
@@ -107,6 +109,14 @@ MINIATURES: dict[str, Callable[..., None]] = {
     "pascal_context": pascal_context.write_pascal_context,
     "nyud_v2": nyud_v2.write_nyud_v2,
     "vgg16": vgg16.write_vgg16,
+    "holidays": retrieval.write_holidays,
+    "paris6k": retrieval.write_paris6k,
+    "ukb": retrieval.write_ukb,
+    "smvs_dvd": retrieval.write_smvs_dvd,
+    "alexnet": encoders.write_alexnet,
+    "vgg19": encoders.write_vgg19,
+    "squeezenet1_1": encoders.write_squeezenet1_1,
+    "efficientnet_lite0": encoders.write_efficientnet_lite0,
 }
 
 
@@ -138,7 +148,7 @@ def fetch(name: str, source: Source, out: Path, mirror: str | None) -> tuple[str
         if archive.place:
             copy(file, out / archive.place)
         else:
-            unpack(file, [*archive.files, *source.optional], out)
+            unpack(file, [*archive.files, *source.optional], out, archive.folder)
             if missing := [item for item in archive.files if not (out / item).exists()]:
                 raise UserError(f"{file} has no {', '.join(missing)}: {source.by_hand(archive)}")
         found = archive.verdicts(out)
@@ -266,22 +276,43 @@ def resume(url: str, output_file: str, _pooch: object) -> None:
     part.replace(output_file)
 
 
-def unpack(archive: Path, items: Collection[str], out: Path) -> None:
-    """Unpack `items`, files and folders, of a tar archive and nothing else, so that a mirror's copy is the same.
+def unpack(archive: Path, items: Collection[str], out: Path, folder: str = "") -> None:
+    """Unpack `items`, files and folders, of a tar or zip archive and nothing else, so that a mirror's copy is the same.
 
-    No member may leave `out`.
+    What the archive has goes below `out`/`folder`; `items` are named below `out`. No member may leave that folder.
     """
 
-    def chosen(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
-        safe = tarfile.data_filter(member, folder)  # raises where a member would leave the folder
-        name = posixpath.normpath(safe.name)
-        return safe if not is_junk(name) and any(name == item or name.startswith(f"{item}/") for item in items) else None
+    def chosen(name: str) -> bool:
+        name = posixpath.normpath(posixpath.join(folder, name))
+        return not is_junk(name) and any(name == item or name.startswith(f"{item}/") for item in items)
 
     try:
-        with tarfile.open(archive) as tar:
-            tar.extractall(out, filter=chosen)
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        (_unzip if archive.suffix == ".zip" else _untar)(archive, chosen, out / folder)
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        # The last two are what an unknown way of packing and a password raise.
         raise UserError(f"{archive} cannot be unpacked ({' '.join(str(error).split())}): delete it and run again") from error
+
+
+def _untar(archive: Path, chosen: Callable[[str], bool], folder: Path) -> None:
+    def inside(member: tarfile.TarInfo, place: str) -> tarfile.TarInfo | None:
+        safe = tarfile.data_filter(member, place)  # raises where a member would leave the folder
+        return safe if chosen(safe.name) else None
+
+    with tarfile.open(archive) as tar:
+        tar.extractall(folder, filter=inside)
+
+
+def _unzip(archive: Path, chosen: Callable[[str], bool], folder: Path) -> None:
+    """What is stored as a link becomes a plain file that holds its target."""
+    with zipfile.ZipFile(archive) as packed:
+        for member in packed.infolist():
+            name = posixpath.normpath(member.filename)
+            if name.startswith(("/", "../")) or name == "..":
+                raise zipfile.BadZipFile(f"{member.filename} would be outside the folder")
+            if chosen(name) and not member.is_dir():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                with packed.open(member) as content, (folder / name).open("wb") as file:
+                    shutil.copyfileobj(content, file)
 
 
 def is_junk(name: str) -> bool:

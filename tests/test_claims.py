@@ -124,6 +124,72 @@ def test_what_is_not_the_thesis_s_experiment_is_not_tried_but_shown(facts, reaso
     assert "a 14.33 < b 15.33" in found.observed
 
 
+def test_a_release_that_cannot_be_judged_shows_in_how_many_seeds_the_direction_holds():
+    # differences -1.0, -1.2, 0.4: mean -0.6, deviation sqrt(.76), t = -.6 sqrt(3) / sqrt(.76) = -1.192
+    a, b = [14.0, 14.0, 16.2], [15.0, 15.2, 15.8]
+    p = p_two(-0.6 * math.sqrt(3) / math.sqrt(0.76))
+    found = one(LESS, errors([1.0], [2.0], kind="miniature"), [errors(a, b, kind="stand-in", source="real-1")])
+    assert (found.verdict, found.reason, found.source, found.p) == ("not tried", "stand-in", "real-1", None)
+    assert found.observed.endswith(f"; on cifar10 (stand-in): holds in 2 of 3 seeds, p = {p:.3f} by a paired t-test")
+    short = one(LESS, errors(a, b), [errors(a, b, protocol="shortened", source="real-1")])
+    assert "holds in" not in short.observed  # this run can be judged
+    short = one(LESS, results({}), [errors(a, b, protocol="shortened", source="real-1")])
+    assert "; on cifar10 (shortened schedule): holds in 2 of 3 seeds" in short.observed
+    # other seeds each: no pairs to count
+    unpaired = errors({0: 14.0, 1: 14.1}, {2: 15.0, 3: 15.1}, kind="stand-in", source="real-1")
+    assert "; on cifar10 (stand-in): p = " in one(LESS, results({}), [unpaired]).observed
+    # nothing to add of this run, of one seed and of other kinds of claims
+    assert "on cifar10" not in one(LESS, errors(a, b, kind="miniature")).observed
+    assert "on cifar10" not in one(LESS, results({}), [errors([1.0], [2.0], kind="stand-in", source="real-1")]).observed
+    assert "on cifar10" not in one(EQUAL, results({}), [errors(a, b, kind="stand-in", source="real-1")]).observed
+
+
+def test_a_case_with_lists_stands_for_each_combination(tmp_path):
+    text = CLAIMS.read_text()
+    case = "{a: cfn-a, b: cnn-a, experiment: cifar10}"
+    assert case in text
+
+    def cases(new, text=text):
+        (tmp_path / "claims.yaml").write_text(text.replace(case, new, 1))
+        (claim,) = [c for c in claims.load_claims(tmp_path / "claims.yaml", "ch2_fusion")[0] if c["id"] == "cfn-below-cnn"]
+        return claim["cases"]
+
+    assert len(cases(case)) == 5
+    assert cases("{a: [x, y], b: z, experiment: [e, f]}")[:5] == [
+        {"a": "x", "b": "z", "experiment": "e"}, {"a": "x", "b": "z", "experiment": "f"},
+        {"a": "y", "b": "z", "experiment": "e"}, {"a": "y", "b": "z", "experiment": "f"},
+        {"a": "cfn-a", "b": "cnn-a", "experiment": "cifar100"},
+    ]  # fmt: skip
+    for new, sentence in {
+        "{a: [], b: z, experiment: e}": "case 1: a is \\[\\]; it must be a non-empty string",
+        "{a: [x, 3], b: z, experiment: e}": "case 2: a is 3; it must be a non-empty string",
+        "{a: x, b: z, experiment: e, metric: m}": "case 1: unknown key 'metric'",
+    }.items():
+        with pytest.raises(UserError, match=sentence):
+            cases(new)
+    # a claim without a metric has one in each of its cases
+    with pytest.raises(UserError, match=r"\(cfn-below-cnn\): case 1: key 'metric' is missing"):
+        cases(case, text.replace("    metric: error\n", "", 1))
+
+
+def test_each_case_may_have_a_metric_of_its_own():
+    cases = [{"a": "a", "b": "b", "metric": metric, "experiment": "cifar10"} for metric in ("x", "y")]
+    run = results({("a", "x"): [1.0, 1.1], ("b", "x"): [2.0, 2.1], ("a", "y"): [4.0, 4.1], ("b", "y"): [3.0, 3.1]})
+    claim = {key: value for key, value in LESS.items() if key != "metric"} | {"cases": cases}
+    assert [(j.case, j.verdict) for j in judge(claim, run)] == [
+        ("a < b, x, cifar10", "reproduced"), ("a < b, y, cifar10", "contradicted"),
+    ]  # fmt: skip
+
+
+def test_what_a_table_calls_a_stand_in_is_never_judged_however_official():
+    tables = transcript.load_tables(PUBLISHED, "ch4_deepindex")
+    values = {("a", "error"): [14.0, 14.0, 15.0], ("b", "error"): [15.0, 15.2, 15.8]}
+    for experiment, verdict, reason in (("smvs_dvd", "not tried", "stand-in"), ("ukb", "reproduced", "")):
+        claim = LESS | {"cases": [{"a": "a", "b": "b", "experiment": experiment}]}
+        (found,) = claims.judge([claim], 0.95, tables, results(values, experiment=experiment), [])
+        assert (found.verdict, found.reason) == (verdict, reason)
+
+
 def test_a_missing_operand_is_not_tried():
     found = one(LESS, results({("a", "error"): [14.0, 14.1]}))
     assert (found.verdict, found.reason, found.observed) == ("not tried", "no result", "")

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tarfile
 import threading
+import zipfile
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -44,6 +45,14 @@ def archive_of(files: dict[str, bytes]) -> bytes:
             member = tarfile.TarInfo(name)
             member.size = len(data)
             tar.addfile(member, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def zip_of(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, data in files.items():
+            packed.writestr(name, data)
     return buffer.getvalue()
 
 
@@ -316,6 +325,78 @@ def test_an_archive_that_cannot_be_unpacked_is_named(archive: bytes) -> None:
     assert sentence(source_of(replace(TINY, md5=md5(archive)))).startswith("data/archives/tiny.tar.gz cannot be unpacked (")
 
 
+# Zip archives, and archives without a folder
+
+
+ZIP = Archive(f"{NOWHERE}/tiny.zip", None, None, files=TINY.files)
+
+
+def test_a_zip_archive_is_unpacked_as_a_tar_archive_is() -> None:
+    put("tiny.zip", zip_of({"set/": b"", "set/readme.html": b"not listed", "set/one.txt": b"beside it"} | JUNK | FILES))
+    assert download.fetch("tiny", source_of(ZIP), Path("out"), None) == ("official", "Tiny, official files")
+    assert files_below(Path("out")) == FILES
+    put("tiny.zip", zip_of(JUNK | PHOTOS))
+    assert download.fetch("tiny", source_of(replace(FOLDER, url=ZIP.url)), Path("out2"), None)[0] == "official"
+    assert files_below(Path("out2")) == PHOTOS
+    put("tiny.zip", zip_of({"set/one": FILES["set/one"]}))
+    assert sentence(source_of(ZIP)).startswith("data/archives/tiny.zip has no set/deep/two: get ")
+
+
+@pytest.mark.parametrize("name", ["../stolen", "set/../../stolen", "/stolen", ".."])
+def test_a_zip_archive_that_leaves_its_folder_is_refused(project: Path, name: str) -> None:
+    put("tiny.zip", zip_of({name: b""} | FILES))
+    assert (
+        sentence(source_of(ZIP))
+        == f"data/archives/tiny.zip cannot be unpacked ({name} would be outside the folder): delete it and run again"
+    )
+    assert not list(project.parent.rglob("stolen"))
+
+
+def test_a_link_in_a_zip_archive_is_no_link() -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as packed:
+        member = zipfile.ZipInfo("set/one")
+        member.external_attr = 0o120777 << 16
+        packed.writestr(member, "/etc/passwd")
+    put("tiny.zip", buffer.getvalue())
+    download.unpack(Path("data/archives/tiny.zip"), ["set"], Path("out"))
+    assert not Path("out/set/one").is_symlink()
+    assert files_below(Path("out")) == {"set/one": b"/etc/passwd"}
+
+
+WHOLE = zip_of(FILES)
+FLIPPED = WHOLE[:2000] + bytes([WHOLE[2000] ^ 255]) + WHOLE[2001:]
+LOCKED = WHOLE.replace(b"PK\1\2\24\3\24\0\0\0", b"PK\1\2\24\3\24\0\1\0")  # the flag of a password
+STRANGE = WHOLE.replace(b"PK\1\2\24\3\24\0\0\0\10", b"PK\1\2\24\3\24\0\0\0\144")  # a way of packing that there is not
+
+
+@pytest.mark.parametrize(
+    "archive",
+    [b"no archive", WHOLE[:-300], FLIPPED, LOCKED, STRANGE, ARCHIVE],
+    ids=["text", "cut off", "flipped", "locked", "strange", "tar"],
+)
+def test_a_zip_archive_that_cannot_be_unpacked_is_named(archive: bytes) -> None:
+    assert archive != WHOLE
+    put("tiny.zip", archive)
+    assert sentence(source_of(ZIP)).startswith("data/archives/tiny.zip cannot be unpacked (")
+
+
+@pytest.mark.parametrize(("name", "pack"), [("flat.tgz", archive_of), ("flat.zip", zip_of)])
+def test_an_archive_without_a_folder_is_unpacked_into_one(name: str, pack: Any, tmp_path: Path) -> None:
+    texts = {"a.txt": b"a", "more/b.txt": b"b", "._a.txt": b"macOS's"}
+    source = source_of(Archive(f"{NOWHERE}/{name}", None, None, files={"set/texts": None}, folder="set/texts"))
+    put(name, pack(texts))
+    kind, note = download.fetch("tiny", source, Path("out"), None)
+    assert (kind, note) == ("unverified", "Tiny, checksum not known, so not verified to be official: set/texts")
+    assert files_below(Path("out")) == {"set/texts/a.txt": b"a", "set/texts/more/b.txt": b"b"}
+    mirror = mirror_of(files_below(Path("out")), tmp_path / "mirror")
+    assert download.fetch("tiny", source, Path("out2"), str(mirror)) == (kind, note)
+    assert files_below(Path("out2")) == files_below(Path("out"))
+    put(name, pack({"../stolen": b""}))
+    assert sentence(source).startswith(f"data/archives/{name} cannot be unpacked (")
+    assert not list(tmp_path.rglob("stolen"))
+
+
 def test_an_archive_with_other_files_than_expected_is_named() -> None:
     put("tiny.tar.gz", other := archive_of(FILES | {"set/one": b"other"}))
     assert sentence(source_of(replace(TINY, md5=md5(other)))).startswith("Tiny: set/one in the archive differ from the official ones: get ")
@@ -502,7 +583,7 @@ def test_every_source_says_all_that_is_needed() -> None:
         assert source.access
         for archive in source.archives:
             names += [archive.name]
-            assert archive.url.startswith("https://"), name
+            assert archive.url.startswith("https://" if source.access.startswith(download.FREE) else ("https://", "ftp://")), name
             assert archive.size is None or archive.size > 0
             assert bool(archive.place) != bool(archive.files or source.optional)
             sums = [archive.md5, *archive.files.values()]
@@ -512,12 +593,16 @@ def test_every_source_says_all_that_is_needed() -> None:
 
 
 def torchvision_text(file: str) -> str:
-    found = importlib.util.find_spec("torchvision")  # its text, for importing it takes seconds
+    return package_text("torchvision", file)
+
+
+def package_text(package: str, file: str) -> str:
+    found = importlib.util.find_spec(package)  # its text, for importing it takes seconds
     assert found is not None
     return Path(str(found.origin)).with_name(file.split("/")[0]).joinpath(file.split("/")[1]).read_text()
 
 
-def test_torchvision_knows_the_same_voc_and_vgg() -> None:
+def test_torchvision_knows_the_same_voc() -> None:
     tree = ast.parse(torchvision_text("datasets/voc.py"))
     (years,) = (node.value for node in tree.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "DATASET_YEAR_DICT")
     assert isinstance(years, ast.Dict)
@@ -526,9 +611,19 @@ def test_torchvision_knows_the_same_voc_and_vgg() -> None:
     facts = {ast.unparse(key): ast.unparse(value) for key, value in zip(year.keys, year.values, strict=True)}  # type: ignore[arg-type]
     voc = entries()["pascal_context"].archives[0]
     assert (repr(voc.url), repr(voc.md5)) == (facts["'url'"], facts["'md5'"])
-    vgg = entries()["vgg16"].archives[0]
-    assert f'url="{vgg.url}"' in torchvision_text("models/vgg.py")
-    assert vgg.name.endswith(f"-{vgg.sha256}.pth")
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [("vgg16", "vgg"), ("vgg19", "vgg"), ("alexnet", "alexnet"), ("squeezenet1_1", "squeezenet"), ("efficientnet_lite0", "")],
+)
+def test_torchvision_and_timm_know_the_same_weights(name: str, file: str) -> None:
+    (archive,) = entries()[name].archives
+    if file:
+        assert f'url="{archive.url}"' in torchvision_text(f"models/{file}.py")
+    else:
+        assert f"url='{archive.url}'" in package_text("timm", "models/efficientnet.py")
+    assert archive.name.endswith(f"-{archive.sha256}.pth")
 
 
 @pytest.mark.parametrize(
@@ -536,6 +631,15 @@ def test_torchvision_knows_the_same_voc_and_vgg() -> None:
     [
         ("bsds500", ("official", "BSDS500, official files")),
         ("vgg16", ("altered", "VGG-16, convolutions, from a mirror whose files differ from the official ones")),
+        ("squeezenet1_1", ("altered", "SqueezeNet 1.1, from a mirror whose files differ from the official ones")),
+        (
+            "smvs_dvd",
+            (
+                "unverified",
+                "Stanford Mobile Visual Search, DVD covers, checksum not known, so not verified to be official: "
+                "dvd_covers/Canon, dvd_covers/Droid, dvd_covers/E63, dvd_covers/Palm, dvd_covers/Reference",
+            ),
+        ),
     ],
 )
 def test_real_data_from_a_mirror(name: str, expected: tuple[str, str]) -> None:
@@ -551,8 +655,11 @@ def test_real_data_from_a_mirror(name: str, expected: tuple[str, str]) -> None:
             "gPb-owt-ucm/test",
         }
         assert files.md5(Path("out/BSR/BSDS500/data/images")) == entries()[name].archives[0].files["BSR/BSDS500/data/images"]
+    elif name == "smvs_dvd":
+        assert len(files_below(Path("out"))) == 500
+        assert "shrunk to 320 px" in note  # as the mirror says
     else:
-        assert files_below(Path("out")).keys() == {"vgg16_features.pth"}
+        assert files_below(Path("out")).keys() == {entries()[name].archives[0].place}
 
 
 @pytest.mark.parametrize(("name", "kind"), [("cifar10", "CIFAR10"), ("cifar100", "CIFAR100")])

@@ -92,6 +92,29 @@ rows:
 """
 
 
+# A data set that another may stand in for; bytes that are judged beside times that are not, and a cited row that has both.
+RETRIEVAL = """
+table: "9.9"
+chapter: ch9_edges
+section: "9.9"
+caption: A table
+row_heading: Method
+columns:
+  - id: ns
+    heading: UKB
+    unit: N-S
+    source: metrics
+    experiment: ukb
+    metric: ods
+    stand_in: covers
+    tolerance: {kind: fixed, half_width: 0.05, n: 200, origin: stated}
+  - {id: seconds, heading: time, unit: s, source: times, experiment: ukb, cannot_run: other hardware}
+rows:
+  - {id: cited, label: Cited, reference: 2, cells: {ns: "3.85", seconds: "2.32"}}
+  - {id: ours, label: Ours, model: ours, stage: cost@a, fact: query_seconds, cells: {ns: "3.37", seconds: "0.25"}}
+"""
+
+
 def made(tmp_path, text, change=lambda content: None):
     """A table that is made up, changed."""
     content = yaml.safe_load(text)
@@ -135,6 +158,12 @@ def test_printed_numbers():
     assert printed_number("768") == transcript.Printed(Decimal(768), Decimal(1))
     assert printed_number(".600") == transcript.Printed(Decimal("0.6"), Decimal("0.001"))
     assert printed_number(".762") == printed_number("0.762") == transcript.Printed(Decimal("0.762"), Decimal("0.001"))
+    # whole numbers multiplied; 1,024 bytes in a KB: 2.06 * 1024 = 2109.44, in steps of 10.24
+    assert printed_number("4×500") == transcript.Printed(Decimal(2000), Decimal(1))
+    assert printed_number("512×4×2") == transcript.Printed(Decimal(4096), Decimal(1))
+    assert printed_number("2.06KB") == transcript.Printed(Decimal("2109.44"), Decimal("10.24"))
+    assert printed_number("12KB") == transcript.Printed(Decimal(12288), Decimal(1024))
+    assert [printed_number(text) for text in ("512×", "5.5×2", "×4", "512x4", "2.06kB", "4×2KB")] == [None] * 6
     assert printed_number("-") is None
     assert printed_number("0.224M (basic)") is None
 
@@ -200,6 +229,13 @@ def test_printed_parameters_against_arithmetic_and_the_known_contradiction():
         ("0.224M", 223499, "outside"),
         ("0", 0, "exact"),
         ("8", 9, "outside"),
+        # half a step of 10.24 on either side of 2109.44
+        ("2.06KB", 2104.33, "exact"),
+        ("2.06KB", 2104, "outside"),
+        ("2.06KB", 2114.55, "exact"),
+        ("2.06KB", 2114.57, "outside"),
+        ("512×4×2", 4096, "exact"),
+        ("512×4×2", 4095, "outside"),
     ],
 )
 def test_exact_is_equality_at_the_printed_rounding(printed, value, verdict):
@@ -310,6 +346,80 @@ def test_a_fact_that_a_release_lacks_is_nothing_and_one_that_is_no_number_is_nam
     sentence = r"release real-1: run record relax@a: images_per_second is 0; it must be a number above 0\."
     with pytest.raises(UserError, match=sentence):
         speed({"stage": "relax@a", "images_per_second": 0})
+
+
+def test_a_column_s_times_are_not_judged_while_its_row_s_metrics_are(tmp_path):
+    run = {"stage": "cost@a", "query_seconds": 0.031}
+    release = edge_results({"ukb": {"ours": 3.4}}, source="real-1", scale="real", runs=[run])
+    cells = ledger.resolve(made(tmp_path, RETRIEVAL), edge_results({}), [release])
+    assert {(one.row.id, one.column.id): (one.verdict, one.reason) for one in cells} == {
+        ("cited", "ns"): ("", ""), ("cited", "seconds"): ("", ""),
+        ("ours", "ns"): ("within", ""), ("ours", "seconds"): ("cannot run", "other hardware"),
+    }  # fmt: skip
+    assert cell(cells, "ours", "seconds").releases["real"].values == {None: 0.031}
+
+
+def stand_in(name, value, kind="stand-in", *, source="real-1", scale="real", experiment="covers", encoder="small net", protocol="full"):
+    record = Record("ours", "ods", value, "N-S", "higher", "numeric", n=200, encoder=encoder)
+    data = Dataset(name, kind, "other objects") if kind else None
+    file = MetricsFile("ch9_edges", experiment, scale, protocol, data, (record,))
+    return ledger.Results(source, {experiment: file}, scale=scale)
+
+
+@pytest.mark.parametrize("kind", ["stand-in", "official", "altered", None])
+def test_a_stand_in_is_shown_where_the_data_set_itself_is_not_and_never_judged(tmp_path, kind):
+    table, release = made(tmp_path, RETRIEVAL), stand_in("covers", 3.37, kind)
+    found = cell(ledger.resolve(table, edge_results({}), [release]), "ours", "ns")
+    note = ": other objects" if kind else ""
+    assert (found.verdict, found.reason, found.difference) == ("not run", f"stand-in{note}", None)
+    files = render.render_table(table, edge_results({}), [release])
+    assert "| Ours | 3.37 / – |" in files["md"]
+    data = "covers, stand-in; encoder small net"
+    assert f"| Ours | 3.37 | – | 3.37 (covers) [a] | – | {data} | not run [a]: stand-in{note} |" in files["md"]
+    assert "- [a] Release real-1, scale real. Encoders: small net. Stand-in data: covers" in files["md"]
+    row = next(row for row in csv.DictReader(io.StringIO(files["csv"])) if (row["row"], row["column"]) == ("ours", "ns"))
+    expected = {"real_dataset": "covers", "real_kind": "stand-in", "real_encoder": "small net", "run_encoder": "", "difference": ""}
+    assert {key: row[key] for key in expected} == expected
+
+
+def test_the_data_set_itself_is_shown_and_judged_before_its_stand_in(tmp_path):
+    table, covers = made(tmp_path, RETRIEVAL), stand_in("covers", 3.9)
+    own = edge_results({"ukb": {"ours": 3.4}}, source="paper-1", scale="paper")
+    found = cell(ledger.resolve(table, edge_results({}), [covers, own]), "ours", "ns")
+    assert (found.judged.source, found.verdict, sorted(found.releases)) == ("paper-1", "within", ["paper", "real"])
+    text = render.render_table(table, edge_results({}), [covers, own])["md"]
+    # the other value says itself what it is of
+    assert "| Ours | 3.37 | – | 3.90 (covers) [a] | 3.40 [b] | +0.03 | ukb, official | within [b] |" in text
+    # one source that has both
+    both = dataclasses.replace(own, metrics=own.metrics | covers.metrics)
+    assert cell(ledger.resolve(table, both, []), "ours", "ns").run.mean == 3.4
+    # what is there, but lacks the model, is no reason to show another data set
+    assert cell(ledger.resolve(table, dataclasses.replace(both, metrics=both.metrics | edge_results({"ukb": {"x": 1}}).metrics), []),
+                "ours", "ns").run is None  # fmt: skip
+
+
+def test_a_stand_in_s_miniature_is_a_miniature(tmp_path):
+    table, run = (
+        made(tmp_path, RETRIEVAL),
+        stand_in("covers", 3.37, "miniature", source=ledger.THIS_RUN, scale="mini", protocol="miniature"),
+    )
+    assert cell(ledger.resolve(table, run, []), "ours", "ns").reason == "miniature"
+    text = render.render_table(table, run, [])["md"]
+    assert "> **Miniature: generated data at scale mini" in text
+    assert "| Ours | 3.37 | 3.37 (covers) | – | covers, miniature; encoder small net | not run: miniature |" in text
+
+
+def test_a_stand_in_encoder_on_the_thesis_s_data_is_named(tmp_path):
+    table = made(tmp_path, RETRIEVAL)
+    release = stand_in("ukb", 3.4, "official", experiment="ukb", protocol="shortened", encoder="small net / other net")
+    text = render.render_table(table, edge_results({}), [release])["md"]
+    assert "| Ours | 3.37 / – |" in text
+    assert "| 3.40 [a] | +0.03 | ukb, official; encoder small net / other net | not run [a]: shortened schedule |" in text
+    assert "Encoders: small net / other net. Shortened schedule" in text
+    # several seeds with one encoder each
+    records = tuple(Record("m", "map", 1.0, "%", "higher", "numeric", seed=seed, encoder=name) for seed, name in enumerate("bab"))
+    results = ledger.Results("r", {"x": MetricsFile("c", "x", "real", "full", None, records)})
+    assert (ledger.measure(results, "x", "m", "map").encoder, ledger.measure(results, "x", "m", "map").experiment) == ("a / b", "x")
 
 
 def test_counts_over_a_table_at_half_and_double(tmp_path):
@@ -782,6 +892,15 @@ def test_a_malformed_table_is_one_sentence(tmp_path, change, sentence):
         (COSTS, lambda c: c["rows"][0].update(ratio=["training", "training"]), "row 1 (labels): fact needs the stage"),
         (COSTS, lambda c: c["rows"][0].update(fact=""), "row 1 (labels): fact is ''; it must be a non-empty string"),
         (COSTS, lambda c: c["rows"][0].pop("cannot_run"), "row 1 (labels): needs a ratio, or a stage and why"),
+        (RETRIEVAL, lambda c: c["columns"][1].pop("cannot_run"), "row 2 (ours): needs a ratio, or a stage and why"),
+        (RETRIEVAL, lambda c: c["rows"][0].pop("reference"), "row 1 (cited): needs a model (computed here), a reference"),
+        (RETRIEVAL, lambda c: c["columns"][0].update(cannot_run="x"), "column 1 (ns): cannot_run is for the source times, not metrics"),
+        (
+            RETRIEVAL,
+            lambda c: c["columns"][1].update(stand_in="covers"),
+            "column 2 (seconds): stand_in is for the source metrics, not times",
+        ),
+        (RETRIEVAL, lambda c: c["columns"][0].update(stand_in=3), "column 1 (ns): stand_in is 3; it must be a non-empty string"),
         (
             COSTS,
             lambda c: c["rows"].append({"id": "r", "label": "r", "ratio": ["training", "training"], "cells": {"hours": "1"}}),

@@ -10,7 +10,22 @@ NotNegativeCount = Annotated[int, Field(ge=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Cifar = Literal["cifar10", "cifar10_augmented", "cifar100"]
-SETS = Literal["cifar10", "cifar100", "bsds500", "pascal_context", "nyud_v2", "vgg16"]
+SETS = Literal[
+    "cifar10",
+    "cifar100",
+    "bsds500",
+    "pascal_context",
+    "nyud_v2",
+    "vgg16",
+    "holidays",
+    "paris6k",
+    "ukb",
+    "smvs_dvd",
+    "alexnet",
+    "vgg19",
+    "squeezenet1_1",
+    "efficientnet_lite0",
+]
 Model = Literal["cnn-a", "cnn-sum-a", "cnn-conv-a", "cfn-a", "cfn-a-eplf", "cnn-b", "cnn-sum-b", "cnn-conv-b", "cfn-b", "cfn-b-eplf"]
 GeneralEdges = Literal["baseline-1", "baseline-2", "hed", "fcfn"]
 RelaxedEdges = Literal["rds-canny", "rds-se", "rds-gpb", "rds-se-early", "rds-se-late", "rds-se-undilated"]
@@ -18,6 +33,10 @@ FinetunedEdges = Literal["rds-canny-cea", "rds-se-cea"]
 Edges = GeneralEdges | RelaxedEdges | FinetunedEdges | Literal["cea"]
 BSDS500_IMAGES = 200  # to train on
 PANELS = ("hed", "fcfn", "rds-se", "rds-se-undilated")  # Figures 2.15 and 3.7
+RetrievalSets = Literal["holidays", "paris6k", "ukb", "smvs_dvd"]
+Encoders = Literal["alexnet", "vgg19", "squeezenet1_1", "efficientnet_lite0"]
+DeepIndex = Literal["dpi-6", "dpi-7", "dpi-17", "dpi-18", "dpi-6-7", "dpi-17-18", "dpi-7-17", "dpi-6-17", "dpi-7-18", "dpi-6-18"]
+DeepIndex2D = Literal["dpi-6-7", "dpi-17-18", "dpi-7-17", "dpi-6-17", "dpi-7-18", "dpi-6-18"]
 WithFusionWeights = Literal["cnn-conv-a", "cfn-a", "cfn-a-eplf", "cnn-conv-b", "cfn-b", "cfn-b-eplf"]
 
 
@@ -41,6 +60,17 @@ THESIS: dict[str, list] = {
     "ch3_edges.recipes.fcfn": [_recipe(625, 1e-6, balanced=True)],
     "ch3_edges.recipes.cea": [_recipe(10_000, 1e-9)],
     "ch3_edges.thresholds": [99],
+    # Sections 4.2.2 and 4.4.2.
+    "ch4_deepindex.encoders": [{"shallow": "alexnet", "deep": "vgg19"}],
+    "ch4_deepindex.layers": [{name: name for name in ("fc6", "fc7", "fc17", "fc18")}],
+    "ch4_deepindex.width": [1],
+    "ch4_deepindex.input_size": [224],
+    "ch4_deepindex.per_set.holidays.words": [5000],
+    "ch4_deepindex.per_set.paris6k.words": [5000],
+    "ch4_deepindex.per_set.ukb.words": [10_000],
+    "ch4_deepindex.per_set.holidays.alpha": [8],
+    "ch4_deepindex.per_set.paris6k.alpha": [4],
+    "ch4_deepindex.per_set.ukb.alpha": [10],
 }
 
 
@@ -91,6 +121,37 @@ class GeneratedWeights(Section):
     seed: NotNegativeCount
 
 
+class GeneratedGroups(GeneratedPictures):
+    groups: Count
+
+
+class GeneratedLandmarks(GeneratedPictures):
+    """`images` and `queries` are of each landmark; the official set has eleven."""
+
+    landmarks: Annotated[int, Field(gt=0, le=11)]
+    images: Count
+    queries: Count
+    distractors: Count
+
+    @model_validator(mode="after")
+    def queries_are_images(self) -> Self:
+        if self.queries > self.images:
+            raise ValueError(f"queries is {self.queries}, and a landmark has {self.images} images, which they are of")
+        return self
+
+
+class GeneratedObjects(GeneratedPictures):
+    objects: Count
+
+
+class GeneratedEncoder(GeneratedWeights):
+    fc: Count
+
+
+class GeneratedWholeEncoder(Section):
+    seed: NotNegativeCount
+
+
 class Generated(Section):
     cifar10: GeneratedSet
     cifar100: GeneratedSet
@@ -98,6 +159,14 @@ class Generated(Section):
     pascal_context: GeneratedImages
     nyud_v2: GeneratedSplits
     vgg16: GeneratedWeights
+    holidays: GeneratedGroups
+    paris6k: GeneratedLandmarks
+    ukb: GeneratedObjects
+    smvs_dvd: GeneratedObjects
+    alexnet: GeneratedEncoder
+    vgg19: GeneratedEncoder
+    squeezenet1_1: GeneratedWholeEncoder
+    efficientnet_lite0: GeneratedWholeEncoder
 
 
 class Data(Section):
@@ -323,16 +392,115 @@ class EdgesChapter(Section):
         return self
 
 
+class IndexEncoders(Section):
+    shallow: Encoders
+    deep: Encoders
+
+
+class IndexLayers(Section):
+    fc6: Annotated[str, Field(min_length=1)]
+    fc7: Annotated[str, Field(min_length=1)]
+    fc17: Annotated[str, Field(min_length=1)]
+    fc18: Annotated[str, Field(min_length=1)]
+
+
+class InvertedFile(Section):
+    lists: Count
+    probes: Count
+    bytes: Count
+
+
+class IndexedSet(Section):
+    words: Count
+    sweep: list[Count]
+    assignments: Annotated[list[Count], Field(min_length=1)]
+    best: DeepIndex2D
+    best_assignments: Count
+    alpha: Positive
+    depth: Count
+
+    @model_validator(mode="after")
+    def consistent(self) -> Self:
+        refuse_twins("sweep", self.sweep)
+        refuse_twins("assignments", self.assignments)
+        if self.best_assignments not in self.assignments:
+            raise ValueError(f"best_assignments is {self.best_assignments}, which assignments lacks")
+        if (most := max(self.assignments)) > min([self.words, *self.sweep]):
+            raise ValueError(f"{most} words a patch are assigned, and the smallest codebook has {min([self.words, *self.sweep])}")
+        return self
+
+
+class IndexedSets(Section):
+    holidays: IndexedSet
+    paris6k: IndexedSet
+    ukb: IndexedSet
+    smvs_dvd: IndexedSet
+
+
+class Complexity(Section):
+    datasets: Annotated[list[RetrievalSets], Field(max_length=1)]
+    dimensions: Count
+
+
+class IndexFigures(Section):
+    groups: Annotated[list[RetrievalSets], Field(max_length=1)]
+    shown_groups: Count
+    panels: list[Literal["holidays"]]
+    top: Count
+
+
+class IndexChapter(Section):
+    sets: list[RetrievalSets]
+    encoders: IndexEncoders
+    layers: IndexLayers
+    crop_queries: bool
+    input_size: Annotated[int, Field(ge=64)]
+    batch_size: Count
+    width: Positive
+    seeds: Annotated[list[NotNegativeCount], Field(min_length=1)]
+    kmeans_iterations: Count
+    idf: Literal["ratio", "log"]
+    variants: list[DeepIndex]
+    sweep_assignments: Count
+    alphas: list[Positive]
+    dimensions: list[Count]
+    signatures: list[Literal["float16", "pq"]]
+    ivfpq: InvertedFile
+    per_set: IndexedSets
+    complexity: Complexity
+    figures: IndexFigures
+
+    @model_validator(mode="after")
+    def consistent(self) -> Self:
+        for key in ("sets", "seeds", "variants", "alphas", "dimensions", "signatures"):
+            refuse_twins(key, getattr(self, key))
+        if self.encoders.shallow == self.encoders.deep:
+            raise ValueError("encoders.shallow and encoders.deep are the same network: inter-CNN needs two")
+        for key, used in (("complexity.datasets", self.complexity.datasets), ("figures.groups", self.figures.groups)):
+            if absent := sorted(set(used) - set(self.sets)):
+                raise ValueError(f"{key} has {absent[0]}, which sets lacks")
+        if self.figures.panels and not {"holidays", "ukb"} <= set(self.sets):
+            raise ValueError("figures.panels shows holidays and ukb, and sets lacks one of them")
+        if (self.complexity.datasets or self.signatures) and self.sets and self.complexity.dimensions not in self.dimensions:
+            raise ValueError(f"complexity.dimensions is {self.complexity.dimensions}, which dimensions lacks")
+        if self.sets and 8 * self.ivfpq.bytes > self.width * max(self.dimensions, default=0):
+            raise ValueError(f"ivfpq.bytes: {self.ivfpq.bytes} bytes code 8 components each, of more than the largest of dimensions has")
+        if self.ivfpq.probes > self.ivfpq.lists:
+            raise ValueError(f"ivfpq.probes is {self.ivfpq.probes}, and there are {self.ivfpq.lists} lists")
+        return self
+
+
 class Params(Section):
     """Everything that params.yaml may hold."""
 
     scale: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
     protocol: Literal["miniature", "shortened", "full"]
-    chapters: Annotated[list[Literal["ch2_fusion", "ch3_edges"]], Field(min_length=1)]
+    chapters: Annotated[list[Literal["ch2_fusion", "ch3_edges", "ch4_deepindex"]], Field(min_length=1)]
     runtime: Runtime
     data: Data
     ch2_fusion: Fusion
     ch3_edges: EdgesChapter
+    ch4_deepindex: IndexChapter
 
     @model_validator(mode="after")
     def consistent(self) -> Self:
@@ -357,11 +525,16 @@ class Params(Section):
             yield from ((name, f"ch3_edges.datasets.{key} has {name}") for name in getattr(edges.datasets, key))
         if edges.models.general or edges.models.relaxed or edges.models.pretrained:
             yield "vgg16", "ch3_edges.models has networks, which start from VGG-16"
+        index = self.ch4_deepindex
+        yield from ((name, f"ch4_deepindex.sets has {name}") for name in index.sets)
+        yield from ((name, f"ch4_deepindex.encoders has {name}") for _, name in index.encoders if index.sets)
         yield from ((name, "ch3_edges.figures.annotations shows it") for name in ("bsds500", "pascal_context") if edges.figures.annotations)
 
     def _batches_fit(self) -> None:
         made = self.data.generated
         if self.data.origin == "official":
+            if self.ch4_deepindex.width != 1:
+                raise ValueError("ch4_deepindex.width is of generated encoders; of official ones it must be 1")
             return
         smallest = [
             ("ch2_fusion", self.ch2_fusion.training.batch_size, [getattr(made, name).train for name in self.ch2_fusion.sources]),

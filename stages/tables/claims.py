@@ -14,10 +14,13 @@ equal        |a - b| below a stated margin: two one-sided tests, both at full co
 fewer, share parameter counts: certain, no test.
 
 Fewer than two seeds decide nothing. Data other than the thesis's own, or a shortened schedule, leave a claim not tried;
-the direction observed is still shown.
+the direction observed is still shown, and of `less` over seeds of a release also in how many it holds, and p.
+
+Where a case has a list for a key, it stands for one case of each entry.
 """
 
 import dataclasses
+import itertools
 import math
 import statistics
 from collections import Counter
@@ -29,7 +32,7 @@ from typing import Any
 from scipy.special import stdtr
 
 from stages.core.errors import UserError
-from stages.tables.ledger import THIS_RUN, Measurement, Results, measure
+from stages.tables.ledger import THIS_RUN, Measurement, Results, as_stand_in, measure
 from stages.tables.transcript import Table, check_keys, choice, items, printed_number, read_yaml, text
 
 VERDICTS = ("reproduced", "contradicted", "not decided", "not tried")
@@ -38,7 +41,7 @@ ABOUT = "id chapter section place statement kind"
 
 # kind -> the keys of a claim besides ABOUT, and of each of its cases
 KEYS = {
-    "less": ("metric cases", "a b experiment"),
+    "less": ("metric cases", "a b experiment"),  # or, without `metric`, one in each case
     "below_cited": ("metric table cases", "model experiment"),
     "above_cited": ("metric table cases", "model experiment"),
     "equal": ("metric margin margin_origin cases", "a b experiment"),
@@ -106,7 +109,8 @@ def load_claims(file: Path, chapter: str) -> tuple[list[dict[str, Any]], float]:
     for name, times in ids.items():
         if times > 1:
             raise UserError(f"{file}: claim {name!r} is given twice.")
-    return [claim for claim in claims if claim["chapter"] == chapter], confidence
+    chosen = [claim for claim in claims if claim["chapter"] == chapter]
+    return [claim | {"cases": _expanded(claim["cases"])} if "cases" in claim else claim for claim in chosen], confidence
 
 
 def judge(claims: list[dict[str, Any]], confidence: float, tables: list[Table], run: Results, releases: list[Results]) -> list[Judgement]:
@@ -161,6 +165,15 @@ def estimate(a: Values, b: Values) -> Estimate | None:
     return welch(a, b) if min(len(a), len(b)) >= 2 else None
 
 
+def _expanded(cases: list) -> list:
+    """The cases, with one for each entry of a list that a key has; of several lists, one for each combination."""
+    found = []
+    for case in cases:
+        lists = [value if isinstance(value, list) and value else [value] for value in case.values()] if isinstance(case, dict) else []
+        found += [dict(zip(case, values, strict=True)) for values in itertools.product(*lists)] if lists else [case]
+    return found
+
+
 def _check_claim(claim: Any, where: str) -> None:
     every_key = " ".join(keys for keys, _ in KEYS.values())
     check_keys(claim, where, ABOUT, every_key)
@@ -168,9 +181,11 @@ def _check_claim(claim: Any, where: str) -> None:
     for key in ABOUT.split():
         text(claim, key, where)
     keys, case_keys = KEYS[choice(claim, "kind", where, tuple(KEYS))]
+    if claim["kind"] == "less" and "metric" not in claim:
+        keys, case_keys = "cases", f"{case_keys} metric"
     check_keys(claim, where, f"{ABOUT} {keys}")
     if "cases" in keys:
-        for number, case in enumerate(items(claim, "cases", where), 1):
+        for number, case in enumerate(_expanded(items(claim, "cases", where)), 1):
             check_keys(case, f"{where}: case {number}", case_keys)
             for key in set(case_keys.split()) - {"below"}:
                 text(case, key, f"{where}: case {number}")
@@ -180,13 +195,16 @@ def _check_claim(claim: Any, where: str) -> None:
         raise UserError(f"{where}: margin is {claim['margin']!r}; it must be a number above 0.")
 
 
-def _operands(claim: dict, case: dict, results: Results) -> list[Measurement] | None:
-    """The measurements that a case compares, or None if one is missing."""
+def _operands(claim: dict, case: dict, results: Results, stand_ins: set[str]) -> list[Measurement] | None:
+    """The measurements that a case compares, or None if one is missing; those of `stand_ins` can never be judged."""
     experiment, dataset = case.get("experiment", ARCHITECTURES), case.get("dataset")
     models = [case[key] for key in ("a", "b", "model") if key in case]
-    names = [claim["metric"]] if "metric" in claim else [*claim["parts"], claim["whole"]]
+    metric = case.get("metric", claim.get("metric"))
+    names = [metric] if metric else [*claim["parts"], claim["whole"]]
     names += claim.get("others", [])
     found = [measure(results, experiment, model, name, dataset) for model in models for name in names]
+    if experiment in stand_ins:
+        found = [as_stand_in(one) for one in found]
     return [one for one in found if one] if all(found) else None
 
 
@@ -198,7 +216,8 @@ def _judge_case(claim: dict, case: dict, confidence: float, tables: list[Table],
     }
     if claim["kind"] == "not judged":
         return Judgement(**about, verdict="not tried", reason=claim["reason"])
-    found = [operands for source in sources if (operands := _operands(claim, case, source))]
+    stand_ins = {column.stand_in for table in tables for column in table.columns if column.stand_in}
+    found = [operands for source in sources if (operands := _operands(claim, case, source, stand_ins))]
     if not found:
         return Judgement(**about, verdict="not tried", reason="no result")
     sound = [operands for operands in found if not _label(operands)]
@@ -210,6 +229,8 @@ def _judge_case(claim: dict, case: dict, confidence: float, tables: list[Table],
     verdict, reason, observed, result, p = RULES[claim["kind"]](claim, case, values, 1 - confidence, tables)
     label = _label(operands)
     if label:
+        if result and p is not None and claim["kind"] == "less" and operands[0].source != THIS_RUN:
+            observed += _outcome_elsewhere(operands, label, result, p)
         verdict, reason, p = "not tried", label, None
     return Judgement(
         **about,
@@ -225,6 +246,16 @@ def _judge_case(claim: dict, case: dict, confidence: float, tables: list[Table],
     )
 
 
+def _outcome_elsewhere(operands: list[Measurement], label: str, result: Estimate, p: float) -> str:
+    """Where a release's values are from that cannot be judged, in how many seeds the first is below the second, and the test."""
+    a, b, data = operands[0].values, operands[1].values, operands[0].dataset
+    seeds = [seed for seed in a.keys() & b.keys() if seed is not None]
+    kind = data.kind if data and data.kind != "official" else label
+    held = f"holds in {sum(a[seed] < b[seed] for seed in seeds)} of {len(seeds)} seeds, " if len(seeds) > 1 else ""
+    size = "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    return f"; on {data.name if data else operands[0].experiment} ({kind}): {held}{size} by a {result.test}"
+
+
 def _label(operands: list[Measurement]) -> str:
     return next((measurement.obstacle for measurement in operands if measurement.obstacle), "")
 
@@ -232,7 +263,7 @@ def _label(operands: list[Measurement]) -> str:
 def _describe(claim: dict, case: dict) -> str:
     where = case.get("experiment") or case.get("dataset")
     if claim["kind"] in ("less", "fewer"):
-        return f"{case['a']} < {case['b']}, {where}"
+        return ", ".join([f"{case['a']} < {case['b']}", *([case["metric"]] if "metric" in case else []), str(where)])
     if claim["kind"] == "equal":
         return f"{case['a']} = {case['b']} within {claim['margin']}, {where}"
     if claim["kind"] == "largest":

@@ -4,7 +4,7 @@ A cell's value comes from the metrics at hand ("this run") and from releases, wh
 remake: of each scale the newest that has the cell. Its verdict is exact (equal at the printed rounding), within or
 outside a tolerance fixed in the transcribed table, not run, or cannot run (with the reason). Only official data under
 the full protocol earn one of the first three: a miniature, a stand-in or a shortened schedule is shown, labelled, and
-not judged.
+not judged. Where a source lacks a column's metrics file, the one of the data set that stands in for it is shown.
 """
 
 import json
@@ -12,7 +12,7 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from difflib import SequenceMatcher
@@ -48,7 +48,10 @@ class Results:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one source has for a cell: values by seed (seed None for what has no seed), or a layer's description."""
+    """What one source has for a cell: values by seed (seed None for what has no seed), or a layer's description.
+
+    `experiment` is the metrics file that the values are in, `encoder` what its records name as theirs.
+    """
 
     source: str
     scale: str
@@ -58,6 +61,8 @@ class Measurement:
     sizes: frozenset[int | None] = frozenset()
     layers: str = ""
     flaw: str = ""
+    experiment: str = ""
+    encoder: str = ""
 
     @property
     def mean(self) -> float:
@@ -163,7 +168,16 @@ def measure(results: Results, experiment: str, model: str, metric: str, dataset:
     if len(values) < len(records):
         raise UserError(f"{experiment}.json: {model}, {metric} has several encoders, and the table does not say which.")
     sizes = frozenset(record.n for record in records)
-    return Measurement(results.source, file.scale, file.protocol, file.dataset, values, sizes)
+    encoder = " / ".join(sorted({record.encoder for record in records if record.encoder}))
+    return Measurement(results.source, file.scale, file.protocol, file.dataset, values, sizes, experiment=experiment, encoder=encoder)
+
+
+def as_stand_in(found: Measurement | None) -> Measurement | None:
+    """The measurement with its data set called a stand-in, which is never judged, however official its bytes; a miniature stays one."""
+    if found is None or (found.dataset and found.dataset.kind == "miniature"):
+        return found
+    data = found.dataset or Dataset(found.experiment, "")
+    return replace(found, dataset=replace(data, kind="stand-in"))
 
 
 def half_width(tolerance: Tolerance, printed: Printed, operands: tuple[Printed, ...] = ()) -> float:
@@ -232,6 +246,8 @@ def _find(table: Table, row: Row, column: Column, results: Results, layers: dict
     if column.source == "metrics":
         experiment = experiment_of(row, column)
         assert row.model and experiment and column.metric
+        if column.stand_in and experiment not in results.metrics:
+            return as_stand_in(measure(results, column.stand_in, row.model, column.metric, column.dataset))
         return measure(results, experiment, row.model, column.metric, column.dataset)
     if column.source == "times":
         return _time(table, row, column, results)
@@ -241,7 +257,8 @@ def _find(table: Table, row: Row, column: Column, results: Results, layers: dict
 
 def _is_own(row: Row, column: Column) -> bool:
     """Whether the cell is the project's to reproduce: neither of a method that is only cited nor explanatory text."""
-    own = {"metrics": row.model is not None, "layers": column.id in row.layers, "times": True, "none": False}
+    timed = bool(row.stage or row.ratio)
+    own = {"metrics": row.model is not None, "layers": column.id in row.layers, "times": timed, "none": False}
     return own[column.source]
 
 
@@ -275,8 +292,8 @@ def _judge(table: Table, row: Row, column: Column, run: Measurement | None, rele
         # A number from other data has no meaningful distance from the thesis's.
         if judged and (judged.dataset is None or judged.dataset.kind == "official"):
             difference = round(judged.mean - float(number.value), 10)
-    if row.cannot_run:
-        verdict, reason = "cannot run", row.cannot_run
+    if cannot_run := row.cannot_run or column.cannot_run:
+        verdict, reason = "cannot run", cannot_run
         difference = None
     elif judged is None or _obstacle(judged, column):
         verdict, reason = "not run", _obstacle(judged, column) if judged else ""
@@ -326,7 +343,8 @@ def _time(table: Table, row: Row, column: Column, results: Results) -> Measureme
         return None
     if row.fact:
         # a release may be older than the fact
-        found = [_number(results, r, row.fact) for r in results.runs if r.get("stage") == row.stage and row.fact in r]
+        timed = [r for r in results.runs if row.stage in (name := str(r.get("stage")), name.partition("@")[0])]
+        found = [_number(results, r, row.fact) for r in timed if row.fact in r]
         return Measurement(results.source, file.scale, file.protocol, file.dataset, {None: found[0]}) if found else None
     stages = [table.row(other).stage for other in row.ratio] or [row.stage]
     runs = [_runs_of(results, stage) for stage in stages if stage]

@@ -22,7 +22,7 @@ from stages.tables import claims as claims_
 from stages.tables import ledger
 from stages.tables.formats import Block, Document, to_html, to_latex, to_markdown
 from stages.tables.ledger import Cell, Measurement, Results
-from stages.tables.transcript import Row, Table, load_tables, printed_number
+from stages.tables.transcript import Row, Table, experiment_of, load_tables, printed_number
 
 NOTHING = "–"
 AT = {"stated": "at the stated tolerance", "half": "at half of it", "double": "at double"}
@@ -85,7 +85,7 @@ def render_claims(judged: list[claims_.Judgement], confidence: float, label_line
 
 def labels(values: Iterable[Measurement | MetricsFile]) -> list[str]:
     """What must be said before numbers that are not the thesis's experiment, once each."""
-    found = set()
+    found, encoders = set(), set()
     for value in values:
         kind = value.dataset.kind if value.dataset else "official"
         if kind == "miniature" or value.protocol == "miniature":
@@ -98,6 +98,10 @@ def labels(values: Iterable[Measurement | MetricsFile]) -> list[str]:
             found.add(f"{kind.capitalize()} data: {value.dataset.name}{said}; shown, not judged.")
         if value.protocol == "shortened":
             found.add(f"Shortened schedule at scale {value.scale}: shown, not judged against the thesis.")
+        if kind != "official" or value.protocol != "full":
+            encoders |= {value.encoder} if isinstance(value, Measurement) else {record.encoder or "" for record in value.records}
+    if parts := {part for encoder in encoders for part in encoder.split(" + ") if part}:
+        found.add(f"Encoders: {'; '.join(sorted(parts))}.")
     return sorted(found)
 
 
@@ -169,7 +173,7 @@ def _detail(table: Table, cell: Cell, scales: list[str], letters: dict[str, str]
     return [
         _name(cell.row),
         cell.printed,
-        _value(cell, cell.run),
+        _value(cell, cell.run) + _stand_in(cell, cell.run),
         *(_released(cell, scale, letters) for scale in scales),
         _difference(cell),
         _dataset(cell.judged),
@@ -179,7 +183,13 @@ def _detail(table: Table, cell: Cell, scales: list[str], letters: dict[str, str]
 
 def _released(cell: Cell, scale: str, letters: dict[str, str]) -> str:
     found = cell.releases.get(scale)
-    return f"{_value(cell, found)} [{letters[found.source]}]" if found else NOTHING
+    return f"{_value(cell, found)}{_stand_in(cell, found)} [{letters[found.source]}]" if found else NOTHING
+
+
+def _stand_in(cell: Cell, found: Measurement | None) -> str:
+    """The data set's name after a value that is of the column's stand-in."""
+    other = found and found.experiment and found.experiment != experiment_of(cell.row, cell.column)
+    return f" ({found.dataset.name})" if found and other and found.dataset else ""
 
 
 def _notes(table: Table, cells: dict[str, list[Cell]], releases: list[Results], letters: dict[str, str]) -> list[str]:
@@ -216,6 +226,7 @@ def _cost(release: Results, chapter: str) -> str:
 def _csv(table: Table, cells: dict[str, list[Cell]], label_lines: list[str]) -> str:
     """Long form: one row per printed cell, numbers unrounded."""
     scales = _scales(cells["stated"])
+    encoders = any(found and found.encoder for cell in cells["stated"] for found in (cell.run, *cell.releases.values()))
     rows = []
     for cell, half, double in zip(*(cells[tolerance] for tolerance in ("stated", "half", "double")), strict=True):
         rows.append(
@@ -227,9 +238,9 @@ def _csv(table: Table, cells: dict[str, list[Cell]], label_lines: list[str]) -> 
                 "column": cell.column.id,
                 "unit": cell.column.unit,
                 "thesis": cell.printed,
-                **_columns("run", cell.run),
+                **_columns("run", cell.run, encoders),
                 "run_scale": cell.run.scale if cell.run else "",
-                **{key: value for scale in scales for key, value in _columns(scale, cell.releases.get(scale)).items()},
+                **{key: value for scale in scales for key, value in _columns(scale, cell.releases.get(scale), encoders).items()},
                 "judged": cell.judged.source if cell.judged else "",
                 "difference": number_text(cell.difference),
                 "tolerance": number_text(cell.tolerance),
@@ -249,8 +260,8 @@ def _csv(table: Table, cells: dict[str, list[Cell]], label_lines: list[str]) -> 
     return stream.getvalue()
 
 
-def _columns(name: str, found: Measurement | None) -> dict[str, Any]:
-    """The columns that say what one source has for a cell."""
+def _columns(name: str, found: Measurement | None, encoders: bool) -> dict[str, Any]:
+    """The columns that say what one source has for a cell; its encoder, where some cell of the table has one."""
     return {
         name: value_text(found),
         f"{name}_sd": number_text(found.sd) if found else "",
@@ -259,6 +270,7 @@ def _columns(name: str, found: Measurement | None) -> dict[str, Any]:
         f"{name}_protocol": found.protocol if found else "",
         f"{name}_dataset": found.dataset.name if found and found.dataset else "",
         f"{name}_kind": found.dataset.kind if found and found.dataset else "",
+        **({f"{name}_encoder": found.encoder if found else ""} if encoders else {}),
     }
 
 
@@ -286,14 +298,15 @@ def _difference(cell: Cell) -> str:
 def _decimals(cell: Cell, value: float) -> str:
     printed = printed_number(cell.printed)
     assert printed
-    places = max(0, -int(printed.step.normalize().as_tuple().exponent))
+    places = 0 if printed.step >= 1 else -int(printed.step.normalize().as_tuple().exponent)
     return f"{Decimal(repr(round(value, 10))):,.{places}f}"
 
 
 def _dataset(found: Measurement | None) -> str:
     if found is None:
         return NOTHING
-    return f"{found.dataset.name}, {found.dataset.kind}" if found.dataset else "none needed"
+    data = f"{found.dataset.name}, {found.dataset.kind}" if found.dataset else "none needed"
+    return f"{data}; encoder {found.encoder}" if found.encoder else data
 
 
 def _marks(table: Table, cell: Cell) -> str:

@@ -37,7 +37,11 @@ class Tolerance:
 
 @dataclass(frozen=True)
 class Column:
-    """A column, and where our values of it are: `metric` in the metrics file `experiment`."""
+    """A column, and where our values of it are: `metric` in the metrics file `experiment`.
+
+    Where results lack that file, the same metric of `stand_in`, whose data set stands in for the thesis's, is shown and never
+    judged. `cannot_run` is why the column's times cannot be compared, if its rows have other columns that can.
+    """
 
     id: str
     heading: str
@@ -47,6 +51,8 @@ class Column:
     dataset: str | None = None
     metric: str | None = None
     tolerance: Tolerance | None = None
+    stand_in: str | None = None
+    cannot_run: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,7 @@ class Row:
     """A row: computed here (`model`, `stage` or `ratio` of two rows, or layers), cited (`reference`), or both.
 
     `experiment` is the metrics file of this row's values where it is not the columns'. `fact` is a key in the run record
-    of exactly `stage`; without it, `stage` stands for its trainings of all seeds.
+    of `stage`, or of its one instance; without it, `stage` stands for its trainings of all seeds.
     """
 
     id: str
@@ -119,12 +125,14 @@ def experiment_of(row: Row, column: Column) -> str | None:
 
 
 def printed_number(text: str) -> Printed | None:
-    """Read "15.57", ".762", "8.27%", "0.224M" or "768" as printed; None if the text is not a number."""
-    match = re.fullmatch(r"(\d*\.?\d+)(M|%)?", text)
+    """Read "15.57", ".762", "8.27%", "0.224M", "2.06KB" (of 1,024 bytes), "512×4" or "768" as printed; None if it is no number."""
+    if re.fullmatch(r"\d+(×\d+)+", text):
+        return Printed(Decimal(math.prod(map(int, text.split("×")))), Decimal(1))
+    match = re.fullmatch(r"(\d*\.?\d+)(M|KB|%)?", text)
     if match is None:
         return None
-    number, million = Decimal(match[1]), Decimal(10**6 if match[2] == "M" else 1)
-    return Printed(number * million, Decimal(1).scaleb(int(number.as_tuple().exponent)) * million)
+    number, units = Decimal(match[1]), Decimal({"M": 10**6, "KB": 2**10}.get(match[2], 1))
+    return Printed(number * units, Decimal(1).scaleb(int(number.as_tuple().exponent)) * units)
 
 
 def load_tables(folder: Path, chapter: str) -> list[Table]:
@@ -229,13 +237,17 @@ def _references(file: Path) -> dict[int, str]:
 
 
 def _column(entry: Any, where: str) -> Column:
-    check_keys(entry, where, "id heading source", "unit experiment dataset metric tolerance")
+    optional = "unit experiment dataset metric tolerance stand_in cannot_run"
+    check_keys(entry, where, "id heading source", optional)
     where = f"{where} ({entry['id']})"
     for key in entry.keys() - {"tolerance"}:
         text(entry, key, where)
     source = choice(entry, "source", where, SOURCES)
     needed = {"metrics": "experiment metric tolerance", "times": "experiment"}.get(source, "")
-    check_keys(entry, where, f"id heading source {needed}", "unit experiment dataset metric tolerance")
+    check_keys(entry, where, f"id heading source {needed}", optional)
+    for key, only in {"stand_in": "metrics", "cannot_run": "times"}.items():
+        if key in entry and source != only:
+            raise UserError(f"{where}: {key} is for the source {only}, not {source}.")
     tolerance = _tolerance(entry["tolerance"], f"{where}: tolerance") if "tolerance" in entry else None
     if tolerance and tolerance.kind == "binomial" and entry.get("unit") != "%":
         raise UserError(f"{where}: unit must be '%' for a binomial tolerance.")
@@ -289,7 +301,8 @@ def _check_cell(row: Row, column: Column, where: str) -> None:
         raise UserError(f"{where}: cells: {column.id} is {printed!r}, which is not a number as printed.")
     if column.source == "metrics" and row.model is None and row.reference is None:
         raise UserError(f"{where}: needs a model (computed here), a reference (cited), or both.")
-    if column.source == "times" and not row.ratio and not (row.stage and row.cannot_run):
+    cited = row.reference is not None and not row.stage
+    if column.source == "times" and not cited and not row.ratio and not (row.stage and (row.cannot_run or column.cannot_run)):
         raise UserError(f"{where}: needs a ratio, or a stage and why its time cannot be compared (cannot_run).")
 
 

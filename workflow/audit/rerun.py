@@ -106,7 +106,7 @@ def _compare(name: str, lock: Lock, again: Lock, clone: Path) -> list[str]:
 def _judge(cell: Cell, clone: Path) -> tuple[str, bool]:
     """Whether a cell's new value lies within its tolerance of the one at hand."""
     name = f"{cell.row.label}, {cell.column.heading}"
-    experiment = experiment_of(cell.row, cell.column)
+    experiment = (cell.run and cell.run.experiment) or experiment_of(cell.row, cell.column)
     if cell.run is None or not cell.run.values or not experiment:
         return f"{name}: no value of this run to compare", True
     assert cell.row.model and cell.column.metric

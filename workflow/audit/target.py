@@ -237,7 +237,9 @@ def evidence_of(
         timed = [name for other in row.ratio or (row.id,) for name in _timed(origin.lock, table.row(other))]
         chain, aside = narrowed(origin.lock, timed)
         return Evidence(origin, "", tuple(timed), chain, aside, (), found.dataset if found else None, found)
-    experiment = "layers" if column.source == "layers" else transcript.experiment_of(row, column)
+    # a stand-in's metrics file is another than the column's
+    own = found.experiment if found and found.experiment else transcript.experiment_of(row, column)
+    experiment = "layers" if column.source == "layers" else own
     file = f"reports/metrics/{table.chapter}/{experiment}.json"
     content = files.get(experiment or "")
     wanted = (row.model, column.metric, column.dataset)
@@ -246,9 +248,9 @@ def evidence_of(
 
 
 def _timed(lock: Lock, row: Row) -> list[str]:
-    """The stages that a row's `stage` stands for: exactly that one for a fact, else the trainings of all seeds."""
+    """The stages that a row's `stage` stands for: for a fact that one, or its instances; else the trainings of all seeds."""
     if row.fact:
-        return [name for name in lock.stages if name == row.stage]
+        return [name for name in lock.stages if row.stage in (name, entry(name))]
     return [name for name in lock.stages if name.rpartition("-")[0] == row.stage and name.rpartition("-")[2].isdigit()]
 
 

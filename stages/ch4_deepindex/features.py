@@ -1,0 +1,115 @@
+"""Features of all patches of a data set's pictures by both encoders (Section 4.2), each picture decoded once.
+
+    python -m stages.ch4_deepindex.features holidays
+
+Under `data/<scale>/features/ch4_deepindex/<set>`: `fc6.npy` and so on, float16 (items, 14, D), L2-normalised, where items are the pictures
+and then the parts of pictures that queries ask for; `set.json`, the pictures' names and the queries with what they should find.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stages.ch4_deepindex.extract import extract
+from stages.ch4_deepindex.patches import BadPicture
+from stages.ch4_deepindex.sets import SETS, name_of
+from stages.ch4_deepindex.variants import PLACES
+from stages.core import stage
+from stages.core.errors import UserError
+from stages.core.files import write_json
+from stages.core.runtime import Runtime, gpu_name
+from stages.datasets.retrieval import Query, RetrievalSet
+from stages.encoders import vision
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dataset", choices=SETS)
+    return parser
+
+
+def placed(settings: dict[str, Any]) -> dict[str, str]:
+    """Which "encoder.layer" stands in each of PLACES; the first two are the shallow encoder's, the others the deep one's."""
+    encoders = settings["encoders"]
+    return {place: f"{encoders['shallow' if place in PLACES[:2] else 'deep']}.{settings['layers'][place]}" for place in PLACES}
+
+
+def without(found: RetrievalSet, bad: dict[int, str]) -> RetrievalSet:
+    """The set without the pictures of these numbers, which cannot be read; no query may be among them."""
+    kept = [number for number in range(len(found.images)) if number not in bad]
+    new = {old: number for number, old in enumerate(kept)}
+    queries = []
+    for query in found.queries:
+        if query.image in bad:
+            raise UserError(f"{bad[query.image]}: it is the picture of the query {query.name}, which needs it: get it anew")
+        relevant, ignored = (tuple(new[image] for image in images if image in new) for images in (query.relevant, query.ignored))
+        queries.append(replace(query, image=new[query.image], relevant=relevant, ignored=ignored))
+    return RetrievalSet([found.images[number] for number in kept], queries)
+
+
+def described(found: RetrievalSet, crops: dict[str, int]) -> dict[str, Any]:
+    """What set.json holds; `item` of a query is the row of its features."""
+    queries: list[dict[str, Any]] = []
+    for query in found.queries:
+        entry = asdict(query)
+        queries.append({key: entry[key] for key in ("name", "image", "relevant", "ignored")} | {"item": crops.get(query.name, query.image)})
+    return {"images": [name_of(image) for image in found.images], "queries": queries}
+
+
+def asked_for(found: RetrievalSet, crop: bool) -> list[Query]:
+    """The queries that ask for a part of a picture, if such parts are to be cut."""
+    return [query for query in found.queries if crop and query.box is not None]
+
+
+def main(args: argparse.Namespace, job: stage.Job) -> None:
+    precision = job.settings(Runtime, "runtime")
+    device = precision.start()
+    scale, settings = job.params["scale"], job.params["ch4_deepindex"]
+    places = placed(settings)
+    layers: dict[str, list[str]] = {}
+    for name in dict.fromkeys(places.values()):
+        encoder, layer = name.split(".")
+        layers.setdefault(encoder, []).append(layer)
+    networks = {encoder: precision.place(vision.load(encoder, job.dep(f"data/{scale}/sources/{encoder}")), device) for encoder in layers}
+    source = job.dep(f"data/{scale}/sources/{args.dataset}")
+    found = SETS[args.dataset](source)
+    cropped = asked_for(found, settings["crop_queries"])
+    pictures: list[tuple[Path, Any]] = [(file, None) for file in found.images]
+    pictures += [(found.images[query.image], query.box) for query in cropped]
+    rows: dict[str, list[np.ndarray]] = {name: [] for name in places.values()}
+    bad: dict[int, str] = {}
+    for number, result in extract(
+        pictures, networks, layers, size=settings["input_size"], batch_size=settings["batch_size"], precision=precision, device=device
+    ):
+        if isinstance(result, BadPicture):
+            print(f"skipped: {result}", file=sys.stderr)
+            bad[number] = str(result)
+            continue
+        for name, values in result.items():
+            rows[name].append(values.astype(np.float16))
+    found = without(found, bad)
+    out = job.out(f"data/{scale}/features/ch4_deepindex/{args.dataset}")
+    out.mkdir(parents=True)
+    for place, name in places.items():
+        np.save(out / f"{place}.npy", np.stack(rows[name]))
+    crops = {query.name: len(found.images) + number for number, query in enumerate(cropped)}
+    write_json(out / "set.json", described(found, crops))
+    about = {"layers": places, "skipped": len(bad), **precision.describe(device)}
+    write_json(out / "about.json", about)
+    shutil.copyfile(source / "provenance.json", out / "provenance.json")
+    job.note(gpu=gpu_name(device), pictures=len(pictures), **precision.describe(device))
+
+
+def load_set(folder: Path) -> dict[str, Any]:
+    """What `described` says of the set whose features lie in `folder`."""
+    return json.loads((folder / "set.json").read_text())
+
+
+if __name__ == "__main__":
+    stage.execute(parser(), main)

@@ -1,0 +1,184 @@
+"""Index any folder of pictures, to be searched with stages.ch4_deepindex.search.
+
+    python -m stages.ch4_deepindex.index PICTURES -o INDEX
+    python -m stages.ch4_deepindex.index PICTURES -o INDEX --layers alexnet.fc6 vgg19.fc18 --words 5000 --signature float16
+
+With one layer the index is 1-D, with two 2-D (Section 4.3.2). PCA and codebooks are learned from the folder's own patches. Pictures that
+cannot be read are named and left out. The encoders' weights are downloaded once (THESIS_MIRROR as for any data set).
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from numpy.typing import NDArray
+from PIL import Image
+
+from stages.ch4_deepindex import quantise, signature, store
+from stages.ch4_deepindex.extract import extract
+from stages.ch4_deepindex.inverted import IDF
+from stages.ch4_deepindex.patches import BadPicture
+from stages.ch4_deepindex.retrieve import Shard
+from stages.core.errors import UserError
+from stages.core.files import sha256
+from stages.core.runtime import Runtime
+from stages.download import Source, fetch
+from stages.encoders import vision
+
+SOURCES = Path("workflow/sources.yaml")
+LAYERS = ("squeezenet1_1.fire8", "squeezenet1_1.fire9")
+LARGEST = 5000  # words that a codebook has at most, unless asked: Section 4.4.2
+PATCHES_A_WORD = 4  # as in Holidays: 20,874 patches, 5,000 words
+BATCH = 4  # pictures; more are slower on a CPU
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pictures", type=Path, help="a folder, searched with all folders below it")
+    parser.add_argument("-o", "--out", type=Path, required=True, help="the index, a folder")
+    parser.add_argument("--layers", nargs="+", default=list(LAYERS), help=f"one or two, as encoder.layer ({', '.join(LAYERS)})")
+    parser.add_argument("--words", type=int, help=f"in a codebook (a quarter of the patches, {LARGEST} at most)")
+    parser.add_argument("--dimensions", type=int, default=512, help="after PCA; 0: no PCA (512)")
+    parser.add_argument("--signature", choices=[*signature.STORED, "none"], default="float16", help="how it is stored (float16)")
+    parser.add_argument("--idf", choices=list(IDF), default="ratio", help="N/n as printed, or its logarithm (ratio)")
+    parser.add_argument("--training", type=int, default=20_000, help="pictures that codebooks are learned from, at most (20000)")
+    parser.add_argument("--shard", type=int, default=store.SHARD, help=f"pictures in a shard ({store.SHARD})")
+    parser.add_argument("--size", type=int, default=224, help="pixels a side that a patch is resized to (224)")
+    parser.add_argument("--weights", type=Path, default=Path("data/encoders"), help="where the encoders' weights are kept (data/encoders)")
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--seed", type=int, default=0)
+    return parser
+
+
+def encoder_folder(encoder: str, weights: Path) -> Path:
+    """Where the encoder's weights are, fetched if they are not there yet."""
+    folder = weights / encoder
+    if not (folder / vision.ENCODERS[encoder].file).exists():
+        entry = yaml.safe_load(SOURCES.read_text())[encoder]
+        with tempfile.TemporaryDirectory(dir=_made(weights)) as aside:
+            fetch(encoder, Source(**entry), Path(aside), os.environ.get("THESIS_MIRROR"))
+            Path(aside, vision.ENCODERS[encoder].file).replace(_made(folder) / vision.ENCODERS[encoder].file)
+    return folder
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """The files of a folder, and of those below it, whose suffix is a picture's, by name."""
+    if not folder.is_dir():
+        raise UserError(f"{folder} is no folder: name one with pictures")
+    Image.init()
+    found = sorted(file for file in folder.rglob("*") if file.suffix.lower() in Image.EXTENSION and file.is_file())
+    if not found:
+        raise UserError(f"{folder} has no pictures, no file whose name ends in .jpg, .png or another format's suffix")
+    return found
+
+
+def split_layers(layers: Sequence[str]) -> list[tuple[str, str]]:
+    """Encoder and layer of each "encoder.layer"."""
+    if len(layers) > 2:
+        raise UserError(f"--layers names {len(layers)}: an index is of one layer or two")
+    pairs = []
+    for name in layers:
+        encoder, _, layer = name.partition(".")
+        if encoder not in vision.ENCODERS or layer not in vision.ENCODERS[encoder].layers:
+            known = ", ".join(f"{each}.{layer}" for each, found in vision.ENCODERS.items() for layer in found.layers)
+            raise UserError(f"--layers: there is no {name}; there are {known}")
+        pairs.append((encoder, layer))
+    if len(set(pairs)) < len(pairs):
+        raise UserError(f"--layers names {layers[0]} twice: a 2-D index is of two different layers")
+    return pairs
+
+
+def read_features(
+    files: Sequence[Path], pairs: Sequence[tuple[str, str]], weights: Path, size: int, precision: Runtime
+) -> Iterator[tuple[int, list[NDArray[np.float32]] | BadPicture]]:
+    """Features (14, D) of each picture, one array for each layer."""
+    device = precision.start()
+    layers: dict[str, list[str]] = {}
+    for encoder, layer in pairs:
+        layers.setdefault(encoder, []).append(layer)
+    networks = {name: precision.place(vision.load(name, encoder_folder(name, weights)), device).to(device) for name in layers}
+    pictures = [(file, None) for file in files]
+    for number, found in extract(pictures, networks, layers, size=size, batch_size=BATCH, precision=precision, device=device):
+        yield number, found if isinstance(found, BadPicture) else [found[f"{encoder}.{layer}"] for encoder, layer in pairs]
+
+
+def learn_layers(
+    features: Sequence[NDArray], pairs: Sequence[tuple[str, str]], checksums: Sequence[str], args: argparse.Namespace
+) -> list[store.Layer]:
+    """PCA, codebook and quantiser of each layer. features : (images, 14, D) of each."""
+    count = len(features[0])
+    chosen = np.sort(np.random.default_rng(args.seed).permutation(count)[: args.training])
+    made = []
+    for each, (encoder, layer), checksum in zip(features, pairs, checksums, strict=True):
+        training = np.asarray(each[chosen], np.float32)
+        patches = training.reshape(-1, training.shape[-1])
+        dimensions = min(args.dimensions, *patches.shape)
+        projection = quantise.learn_projection(patches, dimensions) if dimensions else None
+        projected = projection.apply(training, dimensions) if projection else training
+        words = args.words or max(1, min(LARGEST, len(patches) // PATCHES_A_WORD))
+        codebook = quantise.learn_codebook(projected.reshape(-1, projected.shape[-1]), words, iterations=25, seed=args.seed)
+        quantiser = signature.quantiser(signature.root(projected), args.seed) if args.signature == "pq" else None
+        made.append(store.Layer(encoder, layer, checksum, codebook, projection, args.signature, quantiser))
+    return made
+
+
+def shards_of(layers: Sequence[store.Layer], features: Sequence[NDArray], size: int) -> Iterator[Shard]:
+    for first in range(0, len(features[0]), size):
+        yield store.shard_of(layers, [np.asarray(each[first : first + size], np.float32) for each in features], first)
+
+
+def build(args: argparse.Namespace) -> dict[str, Any]:
+    """Index `args.pictures`; return what was made, in numbers."""
+    pairs = split_layers(args.layers)
+    store.refuse_other(args.out)
+    files = pictures_in(args.pictures)
+    precision = Runtime(args.device, args.threads, "fp32")
+    names: list[str] = []
+    maps: list[np.memmap] = []
+    with tempfile.TemporaryDirectory(dir=_made(args.out.absolute().parent), prefix=f".{args.out.name}.") as scratch:
+        for number, found in read_features(files, pairs, args.weights, args.size, precision):
+            if isinstance(found, BadPicture):
+                print(f"skipped: {found}", file=sys.stderr)
+                continue
+            if not maps:
+                maps = [
+                    np.lib.format.open_memmap(f"{scratch}/{n}.npy", "w+", np.float16, (len(files), *values.shape))
+                    for n, values in enumerate(found)
+                ]
+            for stored, values in zip(maps, found, strict=True):
+                stored[len(names)] = values
+            names.append(files[number].relative_to(args.pictures).as_posix())
+        if not names:
+            raise UserError(f"none of the {len(files)} pictures in {args.pictures} can be read: see above")
+        features = [stored[: len(names)] for stored in maps]
+        checksums = [sha256(encoder_folder(encoder, args.weights) / vision.ENCODERS[encoder].file) for encoder, _ in pairs]
+        layers = learn_layers(features, pairs, checksums, args)
+        settings = {"idf": args.idf, "size": args.size}
+        store.write_index(args.out, layers, shards_of(layers, features, args.shard), names, settings)
+    return {"pictures": len(names), "skipped": len(files) - len(names), "words": len(layers[0].codebook)}
+
+
+def main() -> None:
+    args = parser().parse_args()
+    try:
+        made = build(args)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    print(f"{args.out}: {made['pictures']} pictures, {made['words']} words a layer, {made['skipped']} skipped")
+
+
+if __name__ == "__main__":
+    main()

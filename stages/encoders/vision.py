@@ -1,0 +1,215 @@
+"""Convolutional networks trained on ImageNet, as what chapters take features from: which layers, and how they are read.
+
+AlexNet and VGG-19 are Chapter 4's (Section 4.2.2: fc6, fc7, fc17, fc18); SqueezeNet 1.1 and EfficientNet-Lite0 stand in for them.
+torchvision and timm take seconds to import, so they are imported when a network is built.
+"""
+
+import contextlib
+import functools
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from stages.core import runtime
+from stages.core.errors import UserError
+
+MEAN = (0.485, 0.456, 0.406)  # of ImageNet's red, green and blue, between 0 and 1
+DEVIATION = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A network and its layers.
+
+    file : its weights' file in data/<scale>/sources/<name>. build : makes it without weights, on the meta device.
+    layers : where a layer's values are found, by its name: the module whose output they are, and the side of the grid that maps
+    are averaged to (None: they are vectors). No layer here has negative values, which Section 4.3.3's root features need.
+    """
+
+    name: str
+    file: str
+    build: Callable[[], nn.Module]
+    layers: dict[str, tuple[str, int | None]]
+    mean: tuple[float, float, float] = MEAN
+    deviation: tuple[float, float, float] = DEVIATION
+
+
+def import_torchvision() -> ModuleType:
+    """torchvision, also where the registry's build of it, for CUDA, stands beside a PyTorch for CPUs.
+
+    There its compiled operators cannot be loaded, and importing it fails as it adds to two of them; so these are declared first.
+    """
+    try:
+        import torchvision
+    except RuntimeError as error:
+        if "torchvision::" not in str(error):
+            raise
+        _declare_operators()
+        for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+            del sys.modules[name]  # what the failed import left
+        import torchvision
+    return torchvision
+
+
+def import_timm() -> ModuleType:
+    """timm, which imports torchvision: see there."""
+    import_torchvision()
+    import timm
+
+    return timm
+
+
+@functools.cache  # an operator lives as long as the library that declares it
+def _declare_operators() -> torch.library.Library:
+    library = torch.library.Library("torchvision", "FRAGMENT")
+    for name in ("nms", "qnms"):
+        if not hasattr(torch.ops.torchvision, name):
+            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    return library
+
+
+def _from_torchvision(name: str) -> nn.Module:
+    models = import_torchvision().models  # before the device is set, for what importing it makes is to be real
+    with torch.device("meta"):
+        return models.get_model(name, weights=None)
+
+
+def _from_timm(name: str) -> nn.Module:
+    timm = import_timm()
+    with torch.device("meta"):
+        return timm.create_model(name, pretrained=False)
+
+
+ENCODERS = {
+    encoder.name: encoder
+    for encoder in (
+        Encoder(
+            "alexnet",
+            "alexnet.pth",
+            functools.partial(_from_torchvision, "alexnet"),
+            {"fc6": ("classifier.2", None), "fc7": ("classifier.5", None)},  # after their ReLU
+        ),
+        Encoder(
+            "vgg19",
+            "vgg19.pth",
+            functools.partial(_from_torchvision, "vgg19"),
+            {"fc17": ("classifier.1", None), "fc18": ("classifier.4", None)},  # after their ReLU
+        ),
+        Encoder(
+            "squeezenet1_1",
+            "squeezenet1_1.pth",
+            functools.partial(_from_torchvision, "squeezenet1_1"),
+            {"fire8": ("features.11", 2), "fire9": ("features.12", 2)},
+        ),
+        # The weights that DATA.md names take ImageNet's mean and deviation; those that timm itself offers would take 0.5 for all.
+        Encoder(
+            "efficientnet_lite0",
+            "tf_efficientnet_lite0.pth",
+            functools.partial(_from_timm, "tf_efficientnet_lite0"),
+            {"block7": ("blocks.6.0.bn2", 1), "head": ("bn2", 1)},  # timm's bn2 includes the ReLU6
+        ),
+    )
+}
+
+
+def load(name: str, folder: Path) -> nn.Module:
+    """The network with the weights in `folder`, as wide as they are (a miniature's are narrow), for evaluation: no dropout, no gradients.
+
+    A UserError names the file that is missing or holds something else, with the first key at fault.
+    """
+    if name not in ENCODERS:
+        raise UserError(f"there is no encoder {name}: it must be one of {', '.join(ENCODERS)}")
+    encoder = ENCODERS[name]
+    file = folder / encoder.file
+    remedy = f"get it with `dvc repro download@{name}`"
+    if not file.is_file():
+        raise UserError(f"{file} is missing: {remedy}")
+    try:
+        state = runtime.load(file)
+    except Exception as error:  # a damaged file raises nearly anything
+        raise UserError(f"{file} is damaged or holds no weights ({type(error).__name__}): {remedy}") from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise UserError(f"{file} is not the state dict of a network: {remedy}")
+    model = encoder.build()
+    _fit_widths(model, state)
+    if fault := _first_fault(model.state_dict(), state):
+        raise UserError(f"{file} does not hold the weights of {name} ({fault}): {remedy}")
+    model.load_state_dict(state, strict=True, assign=True)
+    return model.float().eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def features(model: nn.Module, encoder: Encoder, layers: Sequence[str], images: Tensor) -> dict[str, Tensor]:
+    """What the named layers say of images, each float32 (B, D), not normalised; one pass, which ends at the last of them.
+
+    images : uint8 (B, 3, S, S), RGB, on the model's device. A UserError names a layer that the encoder does not have.
+    """
+    if unknown := [layer for layer in layers if layer not in encoder.layers]:
+        raise UserError(f"{encoder.name} has no layer {unknown[0]}: it has {', '.join(encoder.layers)}")
+    found: dict[str, Tensor] = {}
+    with contextlib.ExitStack() as hooks:
+        for layer in layers:
+            place, side = encoder.layers[layer]
+            keep = functools.partial(_keep, found, layer, side, len(set(layers)))
+            hooks.enter_context(model.get_submodule(place).register_forward_hook(keep))
+        with contextlib.suppress(_AllFoundError):
+            model(normalise(images, encoder))
+    return found
+
+
+def normalise(images: Tensor, encoder: Encoder) -> Tensor:
+    """uint8 (B, 3, S, S) as the network takes them, float32."""
+    mean, deviation = (torch.tensor(values, device=images.device).view(1, 3, 1, 1) for values in (encoder.mean, encoder.deviation))
+    return images.float().div_(255).sub_(mean).div_(deviation)
+
+
+class _AllFoundError(Exception):
+    """Leaves a forward pass: SqueezeNet's classifier, which nobody needs, is a quarter of its work."""
+
+
+def _keep(found: dict[str, Tensor], layer: str, side: int | None, wanted: int, module: nn.Module, inputs: Any, output: Tensor) -> None:
+    values = output.float()
+    found[layer] = values if side is None else F.adaptive_avg_pool2d(values, side).flatten(1)
+    if len(found) == wanted:
+        raise _AllFoundError
+
+
+def _fit_widths(model: nn.Module, state: dict[str, Tensor]) -> None:
+    """Give the layers of a network on the meta device the channels that `state` has for them."""
+    for name, module in model.named_modules():
+        given = state.get(f"{name}.weight")
+        if given is not None and isinstance(module, (nn.Conv2d, nn.Linear, nn.BatchNorm2d)):
+            ours = module.weight.shape
+            if given.shape != ours and given.ndim == len(ours) and given.shape[2:] == ours[2:]:
+                _set_width(module, given.shape)
+
+
+def _set_width(module: nn.Conv2d | nn.Linear | nn.BatchNorm2d, shape: torch.Size) -> None:
+    if isinstance(module, nn.Conv2d):
+        if module.groups > 1:  # depthwise, as all grouped convolutions of these networks are
+            module.groups = shape[0]
+        module.out_channels, module.in_channels = shape[0], shape[1] * module.groups
+    elif isinstance(module, nn.Linear):
+        module.out_features, module.in_features = shape
+    else:
+        module.num_features = shape[0]
+        module.running_mean, module.running_var = (torch.empty(shape[0], device="meta") for _ in range(2))
+    module.weight = nn.Parameter(torch.empty(shape, device="meta"))
+    if module.bias is not None:
+        module.bias = nn.Parameter(torch.empty(shape[0], device="meta"))
+
+
+def _first_fault(expected: dict[str, Tensor], given: dict[str, Tensor]) -> str | None:
+    for key, tensor in expected.items():
+        if key not in given:
+            return f"{key} is not in it"
+        if given[key].shape != tensor.shape:
+            return f"its {key} has the shape {tuple(given[key].shape)}, not {tuple(tensor.shape)}"
+    return next((f"its {key} has no place there" for key in given if key not in expected), None)
