@@ -593,11 +593,7 @@ def test_every_source_says_all_that_is_needed() -> None:
 
 
 def torchvision_text(file: str) -> str:
-    return package_text("torchvision", file)
-
-
-def package_text(package: str, file: str) -> str:
-    found = importlib.util.find_spec(package)  # its text, for importing it takes seconds
+    found = importlib.util.find_spec("torchvision")  # its text, for importing it takes seconds
     assert found is not None
     return Path(str(found.origin)).with_name(file.split("/")[0]).joinpath(file.split("/")[1]).read_text()
 
@@ -615,14 +611,11 @@ def test_torchvision_knows_the_same_voc() -> None:
 
 @pytest.mark.parametrize(
     ("name", "file"),
-    [("vgg16", "vgg"), ("vgg19", "vgg"), ("alexnet", "alexnet"), ("squeezenet1_1", "squeezenet"), ("efficientnet_lite0", "")],
+    [("vgg16", "vgg"), ("vgg19", "vgg"), ("alexnet", "alexnet"), ("squeezenet1_1", "squeezenet")],
 )
-def test_torchvision_and_timm_know_the_same_weights(name: str, file: str) -> None:
+def test_torchvision_knows_the_same_weights(name: str, file: str) -> None:
     (archive,) = entries()[name].archives
-    if file:
-        assert f'url="{archive.url}"' in torchvision_text(f"models/{file}.py")
-    else:
-        assert f"url='{archive.url}'" in package_text("timm", "models/efficientnet.py")
+    assert f'url="{archive.url}"' in torchvision_text(f"models/{file}.py")
     assert archive.name.endswith(f"-{archive.sha256}.pth")
 
 

@@ -46,12 +46,70 @@ def test_each_scale_is_valid_and_stands_on_the_base(tmp_path: Path, name: str) -
     assert composed(tmp_path / "params.yaml", name) == expected
 
 
-@pytest.mark.parametrize(("chapter", "kept"), [("ch2_fusion", ["bsds500", "vgg16"]), ("ch3_edges", ["cifar10", "cifar100"])])
-def test_a_chapter_can_be_left_out(tmp_path: Path, chapter: str, kept: list[str]) -> None:
-    values = composed(tmp_path / "params.yaml", "real", f"+leave_out={chapter}")
-    assert values["data"]["sets"] == kept
-    assert values["chapters"] == sorted({"ch2_fusion", "ch3_edges"} - {chapter})
-    assert not any(values[chapter]["datasets"].values() if isinstance(values[chapter]["datasets"], dict) else values[chapter]["datasets"])
+# By chapter, of which lists a matrix of dvc.yaml makes its stages.
+STAGES = {
+    "ch2_fusion": ["sources", "datasets", "figures.datasets"],
+    "ch3_edges": ["datasets", "models", "tested", "figures.datasets", "figures.panels", "figures.annotations"],
+    "ch4_deepindex": ["sets", "complexity.datasets", "figures.groups", "figures.panels"],
+}
+
+
+def listed(values: dict[str, Any], chapter: str) -> set[str]:
+    """The lists that are not empty; those of a section, taken together."""
+    found = set()
+    for key in STAGES[chapter]:
+        value: Any = values[chapter]
+        for part in key.split("."):
+            value = value[part]
+        if any(value.values()) if isinstance(value, dict) else value:
+            found.add(key)
+    return found
+
+
+@pytest.mark.parametrize("chapters", [[chapter] for chapter in STAGES] + [["ch2_fusion", "ch3_edges"], list(STAGES)], ids="+".join)
+@pytest.mark.parametrize("name", ["mini", "real_cpu", "paper"])
+def test_chapters_can_be_left_out(tmp_path: Path, name: str, chapters: list[str]) -> None:
+    plain = composed(tmp_path / "params.yaml", name)
+    one, several = chapters[0], f"[{','.join(chapters)}]"
+    values = composed(tmp_path / "params.yaml", name, f"+leave_out={several if len(chapters) > 1 else one}")
+    for chapter in STAGES:
+        assert listed(values, chapter) == (set() if chapter in chapters else listed(plain, chapter))
+        if chapter not in chapters:
+            assert values[chapter] == plain[chapter]
+    assert {key: values[key] for key in ("chapters", "data", "runtime")} == {key: plain[key] for key in ("chapters", "data", "runtime")}
+
+
+MORE_SETS = {"ch3_edges": "bsds500,pascal_context,nyud_v2,vgg16", "ch4_deepindex": "holidays,paris6k,ukb,alexnet,vgg19"}
+
+
+@pytest.mark.parametrize(
+    ("name", "chapter", "sets"),
+    [
+        *((name, "ch2_fusion", None) for name in ("mini", "real", "paper")),
+        ("real_cpu", "ch2_fusion", "cifar10"),
+        ("real", "ch3_edges", None),
+        ("real_cpu", "ch3_edges", None),
+        ("real_cpu", "ch4_deepindex", None),
+        *((name, chapter, sets) for name in ("mini", "paper") for chapter, sets in MORE_SETS.items()),
+    ],
+)
+def test_a_chapter_can_be_alone(tmp_path: Path, name: str, chapter: str, sets: str | None) -> None:
+    """With the sets that its file says, no others than it uses are downloaded."""
+    plain = composed(tmp_path / "params.yaml", name)
+    values = composed(tmp_path / "params.yaml", name, f"+only={chapter}", *([f"data.sets=[{sets}]"] if sets else []))
+    assert values["chapters"] == [chapter]
+    assert values[chapter] == plain[chapter]
+    assert listed(values, chapter)
+    assert [other for other in STAGES if other != chapter and listed(values, other)] == []
+    used = {needed for needed, _ in params.Params.model_validate(values)._needed()}
+    assert used == set(values["data"]["sets"])
+
+
+def test_a_chapter_alone_says_which_sets_it_lacks(tmp_path: Path) -> None:
+    for chapter, lacking in (("ch3_edges", "pascal_context"), ("ch4_deepindex", "holidays")):
+        with pytest.raises(SystemExit, match=f"{chapter}.*data.sets lacks {lacking}"):
+            scale.compose("paper", [f"+only={chapter}"], tmp_path / "params.yaml")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_committed_parameters_are_those_of_their_scale(tmp_path: Path) -> None:
@@ -341,6 +399,10 @@ def test_only_the_thesis_schedule_and_width_are_called_full() -> None:
     values["ch2_fusion"]["training"] |= {"iterations": 120_000, "batch_size": 100}
     edges = values["ch3_edges"]
     edges["prepare"]["size"], edges["training"]["batch_size"] = [400, 400], 8
+    index = values["ch4_deepindex"]
+    index |= {"width": 1, "input_size": 224}
+    for name, (words, alpha) in {"holidays": (5000, 8), "paris6k": (5000, 4), "ukb": (10_000, 10)}.items():
+        index["per_set"][name] |= {"words": words, "alpha": alpha}
     for recipe, (iterations, rate) in {"rds": (500, 1e-9), "fcfn": (625, 1e-6), "cea": (10_000, 1e-9)}.items():
         edges["recipes"][recipe] |= {"iterations": iterations, "learning_rate": rate}
     assert params.problems(values) == []

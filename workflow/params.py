@@ -463,7 +463,7 @@ class IndexChapter(Section):
     variants: list[DeepIndex]
     sweep_assignments: Count
     alphas: list[Positive]
-    dimensions: list[Count]
+    dimensions: Annotated[list[Count], Field(min_length=1)]
     signatures: list[Literal["float16", "pq"]]
     ivfpq: InvertedFile
     per_set: IndexedSets
@@ -481,9 +481,16 @@ class IndexChapter(Section):
                 raise ValueError(f"{key} has {absent[0]}, which sets lacks")
         if self.figures.panels and not {"holidays", "ukb"} <= set(self.sets):
             raise ValueError("figures.panels shows holidays and ukb, and sets lacks one of them")
+        for name in ("holidays", "ukb") if self.figures.panels else ():
+            best = getattr(self.per_set, name).best
+            if lacking := sorted({f"dpi-{best.split('-')[-1]}", best} - set(self.variants)):
+                raise ValueError(f"figures.panels shows {lacking[0]} on {name}, which variants lacks")
+        for name in self.sets:
+            if self.sweep_assignments > (most := max(getattr(self.per_set, name).assignments)):
+                raise ValueError(f"sweep_assignments is {self.sweep_assignments}, and per_set.{name}.assignments has at most {most}")
         if (self.complexity.datasets or self.signatures) and self.sets and self.complexity.dimensions not in self.dimensions:
             raise ValueError(f"complexity.dimensions is {self.complexity.dimensions}, which dimensions lacks")
-        if self.sets and 8 * self.ivfpq.bytes > self.width * max(self.dimensions, default=0):
+        if self.sets and 8 * self.ivfpq.bytes > self.width * max(self.dimensions):
             raise ValueError(f"ivfpq.bytes: {self.ivfpq.bytes} bytes code 8 components each, of more than the largest of dimensions has")
         if self.ivfpq.probes > self.ivfpq.lists:
             raise ValueError(f"ivfpq.probes is {self.ivfpq.probes}, and there are {self.ivfpq.lists} lists")

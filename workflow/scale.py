@@ -2,7 +2,7 @@
 
     python -m workflow.scale real_cpu                      # write params.yaml for that scale
     python -m workflow.scale mini runtime.threads=2        # with a change
-    python -m workflow.scale real_cpu +leave_out=ch2_fusion   # without a chapter
+    python -m workflow.scale real_cpu +only=ch4_deepindex   # one chapter
     python -m workflow.scale --check                       # is params.yaml valid?
 
 `dvc exp run -S scale=real` composes the same way. A plain `dvc repro` takes params.yaml as it is.

@@ -86,7 +86,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
             if size < assignments:
                 raise UserError(f"ch4_deepindex.per_set.{args.dataset}: {assignments} words a patch are assigned, of a codebook of {size}")
             learn(features, place, size, None, keep=size == own["words"])
-        if place not in VARIANTS[own["best"]] or not settings["dimensions"]:
+        if place not in VARIANTS[own["best"]]:
             continue
         dimensions = [cut(each, settings) for each in settings["dimensions"]]
         if max(dimensions) > features.shape[-1]:

@@ -48,7 +48,7 @@ def records_of(model: Model, found: dict[str, float], about: dict[str, Any]) -> 
 def dataset_of(name: str, provenance: dict[str, str]) -> metrics.Dataset:
     """The data set, which is a stand-in wherever the thesis does not have it."""
     if name in STAND_INS and provenance["kind"] != "miniature":
-        return metrics.Dataset(name, "stand-in", f"{name}, {STAND_INS[name]}; {provenance['note']}")
+        return metrics.Dataset(name, "stand-in", "; ".join(filter(None, [STAND_INS[name], provenance["note"]])))
     return metrics.Dataset(name, provenance["kind"], provenance["note"])
 
 

@@ -41,7 +41,7 @@ def placed(settings: dict[str, Any]) -> dict[str, str]:
 
 
 def without(found: RetrievalSet, bad: dict[int, str]) -> RetrievalSet:
-    """The set without the pictures of these numbers, which cannot be read; no query may be among them."""
+    """The set without the pictures of these numbers, which cannot be read; no query may be among them, nor all that one should find."""
     kept = [number for number in range(len(found.images)) if number not in bad]
     new = {old: number for number, old in enumerate(kept)}
     queries = []
@@ -49,6 +49,8 @@ def without(found: RetrievalSet, bad: dict[int, str]) -> RetrievalSet:
         if query.image in bad:
             raise UserError(f"{bad[query.image]}: it is the picture of the query {query.name}, which needs it: get it anew")
         relevant, ignored = (tuple(new[image] for image in images if image in new) for images in (query.relevant, query.ignored))
+        if query.relevant and not relevant:
+            raise UserError(f"{bad[query.relevant[0]]}: nothing else is to be found for the query {query.name}: get it anew")
         queries.append(replace(query, image=new[query.image], relevant=relevant, ignored=ignored))
     return RetrievalSet([found.images[number] for number in kept], queries)
 
@@ -88,6 +90,8 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         pictures, networks, layers, size=settings["input_size"], batch_size=settings["batch_size"], precision=precision, device=device
     ):
         if isinstance(result, BadPicture):
+            if number >= len(found.images):
+                raise UserError(f"{result}: the query {cropped[number - len(found.images)].name} asks for it: get it anew")
             print(f"skipped: {result}", file=sys.stderr)
             bad[number] = str(result)
             continue

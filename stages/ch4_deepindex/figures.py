@@ -20,6 +20,7 @@ from stages.core import figures, metrics, stage
 
 PLACE = "fc18"  # whose features Figure 4.2 shows
 TITLES = {"holidays": "Holidays", "paris6k": "Paris", "ukb": "UKB", "smvs_dvd": "SMVS DVD covers (stand-in)"}
+LETTERS = {"holidays": "a", "paris6k": "b", "ukb": "c", "smvs_dvd": "c"}
 SCORES = {"map": "mAP (%)", "ns": "N-S"}
 
 
@@ -74,18 +75,30 @@ def draw_curves(curves: dict[str, pd.DataFrame], assignments: int) -> Figure:
     """One panel a data set for the codebook's size, and one for alpha."""
     figure = Figure(figsize=(3.1 * (len(curves) + 1), 3), layout="constrained")
     *sizes, last = figure.subplots(1, len(curves) + 1, squeeze=False)[0]
+    first = score_of(next(iter(curves)))
     other = last.twinx() if len({score_of(name) for name in curves}) > 1 else last
     for axes, (name, found) in zip(sizes, curves.items(), strict=True):
         for model, line in found[found.words.notna()].groupby("model", sort=False):
             _line(axes, line, "words", score_of(name), str(model))
-        axes.set(xlabel="words in the codebook", ylabel=SCORES[score_of(name)], title=f"{TITLES[name]}, MA = {assignments}", xscale="log")
+        axes.set(
+            xlabel="words in the codebook",
+            ylabel=SCORES[score_of(name)],
+            title=f"Figure 4.6 {LETTERS[name]}: {TITLES[name]}, MA = {assignments}",
+            xscale="log",
+        )
+        axes.set_xticks(found.words.dropna().unique(), [f"{words:g}" for words in found.words.dropna().unique()])
+        axes.minorticks_off()
         axes.legend(fontsize=6)
         for model, line in found[found.alpha.notna()].groupby("model", sort=False):
-            place = last if score_of(name) == score_of(next(iter(curves))) else other
+            place = last if score_of(name) == first else other
             label = f"{model}, {TITLES[name]} ({SCORES[score_of(name)]})"
             _line(place, line, "alpha", score_of(name), label, linestyle="-" if place is last else "--")
-    last.set(xlabel="alpha", title="global image signature")
-    last.legend(handles=[*last.get_lines(), *(other.get_lines() if other is not last else [])], fontsize=6)
+    last.set(xlabel=r"$\alpha$ of the signature", ylabel=SCORES[first], title="Figure 4.6 d")
+    if other is not last:
+        other.set_ylabel("N-S")
+        other.grid(visible=False)
+    lines = [*last.get_lines(), *(other.get_lines() if other is not last else [])]
+    figure.legend(handles=lines, loc="outside lower right", ncols=len(lines), fontsize=6)
     return figure
 
 

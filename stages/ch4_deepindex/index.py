@@ -5,24 +5,33 @@
 
 With one layer the index is 1-D, with two 2-D (Section 4.3.2). PCA and codebooks are learned from the folder's own patches. Pictures that
 cannot be read are named and left out. The encoders' weights are downloaded once (THESIS_MIRROR as for any data set).
+
+While it runs, it keeps the patches' features beside INDEX: with the two layers that are taken unless others are named 0.1 MB a picture,
+with two of AlexNet or VGG-19 0.2 MB. It needs 0.2 MB of memory for each of the --training pictures, with AlexNet or VGG-19 0.4 MB.
 """
 
 import argparse
+import contextlib
 import os
+import shutil
 import sys
 import tempfile
+import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import faiss
 import numpy as np
 import torch
 import yaml
 from numpy.typing import NDArray
 from PIL import Image
+from tqdm import tqdm
 
 from stages.ch4_deepindex import quantise, signature, store
-from stages.ch4_deepindex.extract import extract
+from stages.ch4_deepindex.extract import PATCHES, extract
 from stages.ch4_deepindex.inverted import IDF
 from stages.ch4_deepindex.patches import BadPicture
 from stages.ch4_deepindex.retrieve import Shard
@@ -37,6 +46,7 @@ LAYERS = ("squeezenet1_1.fire8", "squeezenet1_1.fire9")
 LARGEST = 5000  # words that a codebook has at most, unless asked: Section 4.4.2
 PATCHES_A_WORD = 4  # as in Holidays: 20,874 patches, 5,000 words
 BATCH = 4  # pictures; more are slower on a CPU
+LEAST = {"words": 1, "dimensions": 0, "training": 1, "shard": 1, "size": 64, "threads": 1}  # AlexNet has nothing left of 62 pixels
 
 
 def parser() -> argparse.ArgumentParser:
@@ -74,15 +84,33 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def pictures_in(folder: Path) -> list[Path]:
-    """The files of a folder, and of those below it, whose suffix is a picture's, by name."""
+def pictures_in(folder: Path) -> tuple[list[Path], Counter[str]]:
+    """The files of a folder, and of those below it, whose suffix is a picture's, by name; and the suffixes of its other files."""
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder: name one with pictures")
     Image.init()
-    found = sorted(file for file in folder.rglob("*") if file.suffix.lower() in Image.EXTENSION and file.is_file())
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    found = [file for file in files if file.suffix.lower() in Image.EXTENSION]
     if not found:
         raise UserError(f"{folder} has no pictures, no file whose name ends in .jpg, .png or another format's suffix")
-    return found
+    return found, Counter(file.suffix.lower() or "without suffix" for file in files if file.suffix.lower() not in Image.EXTENSION)
+
+
+def check_settings(args: argparse.Namespace, pictures: int) -> None:
+    """A UserError where the settings cannot be met, before hours go into features."""
+    for name, least in LEAST.items():
+        if vars(args)[name] is not None and vars(args)[name] < least:
+            raise UserError(f"--{name} is {vars(args)[name]}: it must be {least} or more")
+    most = PATCHES * min(pictures, args.training)
+    if args.words and args.words > most:
+        raise UserError(
+            f"--words {args.words} are more than the {most} patches of {most // PATCHES} pictures to learn them from: ask for fewer"
+        )
+    if args.signature == "pq" and (args.dimensions % signature.PIECE or most < signature.LEAST):
+        raise UserError(
+            f"--signature pq needs --dimensions that are a multiple of {signature.PIECE}, and {signature.LEAST} patches or more "
+            f"to learn from ({PATCHES} a picture): store float16"
+        )
 
 
 def split_layers(layers: Sequence[str]) -> list[tuple[str, str]]:
@@ -115,68 +143,98 @@ def read_features(
         yield number, found if isinstance(found, BadPicture) else [found[f"{encoder}.{layer}"] for encoder, layer in pairs]
 
 
-def learn_layers(
-    features: Sequence[NDArray], pairs: Sequence[tuple[str, str]], checksums: Sequence[str], args: argparse.Namespace
-) -> list[store.Layer]:
-    """PCA, codebook and quantiser of each layer. features : (images, 14, D) of each."""
-    count = len(features[0])
-    chosen = np.sort(np.random.default_rng(args.seed).permutation(count)[: args.training])
-    made = []
-    for each, (encoder, layer), checksum in zip(features, pairs, checksums, strict=True):
-        training = np.asarray(each[chosen], np.float32)
-        patches = training.reshape(-1, training.shape[-1])
-        dimensions = min(args.dimensions, *patches.shape)
-        projection = quantise.learn_projection(patches, dimensions) if dimensions else None
-        projected = projection.apply(training, dimensions) if projection else training
-        words = args.words or max(1, min(LARGEST, len(patches) // PATCHES_A_WORD))
-        codebook = quantise.learn_codebook(projected.reshape(-1, projected.shape[-1]), words, iterations=25, seed=args.seed)
-        quantiser = signature.quantiser(signature.root(projected), args.seed) if args.signature == "pq" else None
-        made.append(store.Layer(encoder, layer, checksum, codebook, projection, args.signature, quantiser))
-    return made
+def learn_layer(features: NDArray, args: argparse.Namespace) -> dict[str, Any]:
+    """PCA, codebook and quantiser of one layer, for `store.Layer`. features : (images, 14, D), of which --training are looked at."""
+    chosen = np.sort(np.random.default_rng(args.seed).permutation(len(features))[: args.training])
+    projected = training = np.asarray(features[chosen], np.float32)
+    patches = training.reshape(-1, training.shape[-1])
+    dimensions = min(args.dimensions, *patches.shape)
+    if args.signature == "pq":
+        dimensions -= dimensions % signature.PIECE
+    projection = quantise.learn_projection(patches, dimensions) if dimensions else None
+    if projection:  # some pictures at a time, for it makes a copy of what it is given
+        parts = (training[first : first + store.BLOCK] for first in range(0, len(training), store.BLOCK))
+        projected = np.concatenate([projection.apply(part, dimensions) for part in parts])
+    words = args.words or max(1, min(LARGEST, len(patches) // PATCHES_A_WORD))
+    codebook = quantise.learn_codebook(projected.reshape(-1, projected.shape[-1]), words, iterations=25, seed=args.seed)
+    quantiser = signature.quantiser(signature.root(projected), args.seed) if args.signature == "pq" else None
+    return {"codebook": codebook, "projection": projection, "signature": args.signature, "quantiser": quantiser}
 
 
 def shards_of(layers: Sequence[store.Layer], features: Sequence[NDArray], size: int) -> Iterator[Shard]:
-    for first in range(0, len(features[0]), size):
-        yield store.shard_of(layers, [np.asarray(each[first : first + size], np.float32) for each in features], first)
+    for first in tqdm(range(0, len(features[0]), size), "writing", unit="shard", disable=None):
+        yield store.shard_of(layers, [each[first : first + size] for each in features], first)
+
+
+def check_space(folder: Path, pictures: int, found: Sequence[NDArray]) -> None:
+    """A UserError where a disk cannot hold the features of so many pictures, each like these, before the last of it is taken."""
+    needed, free = 2 * pictures * sum(values.size for values in found), shutil.disk_usage(folder).free
+    if needed > free:
+        raise UserError(
+            f"the features of {pictures} pictures need {needed / 1e9:.1f} GB in {folder} while the index is made, and {free / 1e9:.1f} GB "
+            "are free: make room, or put the index on another disk"
+        )
 
 
 def build(args: argparse.Namespace) -> dict[str, Any]:
     """Index `args.pictures`; return what was made, in numbers."""
     pairs = split_layers(args.layers)
     store.refuse_other(args.out)
-    files = pictures_in(args.pictures)
+    files, others = pictures_in(args.pictures)
+    check_settings(args, len(files))
+    if others:
+        print(f"no pictures by their names: {', '.join(f'{n} {suffix}' for suffix, n in others.most_common())}", file=sys.stderr)
     precision = Runtime(args.device, args.threads, "fp32")
+    faiss.omp_set_num_threads(args.threads)
     names: list[str] = []
-    maps: list[np.memmap] = []
-    with tempfile.TemporaryDirectory(dir=_made(args.out.absolute().parent), prefix=f".{args.out.name}.") as scratch:
+    place = _made(args.out.resolve().parent)
+    with contextlib.ExitStack() as open_files:
+        # Files without names, which are gone whatever ends this program.
+        scratch = [open_files.enter_context(tempfile.TemporaryFile(dir=place)) for _ in pairs]
         for number, found in read_features(files, pairs, args.weights, args.size, precision):
             if isinstance(found, BadPicture):
-                print(f"skipped: {found}", file=sys.stderr)
+                tqdm.write(f"skipped: {found}", file=sys.stderr)
                 continue
-            if not maps:
-                maps = [
-                    np.lib.format.open_memmap(f"{scratch}/{n}.npy", "w+", np.float16, (len(files), *values.shape))
-                    for n, values in enumerate(found)
-                ]
-            for stored, values in zip(maps, found, strict=True):
-                stored[len(names)] = values
+            if not names:
+                check_space(place, len(files), found)
+            for file, values in zip(scratch, found, strict=True):
+                file.write(values.astype(np.float16).tobytes())
             names.append(files[number].relative_to(args.pictures).as_posix())
         if not names:
             raise UserError(f"none of the {len(files)} pictures in {args.pictures} can be read: see above")
-        features = [stored[: len(names)] for stored in maps]
+        for file in scratch:
+            file.flush()
+        features = [np.memmap(file, np.float16, "r").reshape(len(names), PATCHES, -1) for file in scratch]
         checksums = [sha256(encoder_folder(encoder, args.weights) / vision.ENCODERS[encoder].file) for encoder, _ in pairs]
-        layers = learn_layers(features, pairs, checksums, args)
+        learning = tqdm(features, "learning words", unit="layer", disable=None)
+        layers = [
+            store.Layer(*pair, checksum, **learn_layer(each, args)) for pair, checksum, each in zip(pairs, checksums, learning, strict=True)
+        ]
         settings = {"idf": args.idf, "size": args.size}
         store.write_index(args.out, layers, shards_of(layers, features, args.shard), names, settings)
     return {"pictures": len(names), "skipped": len(files) - len(names), "words": len(layers[0].codebook)}
 
 
-def main() -> None:
-    args = parser().parse_args()
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """Around a command: what goes wrong is one sentence and a status, and what Pillow thinks of a file's metadata is not said."""
     try:
-        made = build(args)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="PIL")
+            yield
     except UserError as error:
         sys.exit(f"error: {error}")
+    except OSError as error:
+        sys.exit(f"error: {f'{error.filename}: ' if error.filename else ''}{error.strerror or error}")
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+def main() -> None:
+    args = parser().parse_args()
+    with told():
+        made = build(args)
     print(f"{args.out}: {made['pictures']} pictures, {made['words']} words a layer, {made['skipped']} skipped")
 
 

@@ -44,7 +44,7 @@ def draw_pyramid(picture: NDArray[np.uint8]) -> Figure:
     """Figure 4.1: the patches P_1 to P_14 of a picture (H, W, 3), level by level."""
     height, width = picture.shape[:2]
     boxes = pyramid(width, height)
-    figure = Figure(figsize=(8, 2.6), layout="constrained")
+    figure = Figure(figsize=(6, 2.1), layout="constrained")
     first = 0
     panels: Any = figure.subfigures(1, 3)
     for panel, side in zip(panels, (1, 2, 3), strict=True):
@@ -59,7 +59,7 @@ def draw_pyramid(picture: NDArray[np.uint8]) -> Figure:
     return figure
 
 
-def results(dataset: str, folder: Path, own: dict[str, Any], top: int) -> list[Row]:
+def results(dataset: str, folder: Path, own: dict[str, Any], seed: int, top: int) -> list[Row]:
     """The rows of one data set: its most gaining query by the 1-D method of the best variant's second layer, and by the best variant."""
     about = json.loads((folder / "set.json").read_text())
     best = own["best"]
@@ -67,7 +67,7 @@ def results(dataset: str, folder: Path, own: dict[str, Any], top: int) -> list[R
     rankings = {
         model.model: found
         for model, found in load_models(folder)
-        if model.assignments == own["best_assignments"] and model.model in (single, best)
+        if (model.assignments, model.seed) == (own["best_assignments"], seed) and model.model in (single, best)
     }
     kept = {
         name: [without(ranking, query["ignored"]) for ranking, query in zip(found, about["queries"], strict=True)]
@@ -89,7 +89,7 @@ def results(dataset: str, folder: Path, own: dict[str, Any], top: int) -> list[R
 
 
 def draw_results(rows: list[Row], pictures: dict[str, dict[str, Path]], top: int) -> Figure:
-    figure = Figure(figsize=(1.5 * (top + 1), 1.5 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(1.1 * (top + 1), 1.1 * len(rows)), layout="constrained")
     axes = figure.subplots(len(rows), top + 1, squeeze=False)
     for line, row in zip(axes, rows, strict=True):
         files = pictures[row.dataset]
@@ -103,7 +103,7 @@ def draw_results(rows: list[Row], pictures: dict[str, dict[str, Path]], top: int
 
 def _show(axes: Axes, file: Path, title: str, color: str | None) -> None:
     axes.imshow(np.asarray(open_picture(file)))
-    axes.set_title(title, fontsize=5)
+    axes.set_title(title, fontsize=4)
     axes.set(xticks=[], yticks=[])
     axes.grid(visible=False)
     for spine in axes.spines.values():
@@ -116,7 +116,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     for dataset in SHOWN:
         pictures[dataset] = {name_of(image): image for image in SETS[dataset](job.dep(f"data/{scale}/sources/{dataset}")).images}
         folder = Path(job.dep(f"data/{scale}/predictions/ch4_deepindex/{dataset}"))
-        rows += results(dataset, folder, settings["per_set"][dataset], settings["figures"]["top"])
+        rows += results(dataset, folder, settings["per_set"][dataset], settings["seeds"][0], settings["figures"]["top"])
     first = next(iter(pictures[SHOWN[0]].values()))
     picture = np.asarray(open_picture(first))
     boxes = [dict(zip(("left", "top", "right", "bottom"), box, strict=True)) for box in pyramid(picture.shape[1], picture.shape[0])]

@@ -189,8 +189,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
             folder = books / f"seed{seed}"
             yield from without_signature(task, folder, settings, own, seed)
             yield from with_signature(task, features, folder, settings, own, seed)
-            if settings["dimensions"]:
-                yield from compressed(task, features, folder, settings["ivfpq"], best, seed)
+            yield from compressed(task, features, folder, settings["ivfpq"], best, seed)
 
     out = job.out(f"data/{scale}/predictions/ch4_deepindex/{args.dataset}")
     out.mkdir(parents=True)

@@ -15,8 +15,6 @@ from stages.ch4_deepindex import inverted
 from stages.ch4_deepindex.inverted import Entries, Postings
 from stages.ch4_deepindex.signature import Signatures, matching
 
-SHORTLIST = 1024  # images whose signatures are looked at first
-
 
 @dataclass(frozen=True)
 class Shard:
@@ -74,7 +72,10 @@ def search(
 
     def finished(pair: tuple) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         shard, values = pair
-        images, values = _constrained(shard, values, roots, settings.alpha, top) if settings.alpha else _listed(values)
+        images = np.flatnonzero(values)
+        values = values[images]
+        if settings.alpha:
+            values = values * matching(distances(shard, roots, images), settings.alpha)
         kept = inverted.order(values, top)
         return images[kept] + shard.first, values[kept]
 
@@ -82,25 +83,3 @@ def search(
     images, values = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     kept = inverted.order(values, top)
     return images[kept], values[kept]
-
-
-def _listed(scores: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    images = np.flatnonzero(scores)
-    return images, scores[images]
-
-
-def _constrained(
-    shard: Shard, scores: NDArray[np.float64], roots: Sequence[NDArray[np.float32]], alpha: float, top: int | None
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The images that can be among the `top` once the signature has its say, and their scores."""
-    images, values = _listed(scores)
-
-    def constrained(places: NDArray[np.int64]) -> NDArray[np.float64]:
-        return values[places] * matching(distances(shard, roots, images[places]), alpha)
-
-    places = np.arange(len(images))
-    if top and len(images) > SHORTLIST > top:
-        # The factor is at most 1: who is below the shortlist's last without it stays below.
-        first = constrained(np.argpartition(values, len(values) - SHORTLIST)[-SHORTLIST:])
-        places = np.flatnonzero(values >= np.partition(first, len(first) - top)[len(first) - top])
-    return images[places], constrained(places)

@@ -7,14 +7,18 @@ Prints of each image the names of the best, with their scores by Eq. 4.4 or 4.5.
 
 import argparse
 import contextlib
+import io
+import math
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
+import faiss
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from stages.ch4_deepindex import index as indexing
 from stages.ch4_deepindex import store
@@ -62,8 +66,8 @@ def ask(index: store.Index, features: list[NDArray[np.float32]], settings: Setti
 
 def answers(args: argparse.Namespace) -> Iterator[tuple[Path, Answer | BadPicture]]:
     """The answer for each image, or why it has none."""
-    if args.top < 1 or args.assignments < 1 or args.alpha < 0:
-        raise UserError("--top and --assignments must be 1 or more, --alpha 0 or more")
+    if min(args.top, args.assignments, args.threads) < 1 or not 0 <= args.alpha < math.inf:
+        raise UserError("--top, --assignments and --threads must be 1 or more, --alpha 0 or more")
     index = store.open_index(args.index)
     if missing := [str(image) for image in args.images if not image.is_file()]:
         raise UserError(f"there is no file {', '.join(missing)}")
@@ -73,6 +77,7 @@ def answers(args: argparse.Namespace) -> Iterator[tuple[Path, Answer | BadPictur
     settings = Settings(min(args.assignments, *(len(layer.codebook) for layer in index.layers)), args.alpha, index.about["settings"]["idf"])
     pairs = [(layer.encoder, layer.layer) for layer in index.layers]
     precision = Runtime(args.device, args.threads, "fp32")
+    faiss.omp_set_num_threads(args.threads)
     found = indexing.read_features(args.images, pairs, args.weights, index.about["settings"]["size"], precision)
     several = ThreadPoolExecutor(args.threads) if args.threads > 1 and len(index.shards) > 1 else contextlib.nullcontext()
     with several as executor:
@@ -84,20 +89,20 @@ def answers(args: argparse.Namespace) -> Iterator[tuple[Path, Answer | BadPictur
 def main() -> None:
     args = parser().parse_args()
     failed = False
-    try:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # a name's bytes as they are, also where they are no UTF-8
+    with indexing.told():
         for image, answer in answers(args):
             if isinstance(answer, BadPicture):
                 failed = True
-                print(f"error: {answer}", file=sys.stderr)
+                tqdm.write(f"error: {answer}", file=sys.stderr)
                 continue
             if len(args.images) > 1:
-                print(f"{image}:")
+                tqdm.write(f"{image}:")  # print would write into the line of the progress bar
             if not answer:
-                print("no picture shares a visual word with it: more --assignments find more")
+                tqdm.write("no picture shares a visual word with it: more --assignments find more")
             for place, (name, score) in enumerate(answer, 1):
-                print(f"{place:4d}  {score:12.6g}  {name}")
-    except UserError as error:
-        sys.exit(f"error: {error}")
+                tqdm.write(f"{place:4d}  {score:12.6g}  {name}")
     sys.exit(1 if failed else 0)
 
 

@@ -15,6 +15,7 @@ from stages.core.errors import UserError
 
 STORED = ("float32", "float16", "pq")  # a component in 4 or 2 bytes; product quantisation, PIECE components in a byte
 PIECE = 8
+BLOCK = 1024  # codes that are decoded at a time
 LEAST = 256  # vectors, without which the quantiser's 256 centroids cannot be learned
 
 
@@ -35,21 +36,18 @@ def matching(distances: NDArray[np.float64], alpha: float) -> NDArray[np.float64
 
 @dataclass(frozen=True)
 class Signatures:
-    """The root features of one layer, as stored: (n, D) float32 or float16, or (n, D / PIECE) bytes with a quantiser."""
+    """The root features of one layer, as stored: float32 (n, D), or codes uint8 (n, bytes) of one of faiss's quantisers."""
 
     values: NDArray
     quantiser: Any = None
 
     def distances(self, query: NDArray[np.float32], images: NDArray[np.int64]) -> NDArray[np.float64]:
         """d = 2 - 2 S of Section 4.3.3 between a root feature (D,) and those of some images, each on its own."""
-        if self.quantiser is not None:
-            table = np.empty((self.quantiser.M, self.quantiser.ksub), np.float32)
-            self.quantiser.compute_inner_prod_table(faiss.swig_ptr(np.ascontiguousarray(query)), faiss.swig_ptr(table))
-            kernels = table[np.arange(len(table)), self.values[images]].sum(axis=1, dtype=np.float64)
-        elif self.values.dtype == np.float32:
+        if self.quantiser is None:
             kernels = _products(query, self.values, images)
         else:
-            kernels = _products(query, self.values[images].astype(np.float32), np.arange(len(images)))
+            blocks = (self.quantiser.decode(self.values[images[k : k + BLOCK]]) for k in range(0, len(images), BLOCK))
+            kernels = np.concatenate([np.zeros(0), *(_products(query, block, np.arange(len(block))) for block in blocks)])
         return np.maximum(2 - 2 * kernels.astype(np.float64), 0)  # rounding, and quantisation, may leave the kernel above 1
 
 
@@ -80,10 +78,16 @@ def quantiser(roots: NDArray[np.float32], seed: int) -> Any:
 
 
 def store(roots: NDArray[np.float32], kind: str, made: Any = None) -> Signatures:
-    """Root features as `kind` of STORED has them; `made` is the quantiser of kind pq."""
-    if kind == "pq":
-        return Signatures(made.compute_codes(np.ascontiguousarray(roots)), made)
-    return Signatures(np.ascontiguousarray(roots, np.dtype(kind)))
+    """Root features (n, D) as `kind` of STORED has them; `made` is the quantiser of kind pq."""
+    if kind == "float32":
+        return Signatures(np.ascontiguousarray(roots))
+    coder = made if kind == "pq" else halves(roots.shape[1])
+    return Signatures(coder.compute_codes(np.ascontiguousarray(roots)), coder)
+
+
+def halves(dimensions: int) -> Any:
+    """faiss's quantiser that keeps each component in two bytes, as IEEE has them."""
+    return faiss.ScalarQuantizer(dimensions, faiss.ScalarQuantizer.QT_fp16)
 
 
 def save_quantiser(made: Any, file: Path) -> None:

@@ -9,7 +9,9 @@ Of two layers, the second is the row and the first the column, as in Section 4.3
 """
 
 import json
+import re
 import shutil
+import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +28,8 @@ from stages.core.errors import UserError
 
 VERSION = 1
 SHARD = 1 << 16  # images, whose numbers then take two bytes
+BLOCK = 1024  # images whose features are looked at at once: 14 patches of 4096 components take 0.2 MB each
+OWN = re.compile(r"(index|names)\.json|(layer|shard)-\d+")  # what an index has in its folder
 
 
 @dataclass(frozen=True)
@@ -71,22 +75,32 @@ class Index:
 
 
 def shard_of(layers: Sequence[Layer], features: Sequence[NDArray[np.float32]], first: int) -> Shard:
-    """Index images from number `first` on, by features (images, 14, D) of each layer."""
-    projected = [layer.features(each) for layer, each in zip(layers, features, strict=True)]
-    words = [layer.words(each, 1)[..., 0] for layer, each in zip(layers, projected, strict=True)]
+    """Index images from number `first` on, by features (images, 14, D) of each layer, arrays or memory maps of any precision."""
+    words, roots = zip(*(_described(layer, each) for layer, each in zip(layers, features, strict=True)), strict=True)
     sizes = tuple(len(layer.codebook) for layer in reversed(layers))
     postings = inverted.build(words[-1], words[0] if len(words) == 2 else None, sizes)
     stored = [
-        signature.store(layer.root(each), layer.signature, layer.quantiser)
-        for layer, each in zip(layers, projected, strict=True)
+        signature.store(each, layer.signature, layer.quantiser)
+        for layer, each in zip(layers, roots, strict=True)
         if layer.signature != "none"
     ]
     return Shard(first, postings, tuple(stored))
 
 
+def _described(layer: Layer, features: NDArray) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The nearest word of each patch (images, 14), and the root features (images, D)."""
+    words, roots = [], []
+    for start in range(0, len(features), BLOCK):
+        projected = layer.features(np.asarray(features[start : start + BLOCK], np.float32))
+        words.append(layer.words(projected, 1)[..., 0])
+        roots.append(layer.root(projected))
+    return np.concatenate(words), np.concatenate(roots)
+
+
 def write_index(folder: Path, layers: Sequence[Layer], shards: Iterable[Shard], names: Sequence[str], settings: dict[str, Any]) -> None:
     """Write an index to `folder`, which must not exist or be an index; shards are taken, written and forgotten one by one."""
     refuse_other(folder)
+    folder = folder.resolve()  # where a link leads, the index is replaced and not the link
     aside = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(aside, ignore_errors=True)
     try:
@@ -97,20 +111,35 @@ def write_index(folder: Path, layers: Sequence[Layer], shards: Iterable[Shard], 
         for shard in shards:
             _write_shard(shard, aside / f"shard-{count:05d}")
             count += 1
-        (aside / "names.json").write_text(json.dumps(list(names), ensure_ascii=False) + "\n", encoding="utf-8")
+        (aside / "names.json").write_text(json.dumps(list(names)) + "\n")  # in ASCII, for names may have bytes that are no UTF-8
         described = [{key: value for key, value in vars(layer).items() if isinstance(value, str)} for layer in layers]
         about = {"version": VERSION, "images": len(names), "shards": count, "layers": described, "settings": settings}
         (aside / "index.json").write_text(json.dumps(about, indent=1, sort_keys=True) + "\n")
-        shutil.rmtree(folder, ignore_errors=True)
-        aside.replace(folder)
+        _put(aside, folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
 
+def _put(aside: Path, folder: Path) -> None:
+    """`aside` in the place of `folder`; what was there is gone only when that is done."""
+    old = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    try:
+        if folder.exists():
+            folder.replace(old)
+        aside.replace(folder)
+    finally:
+        if old.exists() and not folder.exists():
+            old.replace(folder)
+        shutil.rmtree(old, ignore_errors=True)
+
+
 def refuse_other(folder: Path) -> None:
     """A UserError where writing an index to `folder` would destroy something else."""
-    if folder.exists() and not (folder / "index.json").is_file():
-        raise UserError(f"{folder} exists and is no index: name another folder, or remove it")
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} exists and is no folder: name another")
+    if others := sorted(file.name for file in folder.glob("*") if not OWN.fullmatch(file.name)):
+        raise UserError(f"{folder} exists and is no index, or not only that, for it has {others[0]}: name another folder, or remove it")
 
 
 def open_index(folder: Path) -> Index:
@@ -128,10 +157,10 @@ def open_index(folder: Path) -> Index:
     if version != VERSION:
         raise UserError(f"{folder} is an index of version {version}, and this program reads version {VERSION}: make the index again")
     try:
-        names = json.loads((folder / "names.json").read_text(encoding="utf-8"))
+        names = json.loads((folder / "names.json").read_text())
         layers = [_read_layer(folder / f"layer-{number}", entry) for number, entry in enumerate(about["layers"])]
         shards = list(_read_shards(folder, about, layers))
-    except (OSError, ValueError, LookupError, EOFError) as error:
+    except (OSError, ValueError, LookupError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"{folder} is damaged ({error}): make the index again") from None
     if sum(shard.postings.size for shard in shards) != len(names):
         raise UserError(f"{folder} is damaged (its shards and names.json differ in their images): make the index again")
@@ -172,11 +201,21 @@ def _read_shards(folder: Path, about: dict[str, Any], layers: list[Layer]) -> It
         place = folder / f"shard-{number:05d}"
 
         def mapped(name: str, place: Path = place) -> NDArray:
-            return np.load(place / f"{name}.npy", mmap_mode="r")
+            try:
+                return np.load(place / f"{name}.npy", mmap_mode="r")
+            except (ValueError, EOFError) as error:
+                raise ValueError(f"{place.name}/{name}.npy: {error}") from None
 
         columns = mapped("columns") if len(layers) == 2 else None
         size = json.loads((place / "size.json").read_text())
         postings = inverted.postings(np.array(mapped("counts")), mapped("images"), columns, size)
-        signed = [Signatures(mapped(f"signature-{n}"), layer.quantiser) for n, layer in enumerate(layers) if layer.signature != "none"]
+        signed = [_signatures(mapped(f"signature-{n}"), layer) for n, layer in enumerate(layers) if layer.signature != "none"]
+        lengths = {len(each) for each in (postings.images, postings.columns) if each is not None}
+        if lengths != {postings.starts[-1]} or any(len(each.values) != size for each in signed):
+            raise ValueError(f"the arrays of {place.name} do not belong together")
         yield Shard(first, postings, tuple(signed))
         first += size
+
+
+def _signatures(values: NDArray, layer: Layer) -> Signatures:
+    return Signatures(values, signature.halves(values.shape[1] // 2) if layer.signature == "float16" else layer.quantiser)
