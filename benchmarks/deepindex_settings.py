@@ -14,8 +14,8 @@ import numpy as np
 
 from stages.ch4_deepindex import inverted
 from stages.ch4_deepindex.evaluate import scores
-from stages.ch4_deepindex.features import load_set
 from stages.ch4_deepindex.rank import Task, indexed, load_words
+from stages.ch4_deepindex.sets import load_set
 from stages.ch4_deepindex.variants import VARIANTS
 
 ASSIGNMENTS = (1, 5, 10)

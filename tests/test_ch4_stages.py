@@ -20,7 +20,20 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from torch.nn import functional as F
 
-from stages.ch4_deepindex import codebooks, complexity, evaluate, features, figures, panels, quantise, rank, rankings, signature, store
+from stages.ch4_deepindex import (
+    codebooks,
+    complexity,
+    evaluate,
+    features,
+    figures,
+    panels,
+    quantise,
+    rank,
+    rankings,
+    sets,
+    signature,
+    store,
+)
 from stages.ch4_deepindex.patches import open_picture, patches
 from stages.ch4_deepindex.rank import Task, Words
 from stages.ch4_deepindex.rankings import Model
@@ -176,7 +189,7 @@ def test_places_are_taken_by_the_encoders_layers() -> None:
 
 def test_features_are_of_each_picture_and_then_of_the_parts_asked_for(here: Path) -> None:
     found = paris6k.read(Path("data/mini/sources/paris6k"))
-    about = features.load_set(PARIS)
+    about = sets.load_set(PARIS)
     values = {place: np.load(PARIS / f"{place}.npy") for place in PLACES}
     assert about["images"] == [f"{image.parent.name}/{image.stem}" for image in found.images]
     assert [query["item"] for query in about["queries"]] == list(range(12, 16))
@@ -202,10 +215,10 @@ def test_a_bad_picture_is_skipped_and_counted(world: Path, damaged: Path, capsys
     bad = damaged / "holidays/jpg/100201.jpg"  # the seventh; two of its group are left to be found
     bad.write_bytes(bad.read_bytes()[:300])
     job = run(features, "holidays")
-    about = features.load_set(HOLIDAYS)
+    about = sets.load_set(HOLIDAYS)
     assert json.loads((HOLIDAYS / "about.json").read_text())["skipped"] == 1
     assert "skipped" in (said := capsys.readouterr().err) and "100201.jpg" in said
-    before = features.load_set(world / HOLIDAYS)
+    before = sets.load_set(world / HOLIDAYS)
     assert about["images"] == [name for name in before["images"] if name != "jpg/100201"]
     assert about["queries"][2] == {"name": "100200", "image": 5, "relevant": [6, 7], "ignored": [5], "item": 5}
     assert about["queries"][3]["relevant"] == [9]
@@ -485,7 +498,7 @@ def test_every_number_of_the_tables_and_curves_has_its_rankings(here: Path) -> N
 
 def test_stored_rankings_are_those_of_all_pairs(here: Path) -> None:
     found = of_model(Path("data/mini/predictions/ch4_deepindex/holidays"))
-    about = features.load_set(HOLIDAYS)
+    about = sets.load_set(HOLIDAYS)
     task = Task(20, [query["item"] for query in about["queries"]], "ratio", 50)
     words = {place: np.load(BOOKS / f"words_{place}_24.npy") for place in PLACES}
     cosines = np.load(HOLIDAYS / "fc7.npy")[:, 0].astype(float) @ np.load(HOLIDAYS / "fc7.npy")[:20, 0].astype(float).T

@@ -15,9 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from stages.ch4_deepindex.features import load_set
 from stages.ch4_deepindex.quantise import Projection, learn_codebook, learn_projection, nearest
-from stages.ch4_deepindex.sets import SETS
+from stages.ch4_deepindex.sets import SETS, load_set
 from stages.ch4_deepindex.variants import PLACES, VARIANTS
 from stages.core import stage
 from stages.core.errors import UserError

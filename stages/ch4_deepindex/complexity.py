@@ -18,10 +18,9 @@ import numpy as np
 from stages.ch4_deepindex import store
 from stages.ch4_deepindex.codebooks import codebook_file, cut, load_features, load_projection
 from stages.ch4_deepindex.evaluate import dataset_of, encoder_of
-from stages.ch4_deepindex.features import load_set
 from stages.ch4_deepindex.quantise import Projection
 from stages.ch4_deepindex.retrieve import Settings, search
-from stages.ch4_deepindex.sets import SETS
+from stages.ch4_deepindex.sets import SETS, load_set
 from stages.ch4_deepindex.signature import quantiser, root
 from stages.ch4_deepindex.variants import VARIANTS
 from stages.core import metrics, stage

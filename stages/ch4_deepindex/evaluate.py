@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.ch4_deepindex.rankings import SWEEP, Model, load_models
-from stages.ch4_deepindex.sets import BY_FOUR, SETS
+from stages.ch4_deepindex.sets import BY_FOUR, SETS, load_set
 from stages.core import metrics, stage
 from stages.core.files import write_csv
 from stages.metrics.ranking import average_precision, ns_score, without
@@ -60,7 +60,7 @@ def encoder_of(places: tuple[str, ...], layers: dict[str, str]) -> str:
 def main(args: argparse.Namespace, job: stage.Job) -> None:
     scale = job.params["scale"]
     predictions = Path(job.dep(f"data/{scale}/predictions/ch4_deepindex/{args.dataset}"))
-    queries = json.loads((predictions / "set.json").read_text())["queries"]
+    queries = load_set(predictions)["queries"]
     made = json.loads((predictions / "about.json").read_text())
     records, curves = [], []
     for model, rankings in load_models(predictions):

@@ -7,7 +7,6 @@ and then the parts of pictures that queries ask for; `set.json`, the pictures' n
 """
 
 import argparse
-import json
 import shutil
 import sys
 from dataclasses import asdict, replace
@@ -108,11 +107,6 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     write_json(out / "about.json", about)
     shutil.copyfile(source / "provenance.json", out / "provenance.json")
     job.note(gpu=gpu_name(device), pictures=len(pictures), **precision.describe(device))
-
-
-def load_set(folder: Path) -> dict[str, Any]:
-    """What `described` says of the set whose features lie in `folder`."""
-    return json.loads((folder / "set.json").read_text())
 
 
 if __name__ == "__main__":

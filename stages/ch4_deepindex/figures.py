@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from stages.ch4_deepindex.sets import BY_FOUR, SETS
+from stages.ch4_deepindex.sets import BY_FOUR, SETS, load_set
 from stages.core import figures, metrics, stage
 
 PLACE = "fc18"  # whose features Figure 4.2 shows
@@ -41,7 +41,7 @@ def embedded(features: NDArray[np.float32]) -> NDArray[np.float64]:
 
 def group_points(folder: Path, count: int) -> pd.DataFrame:
     """Every patch of the first `count` groups' images in three dimensions: group, image, patch, x, y, z."""
-    about = json.loads((folder / "set.json").read_text())
+    about = load_set(folder)
     features = np.load(folder / f"{PLACE}.npy", mmap_mode="r")
     groups: dict[frozenset[int], str] = {}
     for query in about["queries"]:

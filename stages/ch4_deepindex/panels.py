@@ -6,7 +6,6 @@ Of each data set the query is shown that gains most average precision from the s
 """
 
 import argparse
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 
 from stages.ch4_deepindex.patches import open_picture, pyramid
 from stages.ch4_deepindex.rankings import load_models
-from stages.ch4_deepindex.sets import SETS, name_of
+from stages.ch4_deepindex.sets import SETS, load_set, name_of
 from stages.ch4_deepindex.variants import VARIANTS
 from stages.core import figures, stage
 from stages.core.files import write_csv
@@ -61,7 +60,7 @@ def draw_pyramid(picture: NDArray[np.uint8]) -> Figure:
 
 def results(dataset: str, folder: Path, own: dict[str, Any], seed: int, top: int) -> list[Row]:
     """The rows of one data set: its most gaining query by the 1-D method of the best variant's second layer, and by the best variant."""
-    about = json.loads((folder / "set.json").read_text())
+    about = load_set(folder)
     best = own["best"]
     single = next(name for name, places in VARIANTS.items() if places == VARIANTS[best][-1:])
     rankings = {

@@ -20,11 +20,10 @@ from tqdm import tqdm
 
 from stages.ch4_deepindex import inverted
 from stages.ch4_deepindex.codebooks import cut, load_features, load_projection, words_file
-from stages.ch4_deepindex.features import load_set
 from stages.ch4_deepindex.quantise import normalised
 from stages.ch4_deepindex.rankings import SWEEP, Model, Rankings, save
 from stages.ch4_deepindex.retrieve import Shard, distances, score_all
-from stages.ch4_deepindex.sets import SETS
+from stages.ch4_deepindex.sets import SETS, load_set
 from stages.ch4_deepindex.signature import Signatures, matching, quantiser, root, store
 from stages.ch4_deepindex.variants import PLACES, VARIANTS
 from stages.core import stage

@@ -209,13 +209,9 @@ def _read_shards(folder: Path, about: dict[str, Any], layers: list[Layer]) -> It
         columns = mapped("columns") if len(layers) == 2 else None
         size = json.loads((place / "size.json").read_text())
         postings = inverted.postings(np.array(mapped("counts")), mapped("images"), columns, size)
-        signed = [_signatures(mapped(f"signature-{n}"), layer) for n, layer in enumerate(layers) if layer.signature != "none"]
+        signed = [Signatures(mapped(f"signature-{n}"), layer.quantiser) for n, layer in enumerate(layers) if layer.signature != "none"]
         lengths = {len(each) for each in (postings.images, postings.columns) if each is not None}
         if lengths != {postings.starts[-1]} or any(len(each.values) != size for each in signed):
             raise ValueError(f"the arrays of {place.name} do not belong together")
         yield Shard(first, postings, tuple(signed))
         first += size
-
-
-def _signatures(values: NDArray, layer: Layer) -> Signatures:
-    return Signatures(values, signature.halves(values.shape[1] // 2) if layer.signature == "float16" else layer.quantiser)
