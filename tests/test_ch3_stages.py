@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.io
+import stage_runs
 import torch
 from PIL import Image
 
@@ -22,7 +23,7 @@ from stages.ch3_edges.detectors import structured_edges
 from stages.ch3_edges.model import EdgeNetwork
 from stages.ch3_edges.structured import Settings
 from stages.ch3_edges.variants import VARIANTS
-from stages.core import metrics, runtime, stage
+from stages.core import metrics, runtime
 from stages.core.errors import UserError
 from stages.datasets import bsds500, nyud_v2
 from stages.metrics.edge_maps import read_map, write_map
@@ -61,28 +62,14 @@ EDGES: dict[str, Any] = {
     "shown": 1,
     "figures": {"curves": ["baseline-2", "fcfn"], "result": "baseline-2"},
 }  # fmt: skip
-PARAMS = {"scale": "mini", "protocol": "miniature", "runtime": {"device": "cpu", "threads": 1, "precision": "fp32"}, "ch3_edges": EDGES}
 
 
-class Here(stage.Job):
-    """A stage whose outputs go straight to their places, and that may use whatever is there."""
-
-    def dep(self, path: str) -> Path:
-        assert Path(path).exists(), path
-        return Path(path)
-
-    def out(self, path: str) -> Path:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(path, ignore_errors=True)  # an earlier run's
-        return Path(path)
+PARAMS = stage_runs.PARAMS | {"ch3_edges": EDGES}
 
 
-def run(module: ModuleType, words: str = "", **changes: Any) -> Here:
+def run(module: ModuleType, words: str = "", **changes: Any) -> stage_runs.Here:
     """Run a stage's main; `changes` of the chapter's parameters. Returns its job."""
-    job = Here("stage", "", [], [], PARAMS | {"ch3_edges": EDGES | changes})
-    parser = module.parser() if hasattr(module, "parser") else argparse.ArgumentParser()
-    module.main(parser.parse_args(words.split()), job)
-    return job
+    return stage_runs.run_main(module, words, {"ch3_edges": EDGES | changes})
 
 
 @pytest.fixture(scope="module")
@@ -254,7 +241,7 @@ def test_every_variant_reaches_every_parameter_that_it_supervises(name, here):
     variant = VARIANTS[name]
     relaxed = Path(f"data/mini/relaxed/ch3_edges/bsds500/{variant.relaxed}.npy") if variant.relaxed else None
     images = data.read(Path(f"data/mini/prepared/ch3_edges/{variant.dataset}"), relaxed, variant.dilated)
-    model = train.initial_model(variant, images.size, 0, Here("", "", [], [], PARAMS))
+    model = train.initial_model(variant, images.size, 0, stage_runs.Here("", "", [], [], PARAMS))
     pixels, side_labels, truth = images.batch(torch.arange(2), variant.sides, torch.device("cpu"))
     for score in model.scores:  # they start at 0, where nothing below them would get a gradient
         torch.nn.init.normal_(score.weight, std=0.1, generator=torch.Generator().manual_seed(0))
@@ -267,9 +254,9 @@ def test_every_variant_reaches_every_parameter_that_it_supervises(name, here):
 
 def test_fine_tuning_starts_from_the_pretrained_weights(here):
     start = runtime.load(Path("data/mini/models/ch3_edges/cea-seed0/model.pt"))
-    model = train.initial_model(VARIANTS["rds-se-cea"], (48, 48), 0, Here("", "", [], [], PARAMS))
+    model = train.initial_model(VARIANTS["rds-se-cea"], (48, 48), 0, stage_runs.Here("", "", [], [], PARAMS))
     assert all(torch.equal(value, start[key]) for key, value in model.state_dict().items())
-    fresh = train.initial_model(VARIANTS["rds-se"], (48, 48), 0, Here("", "", [], [], PARAMS))
+    fresh = train.initial_model(VARIANTS["rds-se"], (48, 48), 0, stage_runs.Here("", "", [], [], PARAMS))
     assert not torch.equal(fresh.state_dict()["blocks.0.0.weight"], start["blocks.0.0.weight"])
 
 
@@ -371,7 +358,7 @@ def test_the_truth_scores_1_and_nothing_scores_0(here):
 def test_a_shortened_schedule_shortens_no_detector(here, tmp_path):
     params = PARAMS | {"protocol": "shortened"}
     for experiment, protocol in (("detectors", "full"), ("bsds500", "shortened")):
-        job = Here("", "", [], [], params)
+        job = stage_runs.Here("", "", [], [], params)
         kept = Path(f"reports/metrics/ch3_edges/{experiment}.json").read_bytes()
         evaluate.main(argparse.Namespace(experiment=experiment), job)
         assert metrics.read(Path(f"reports/metrics/ch3_edges/{experiment}.json")).protocol == protocol

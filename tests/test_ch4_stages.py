@@ -1,6 +1,5 @@
 """Chapter 4's stages on a world of a few small pictures: each against loops over all pairs, other programs, and values by hand."""
 
-import argparse
 import copy
 import itertools
 import json
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import stage_runs
 import torch
 from conftest import REPOSITORY
 from numpy.typing import NDArray
@@ -38,7 +38,7 @@ from stages.ch4_deepindex.patches import open_picture, patches
 from stages.ch4_deepindex.rank import Task, Words
 from stages.ch4_deepindex.rankings import Model
 from stages.ch4_deepindex.variants import PLACES, VARIANTS
-from stages.core import metrics, stage
+from stages.core import metrics
 from stages.core.errors import UserError
 from stages.datasets import paris6k
 from stages.datasets.retrieval import Query, RetrievalSet
@@ -73,30 +73,13 @@ INDEX: dict[str, Any] = {
     "complexity": {"datasets": ["holidays"], "dimensions": 16},
     "figures": {"groups": ["holidays"], "shown_groups": 3, "panels": ["holidays"], "top": 3},
 }
-PARAMS = {"scale": "mini", "protocol": "miniature", "runtime": {"device": "cpu", "threads": 1, "precision": "fp32"}}
 HOLIDAYS, PARIS, UKB = (Path("data/mini/features/ch4_deepindex", name) for name in ("holidays", "paris6k", "ukb"))
 BOOKS = Path("data/mini/codebooks/ch4_deepindex/holidays/seed0")
 
 
-class Here(stage.Job):
-    """A stage whose outputs go straight to their places, and that may use whatever is there."""
-
-    def dep(self, path: str) -> Path:
-        assert Path(path).exists(), path
-        return Path(path)
-
-    def out(self, path: str) -> Path:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(path, ignore_errors=True)  # an earlier run's
-        return Path(path)
-
-
-def run(module: ModuleType, words: str = "", **changes: Any) -> Here:
+def run(module: ModuleType, words: str = "", **changes: Any) -> stage_runs.Here:
     """Run a stage's main; `changes` of the chapter's parameters. Returns its job."""
-    job = Here("stage", "", [], [], PARAMS | {"ch4_deepindex": INDEX | changes})
-    parser = module.parser() if hasattr(module, "parser") else argparse.ArgumentParser()
-    module.main(parser.parse_args(words.split()), job)
-    return job
+    return stage_runs.run_main(module, words, {"ch4_deepindex": INDEX | changes})
 
 
 def write_sources(sources: Path) -> None:
