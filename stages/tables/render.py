@@ -275,12 +275,14 @@ def _columns(name: str, found: Measurement | None, encoders: bool) -> dict[str, 
 
 
 def _value(cell: Cell, found: Measurement | None) -> str:
-    """A measured value with as many decimals as the printed one; counts in full."""
+    """A measured value with as many decimals as the printed one, a time that they make nothing of with two digits; counts in full."""
     if found is None:
         return NOTHING
     if found.layers or not found.values:
         return found.layers or "no such layer"
     value = _decimals(cell, found.mean)
+    if cell.column.source == "times" and found.mean and not value.strip("0."):
+        value = f"{found.mean:.2g}"
     if found.sd is not None:
         value += f" ± {_decimals(cell, found.sd)} ({len(found.values)})"
     return value
