@@ -17,6 +17,7 @@ from pathlib import Path
 
 import faiss
 import numpy as np
+import torch
 
 from stages.ch4_deepindex import store
 from stages.ch4_deepindex.inverted import build
@@ -97,6 +98,7 @@ def main() -> None:
     parser.add_argument("--spread", type=float, default=1.0)
     args = parser.parse_args()
     faiss.omp_set_num_threads(1)
+    torch.set_num_threads(1)
     world = World(args.words, args.spread)
     near = np.random.default_rng(2).integers(0, args.words, (args.words, ASSIGNMENTS - 1))  # a word's neighbours
     rows, columns, roots = world.images(0, GROUP * (WARM + QUERIES))

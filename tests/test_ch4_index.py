@@ -182,8 +182,8 @@ def test_what_is_read_back_is_mapped_and_answers_as_what_was_written(world: Path
     shard = store.shard_of(stored.layers, [each.astype(np.float16) for each in features], 0)
     for name in ("images", "columns"):
         mapped = getattr(stored.shards[0].postings, name)
-        assert isinstance(mapped, np.memmap) and mapped.dtype == np.uint8 and np.array_equal(mapped, getattr(shard.postings, name))
-    assert all(isinstance(each.values, np.memmap) for each in stored.shards[0].signatures)
+        assert isinstance(mapped.base, np.memmap) and mapped.dtype == np.uint8 and np.array_equal(mapped, getattr(shard.postings, name))
+    assert all(isinstance(each.values.base, np.memmap) for each in stored.shards[0].signatures)
     in_memory = store.Index(stored.about, stored.names, stored.layers, [shard])
     for number in range(0, len(NAMES), 3):
         query = [each[number] for each in features]
@@ -415,7 +415,7 @@ def two_small(folder: Path) -> None:
         (pictures(lambda folder: (folder / "notes.txt").touch()), "has no pictures"),
         (pictures(two_bad, "--words", 3), "none of the 2 pictures in"),
         (pictures(two_bad), "--words 20 are more than|none of the 2 pictures"),
-        (pictures(two_small, "--words", 40), "40 words is larger than its training set of 28 patches"),
+        (pictures(two_small, "--words", 40), "--words 40 are more than the 28 patches"),
         (spoil("--words", 281), "--words 281 are more than the 280 patches"),
         (spoil("--training", 1), "--words 20 are more than the 14 patches"),
         (spoil("--words", 0), "--words is 0: it must be 1 or more"),

@@ -805,6 +805,11 @@ OTHER: dict[str, Any] = {
     "layers": {"fc6": "fc7", "fc7": "fc6", "fc17": "fc17", "fc18": "fc18"},
     "width": 0.5,
     "input_size": 225,
+    "crop_queries": False,
+    **{f"per_set.{name}.best": "dpi-17-18" for name in ("holidays", "paris6k", "ukb")},
+    **{f"per_set.{name}.best_assignments": 1 for name in ("holidays", "paris6k", "ukb")},
+    **{f"per_set.{name}.assignments": [1, 5, 10, 20] for name in ("holidays", "paris6k", "ukb")},
+    **{f"per_set.{name}.depth": 77 for name in ("holidays", "paris6k")},
     **{f"per_set.{name}.{key}": 77 for name in ("holidays", "paris6k", "ukb") for key in ("words", "alpha")},
 }
 

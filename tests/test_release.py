@@ -63,6 +63,7 @@ def project(tmp_path, monkeypatch):
         "requirements.lock": "torch==1\n",
         "model.py": "x = 1\n",
         "dvc.lock": yaml.safe_dump({"stages": {stage: {} for stage in ("train@a-0", "tables", *TIMED)}}),
+        "data/graph.json": json.dumps({"stages": {stage: {"name": stage} for stage in ("train@a-0", "tables", *TIMED)}}),
         "reports/code/train.json": "{}",
         "reports/metrics/c/m.json": "{}",
         "reports/tables/c/t.md": "t",
@@ -261,3 +262,13 @@ def test_parameters_and_results_of_another_scale_do_not_count_as_changed_code(pr
     Path("reports/tables/c/t.md").write_text("another")
     make(monkeypatch, "mini-1")
     assert (project / "reports/releases/mini-1/tables/c/t.md").read_text() == "another"
+
+
+def test_the_lock_of_a_release_has_the_stages_in_force_only() -> None:
+    """DVC keeps the entries of the scale before, whose results are not there."""
+    text = (ROOT / "dvc.lock").read_text()
+    kept = yaml.safe_load(release.in_force(text, {"code", "download@cifar10"}))
+    assert kept == {key: value for key, value in yaml.safe_load(text).items() if key != "stages"} | {
+        "stages": {name: yaml.safe_load(text)["stages"][name] for name in ("code", "download@cifar10")}
+    }
+    assert release.in_force(text, set(yaml.safe_load(text)["stages"])) == text

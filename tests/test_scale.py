@@ -403,6 +403,7 @@ def test_only_the_thesis_schedule_and_width_are_called_full() -> None:
     index |= {"width": 1, "input_size": 224}
     for name, (words, alpha) in {"holidays": (5000, 8), "paris6k": (5000, 4), "ukb": (10_000, 10)}.items():
         index["per_set"][name] |= {"words": words, "alpha": alpha}
+    index["per_set"]["holidays"]["depth"], index["per_set"]["paris6k"]["depth"] = 1491, 6412
     for recipe, (iterations, rate) in {"rds": (500, 1e-9), "fcfn": (625, 1e-6), "cea": (10_000, 1e-9)}.items():
         edges["recipes"][recipe] |= {"iterations": iterations, "learning_rate": rate}
     assert params.problems(values) == []

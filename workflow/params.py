@@ -65,6 +65,18 @@ THESIS: dict[str, list] = {
     "ch4_deepindex.layers": [{name: name for name in ("fc6", "fc7", "fc17", "fc18")}],
     "ch4_deepindex.width": [1],
     "ch4_deepindex.input_size": [224],
+    "ch4_deepindex.crop_queries": [True],
+    "ch4_deepindex.per_set.holidays.assignments": [[1, 3, 5]],
+    "ch4_deepindex.per_set.paris6k.assignments": [[1, 5, 10]],
+    "ch4_deepindex.per_set.ukb.assignments": [[1, 5, 10]],
+    "ch4_deepindex.per_set.holidays.best": ["dpi-6-18"],
+    "ch4_deepindex.per_set.paris6k.best": ["dpi-7-18"],
+    "ch4_deepindex.per_set.ukb.best": ["dpi-7-18"],
+    "ch4_deepindex.per_set.holidays.best_assignments": [5],
+    "ch4_deepindex.per_set.paris6k.best_assignments": [10],
+    "ch4_deepindex.per_set.ukb.best_assignments": [5],
+    "ch4_deepindex.per_set.holidays.depth": [1491],
+    "ch4_deepindex.per_set.paris6k.depth": [6412],
     "ch4_deepindex.per_set.holidays.words": [5000],
     "ch4_deepindex.per_set.paris6k.words": [5000],
     "ch4_deepindex.per_set.ukb.words": [10_000],
@@ -517,7 +529,8 @@ class Params(Section):
         if self.protocol != "miniature" and self.ch3_edges.thresholds not in THESIS["ch3_edges.thresholds"]:
             raise ValueError("ch3_edges.thresholds: the benchmark has 99, and its results on official data are judged")
         if self.protocol == "full" and changed:
-            raise ValueError(f"protocol is full, but {', '.join(changed)} differ from the thesis's ({THESIS}): set protocol to shortened")
+            wanted = "; ".join(f"{key}: {' or '.join(map(str, THESIS[key]))}" for key in changed)
+            raise ValueError(f"protocol is full, but {', '.join(changed)} differ from the thesis's ({wanted}): set protocol to shortened")
         for needed, why in self._needed():
             if needed not in self.data.sets:
                 raise ValueError(f"{why}, and data.sets lacks {needed}")

@@ -22,6 +22,7 @@ from typing import Any
 
 from stages.core.errors import UserError
 from stages.core.files import write_csv, write_json
+from stages.core.stage import GRAPH
 from stages.tables import claims, ledger
 from stages.tables.ledger import Results
 from stages.tables.render import number_text, value_text
@@ -52,6 +53,12 @@ def stale() -> list[str]:
     from dvc.repo import Repo
 
     return sorted(Repo().status())
+
+
+def in_force(lock: str, names: set[str]) -> str:
+    """The text of a lock file with the entries of these stages only: DVC keeps those of the scale that was in force before."""
+    head, *entries = re.split(r"^(?=  \S.*:$)", lock, flags=re.MULTILINE)
+    return head + "".join(entry for entry in entries if entry.split(":\n", 1)[0].strip(" '\"") in names)
 
 
 def run_records() -> list[dict[str, Any]]:
@@ -88,8 +95,10 @@ def write(name: str, folder: Path) -> None:
     }
     judged = judge(Results(name, {}, scale=params["scale"], day=about["date"], runs=tuple(records)))
     folder.mkdir(parents=True)
-    for file in (scale.PARAMS, Path("dvc.lock"), Path("requirements.lock")):
+    for file in (scale.PARAMS, Path("requirements.lock")):
         shutil.copy(file, folder / file.name)
+    names = {step["name"] for step in json.loads(GRAPH.read_text())["stages"].values()}
+    (folder / "dvc.lock").write_text(in_force(Path("dvc.lock").read_text(), names))
     for part in ("code", "metrics", "tables"):
         shutil.copytree(Path("reports") / part, folder / part)
     for file in sorted(Path("reports/figures").rglob("*")):

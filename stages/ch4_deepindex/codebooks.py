@@ -22,8 +22,6 @@ from stages.core import stage
 from stages.core.errors import UserError
 from stages.core.seeds import seed_for
 
-THESIS_DIMENSIONS = 4096  # of all four layers
-
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

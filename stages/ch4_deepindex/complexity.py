@@ -34,15 +34,14 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def layer_of(place: str, books: Path, features: np.ndarray, kind: str, settings: dict[str, Any], seed: int) -> store.Layer:
-    """A layer after PCA to the dimensions of Table 4.4. features : (images, 14, D)."""
+def layer_of(place: str, name: str, books: Path, features: np.ndarray, kind: str, settings: dict[str, Any], seed: int) -> store.Layer:
+    """A layer, "encoder.layer", after PCA to the dimensions of Table 4.4. features : (images, 14, D)."""
     whole = load_projection(books, place)
     row = settings["complexity"]["dimensions"]
     projection = Projection(whole.mean, whole.components[: cut(row, settings)])
     made = quantiser(root(projection.apply(features, len(projection.components))), seed) if kind == "pq" else None
-    encoder = settings["encoders"]["shallow" if place in ("fc6", "fc7") else "deep"]
-    codebook = np.load(codebook_file(books, place, row))
-    return store.Layer(encoder, settings["layers"][place], "", codebook, projection, kind, made)
+    encoder, layer = name.split(".")
+    return store.Layer(encoder, layer, "", np.load(codebook_file(books, place, row)), projection, kind, made)
 
 
 def bytes_of(folder: Path, images: int) -> dict[str, float]:
@@ -84,7 +83,9 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     records = []
     times: dict[str, float] = {}
     for kind in ("float32", *settings["signatures"]):
-        layers = {place: layer_of(place, books, features[place][:images], kind, settings, seed) for place in best}
+        layers = {
+            place: layer_of(place, described["layers"][place], books, features[place][:images], kind, settings, seed) for place in best
+        }
         for name, places in (("1d", best[-1:]), ("2d", best)):
             model = f"dpi-{name}" if kind == "float32" else f"dpi-{name}-{kind}"
             chosen = [layers[place] for place in places]

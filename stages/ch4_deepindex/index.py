@@ -46,6 +46,7 @@ LAYERS = ("squeezenet1_1.fire8", "squeezenet1_1.fire9")
 LARGEST = 5000  # words that a codebook has at most, unless asked: Section 4.4.2
 PATCHES_A_WORD = 4  # as in Holidays: 20,874 patches, 5,000 words
 BATCH = 4  # pictures; more are slower on a CPU
+UNTRUSTED = ("EPS", "BUFR", "GRIB", "HDF5", "MPEG", "WMF")  # which Pillow hands to other programs, or only knows by name
 LEAST = {"words": 1, "dimensions": 0, "training": 1, "shard": 1, "size": 64, "threads": 1}  # AlexNet has nothing left of 62 pixels
 
 
@@ -90,10 +91,11 @@ def pictures_in(folder: Path) -> tuple[list[Path], Counter[str]]:
         raise UserError(f"{folder} is no folder: name one with pictures")
     Image.init()
     files = sorted(file for file in folder.rglob("*") if file.is_file())
-    found = [file for file in files if file.suffix.lower() in Image.EXTENSION]
+    known = {suffix for suffix, name in Image.EXTENSION.items() if name in Image.OPEN and name not in UNTRUSTED}
+    found = [file for file in files if file.suffix.lower() in known]
     if not found:
         raise UserError(f"{folder} has no pictures, no file whose name ends in .jpg, .png or another format's suffix")
-    return found, Counter(file.suffix.lower() or "without suffix" for file in files if file.suffix.lower() not in Image.EXTENSION)
+    return found, Counter(file.suffix.lower() or "without suffix" for file in files if file.suffix.lower() not in known)
 
 
 def check_settings(args: argparse.Namespace, pictures: int) -> None:
@@ -202,6 +204,7 @@ def build(args: argparse.Namespace) -> dict[str, Any]:
             names.append(files[number].relative_to(args.pictures).as_posix())
         if not names:
             raise UserError(f"none of the {len(files)} pictures in {args.pictures} can be read: see above")
+        check_settings(args, len(names))
         for file in scratch:
             file.flush()
         features = [np.memmap(file, np.float16, "r").reshape(len(names), PATCHES, -1) for file in scratch]

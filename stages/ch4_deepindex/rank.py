@@ -98,7 +98,8 @@ def exhaustive(task: Task, features: NDArray[np.float32]) -> Rankings:
 
 
 def product_quantised(task: Task, features: NDArray[np.float32], codes: dict[str, int], seed: int) -> Rankings:
-    """Rankings by faiss's inverted file over product-quantised global features, learned from all patches. features : (items, 14, D).
+    """Rankings by faiss's inverted file over product-quantised global features, learned from patches, as many as faiss takes of
+    them (256 for each centroid). features : (items, 14, D).
 
     codes : how many lists, how many of them are looked at, and the bytes of a code, beside which an image's number takes 8.
     """
@@ -119,8 +120,8 @@ def load_words(folder: Path, places: Sequence[str], size: int, dimensions: int |
 def without_index(task: Task, features: dict[str, NDArray[np.float32]], best: Sequence[str]) -> Iterator[tuple[Model, Rankings]]:
     """Exhaustive search by the global feature of each layer, and of the best variant's two."""
     for place in PLACES:
-        yield Model(f"flat-{place}", (place,)), exhaustive(task, features[place][:, 0])
-    both = normalised(np.concatenate([features[place][:, 0] for place in best], axis=1))
+        yield Model(f"flat-{place}", (place,)), exhaustive(task, features[place])
+    both = normalised(np.concatenate([features[place] for place in best], axis=1))
     yield Model("flat-both", tuple(best)), exhaustive(task, both)
 
 
@@ -141,11 +142,17 @@ def without_signature(
 
 
 def with_signature(
-    task: Task, features: dict[str, NDArray[np.float32]], folder: Path, settings: dict[str, Any], own: dict[str, Any], seed: int
+    task: Task,
+    features: dict[str, NDArray[np.float32]],
+    patches: dict[str, NDArray[np.float32]],
+    folder: Path,
+    settings: dict[str, Any],
+    own: dict[str, Any],
+    seed: int,
 ) -> Iterator[tuple[Model, Rankings]]:
     """Figure 4.6 d and Table 4.2: the best variant with its signature, whole and after PCA; and the signature stored in fewer bytes."""
     best, assignments = VARIANTS[own["best"]], own["best_assignments"]
-    roots = [root(features[place][:, 0]) for place in best]
+    roots = [root(features[place]) for place in best]
     stored = [store(each[: task.images], "float32") for each in roots]
     alphas = sorted({own["alpha"], *settings["alphas"]})
     found = constrained(task, load_words(folder, best, own["words"]), roots, stored, assignments, alphas)
@@ -153,20 +160,25 @@ def with_signature(
     yield Model("gis", best, seed), found[own["alpha"]]
     for row in settings["dimensions"]:
         words = load_words(folder, best, own["words"], row)
-        small = [root(load_projection(folder, place).apply(features[place], cut(row, settings))) for place in best]
+        projections = {place: load_projection(folder, place) for place in best}
+        small = [root(projections[place].apply(features[place], cut(row, settings))) for place in best]
         for kind in ["float32", *(settings["signatures"] if row == settings["complexity"]["dimensions"] else [])]:
-            made = [quantiser(each[: task.images], seed) if kind == "pq" else None for each in small]
-            stored = [store(each[: task.images, 0], kind, one) for each, one in zip(small, made, strict=True)]
-            found = constrained(task, words, [each[:, 0] for each in small], stored, assignments, [own["alpha"]])
+            training = [patches[place][: task.images] if kind == "pq" else None for place in best]
+            made = [
+                None if each is None else quantiser(root(projections[place].apply(each, cut(row, settings))), seed)
+                for place, each in zip(best, training, strict=True)
+            ]
+            stored = [store(each[: task.images], kind, one) for each, one in zip(small, made, strict=True)]
+            found = constrained(task, words, small, stored, assignments, [own["alpha"]])
             yield Model(f"pca-{row}" + ("" if kind == "float32" else f"-{kind}"), best, seed), found[own["alpha"]]
 
 
 def compressed(
-    task: Task, features: dict[str, NDArray[np.float32]], folder: Path, codes: dict[str, int], best: Sequence[str], seed: int
+    task: Task, patches: dict[str, NDArray[np.float32]], folder: Path, codes: dict[str, int], best: Sequence[str], seed: int
 ) -> Iterator[tuple[Model, Rankings]]:
     """faiss's inverted file over product-quantised global features of the best variant's layers."""
     for place in best:
-        short = load_projection(folder, place).apply(features[place], 8 * codes["bytes"])
+        short = load_projection(folder, place).apply(patches[place], 8 * codes["bytes"])
         rng = seed_for("ch4_deepindex.rank", place, seed) % 2**31
         yield Model(f"ivfpq-{place}", (place,), seed), product_quantised(task, short, codes, rng)
 
@@ -179,7 +191,9 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     source = job.dep(f"data/{scale}/features/ch4_deepindex/{args.dataset}")
     books = job.dep(f"data/{scale}/codebooks/ch4_deepindex/{args.dataset}")
     about = load_set(source)
-    features = {place: load_features(source, place) for place in PLACES}
+    # Whole pictures of all layers; of the best variant's also patches, which quantisers are learned from.
+    features = {place: load_features(source, place)[:, 0].copy() for place in PLACES}
+    patches = {place: load_features(source, place) for place in best}
     task = Task(len(about["images"]), [query["item"] for query in about["queries"]], settings["idf"], own["depth"])
 
     def everything() -> Iterator[tuple[Model, Rankings]]:
@@ -187,8 +201,8 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         for seed in settings["seeds"]:
             folder = books / f"seed{seed}"
             yield from without_signature(task, folder, settings, own, seed)
-            yield from with_signature(task, features, folder, settings, own, seed)
-            yield from compressed(task, features, folder, settings["ivfpq"], best, seed)
+            yield from with_signature(task, features, patches, folder, settings, own, seed)
+            yield from compressed(task, patches, folder, settings["ivfpq"], best, seed)
 
     out = job.out(f"data/{scale}/predictions/ch4_deepindex/{args.dataset}")
     out.mkdir(parents=True)

@@ -1,6 +1,7 @@
 """Stored rankings: what each model said of a data set's queries."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def load(file: Path) -> list[NDArray[np.int32]]:
         return np.split(stored["images"], stored["starts"][1:-1])
 
 
-def load_models(folder: Path) -> list[tuple[Model, list[NDArray[np.int32]]]]:
-    """Every model and its rankings."""
-    stored = json.loads((folder / "models.json").read_text())
-    return [(Model(**entry | {"places": tuple(entry["places"])}), load(folder / f"{number}.npz")) for number, entry in enumerate(stored)]
+def load_models(folder: Path) -> Iterator[tuple[Model, list[NDArray[np.int32]]]]:
+    """Every model and its rankings, one after the other: of all together a large set has gigabytes."""
+    for number, entry in enumerate(json.loads((folder / "models.json").read_text())):
+        yield Model(**entry | {"places": tuple(entry["places"])}), load(folder / f"{number}.npz")
