@@ -252,7 +252,7 @@ def test_interrupted_it_leaves_nothing(
     def interrupted(*arguments: object) -> Iterator:
         for number, found in reading(*arguments):
             if number == 6:
-                signal.raise_signal(signal.SIGINT)
+                raise KeyboardInterrupt
             yield number, found
 
     monkeypatch.setattr(indexing, "read_features", interrupted)
