@@ -288,8 +288,8 @@ def unpack(archive: Path, items: Collection[str], out: Path, folder: str = "") -
 
     try:
         (_unzip if archive.suffix == ".zip" else _untar)(archive, chosen, out / folder)
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-        # The last two are what an unknown way of packing and a password raise.
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, RuntimeError) as error:
+        # The last is what an unknown way of packing, or a password, raises.
         raise UserError(f"{archive} cannot be unpacked ({' '.join(str(error).split())}): delete it and run again") from error
 
 

@@ -115,7 +115,7 @@ def test_lists_take_the_smallest_types_and_an_image_once_for_each_patch() -> Non
     columns[0, 0] = 0
     index = inverted.build(rows, columns, (3, 256))
     assert (index.counts.dtype, index.images.dtype, index.columns.dtype) == (np.uint16, np.uint16, np.uint8)
-    assert index.bytes == 3 * 2 + 1200 * 2 + 1200
+    assert (index.counts.nbytes, index.images.nbytes, index.columns.nbytes) == (3 * 2, 1200 * 2, 1200)
     assert index.counts.tolist() == [0, 0, 1200]
     assert (index.columns[0], index.images[0]) == (0, 0)
     found = inverted.match(index, inverted.entries(np.array([[2]]), np.array([[255]])))

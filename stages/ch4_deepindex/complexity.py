@@ -58,11 +58,9 @@ def seconds_of(folder: Path, features: list[np.ndarray], items: list[int], setti
     spent = searched = 0.0
     for item in items:
         began = time.perf_counter()
-        projected = [layer.features(each[item]) for layer, each in zip(index.layers, features, strict=True)]
-        words = [layer.words(each, settings.assignments) for layer, each in zip(index.layers, projected, strict=True)]
-        roots = [layer.root(each) for layer, each in zip(index.layers, projected, strict=True)]
+        asked = store.question(index.layers, [each[item] for each in features], settings.assignments)
         ready = time.perf_counter()
-        search(index.shards, words[-1], words[0] if len(words) == 2 else None, roots, settings, TOP)
+        search(index.shards, *asked, settings, TOP)
         ended = time.perf_counter()
         spent, searched = spent + ended - began, searched + ended - ready
     return spent / len(items), searched / len(items)

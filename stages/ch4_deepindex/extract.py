@@ -58,6 +58,15 @@ def extract(
             progress.update(len(batch))
 
 
+def by_encoder(names: Iterable[str]) -> dict[str, list[str]]:
+    """Which layers of each encoder these are, each once; names are "encoder.layer"."""
+    layers: dict[str, list[str]] = {}
+    for name in dict.fromkeys(names):
+        encoder, layer = name.split(".")
+        layers.setdefault(encoder, []).append(layer)
+    return layers
+
+
 def _decode(picture: Picture, size: int) -> np.ndarray | BadPicture:
     file, box = picture
     try:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from stages.ch4_deepindex.extract import extract
+from stages.ch4_deepindex.extract import by_encoder, extract
 from stages.ch4_deepindex.patches import BadPicture
 from stages.ch4_deepindex.sets import SETS, name_of
 from stages.ch4_deepindex.variants import PLACES
@@ -73,10 +73,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     device = precision.start()
     scale, settings = job.params["scale"], job.params["ch4_deepindex"]
     places = placed(settings)
-    layers: dict[str, list[str]] = {}
-    for name in dict.fromkeys(places.values()):
-        encoder, layer = name.split(".")
-        layers.setdefault(encoder, []).append(layer)
+    layers = by_encoder(places.values())
     networks = {encoder: precision.place(vision.load(encoder, job.dep(f"data/{scale}/sources/{encoder}")), device) for encoder in layers}
     source = job.dep(f"data/{scale}/sources/{args.dataset}")
     found = SETS[args.dataset](source)

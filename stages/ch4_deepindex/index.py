@@ -31,7 +31,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from stages.ch4_deepindex import quantise, signature, store
-from stages.ch4_deepindex.extract import PATCHES, extract
+from stages.ch4_deepindex.extract import PATCHES, by_encoder, extract
 from stages.ch4_deepindex.inverted import IDF
 from stages.ch4_deepindex.patches import BadPicture
 from stages.ch4_deepindex.retrieve import Shard
@@ -136,9 +136,7 @@ def read_features(
 ) -> Iterator[tuple[int, list[NDArray[np.float32]] | BadPicture]]:
     """Features (14, D) of each picture, one array for each layer."""
     device = precision.start()
-    layers: dict[str, list[str]] = {}
-    for encoder, layer in pairs:
-        layers.setdefault(encoder, []).append(layer)
+    layers = by_encoder(f"{encoder}.{layer}" for encoder, layer in pairs)
     networks = {name: precision.place(vision.load(name, encoder_folder(name, weights)), device).to(device) for name in layers}
     pictures = [(file, None) for file in files]
     for number, found in extract(pictures, networks, layers, size=size, batch_size=BATCH, precision=precision, device=device):

@@ -35,11 +35,6 @@ class Postings:
     size: int
     starts: NDArray[np.int64]
 
-    @property
-    def bytes(self) -> int:
-        """What the lists take on disk."""
-        return sum(array.nbytes for array in (self.counts, self.images, self.columns) if array is not None)
-
 
 @dataclass(frozen=True)
 class Entries:

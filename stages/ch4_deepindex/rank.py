@@ -158,15 +158,14 @@ def with_signature(
     found = constrained(task, load_words(folder, best, own["words"]), roots, stored, assignments, alphas)
     yield from ((Model(f"{own['best']}-{SWEEP}", best, seed, alpha=alpha), found[alpha]) for alpha in settings["alphas"])
     yield Model("gis", best, seed), found[own["alpha"]]
+    projections = {place: load_projection(folder, place) for place in best}
     for row in settings["dimensions"]:
         words = load_words(folder, best, own["words"], row)
-        projections = {place: load_projection(folder, place) for place in best}
         small = [root(projections[place].apply(features[place], cut(row, settings))) for place in best]
         for kind in ["float32", *(settings["signatures"] if row == settings["complexity"]["dimensions"] else [])]:
-            training = [patches[place][: task.images] if kind == "pq" else None for place in best]
             made = [
-                None if each is None else quantiser(root(projections[place].apply(each, cut(row, settings))), seed)
-                for place, each in zip(best, training, strict=True)
+                quantiser(root(projections[place].apply(patches[place][: task.images], cut(row, settings))), seed) if kind == "pq" else None
+                for place in best
             ]
             stored = [store(each[: task.images], kind, one) for each, one in zip(small, made, strict=True)]
             found = constrained(task, words, small, stored, assignments, [own["alpha"]])

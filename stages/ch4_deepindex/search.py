@@ -57,10 +57,7 @@ def check_encoders(index: store.Index, weights: Path) -> None:
 
 def ask(index: store.Index, features: list[NDArray[np.float32]], settings: Settings, top: int, executor: Executor | None = None) -> Answer:
     """The best pictures for features (14, D) of each of the index's layers."""
-    projected = [layer.features(each) for layer, each in zip(index.layers, features, strict=True)]
-    words = [layer.words(each, settings.assignments) for layer, each in zip(index.layers, projected, strict=True)]
-    roots = [layer.root(each) for layer, each in zip(index.layers, projected, strict=True)]
-    images, scores = search(index.shards, words[-1], words[0] if len(words) == 2 else None, roots, settings, top, executor)
+    images, scores = search(index.shards, *store.question(index.layers, features, settings.assignments), settings, top, executor)
     return [(index.names[image], score) for image, score in zip(images, scores.tolist(), strict=True)]
 
 

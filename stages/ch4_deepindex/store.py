@@ -74,6 +74,19 @@ class Index:
     shards: list[Shard]
 
 
+def question(
+    layers: Sequence[Layer], features: Sequence[NDArray[np.float32]], assignments: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64] | None, list[NDArray[np.float32]]]:
+    """What `retrieve.search` takes: row words and column words (14, MA), None in a 1-D index, and root features.
+
+    features : (14, D) of each layer.
+    """
+    projected = [layer.features(each) for layer, each in zip(layers, features, strict=True)]
+    words = [layer.words(each, assignments) for layer, each in zip(layers, projected, strict=True)]
+    roots = [layer.root(each) for layer, each in zip(layers, projected, strict=True)]
+    return words[-1], words[0] if len(words) == 2 else None, roots
+
+
 def shard_of(layers: Sequence[Layer], features: Sequence[NDArray[np.float32]], first: int) -> Shard:
     """Index images from number `first` on, by features (images, 14, D) of each layer, arrays or memory maps of any precision."""
     words, roots = zip(*(_described(layer, each) for layer, each in zip(layers, features, strict=True)), strict=True)
