@@ -23,7 +23,7 @@ from pathlib import Path
 from stages.core import stage
 from stages.core.errors import UserError
 from stages.core.files import md5, sha256, write_json
-from stages.miniatures import bsds500, cifar, encoders, nyud_v2, pascal_context, retrieval, vgg16
+from stages.miniatures import bsds500, cifar, encoders, imagenet, nyud_v2, pascal_context, retrieval, transfer, vgg16, voc2012
 
 ARCHIVES = Path("data/archives")
 FREE = "free download"  # how `access` begins where this program can fetch the archives itself
@@ -117,6 +117,13 @@ MINIATURES: dict[str, Callable[..., None]] = {
     "vgg19": encoders.write_vgg19,
     "squeezenet1_1": encoders.write_squeezenet1_1,
     "efficientnet_lite0": encoders.write_efficientnet_lite0,
+    "voc2012": voc2012.write_voc2012,
+    "vgg16_imagenet": encoders.write_vgg16_imagenet,
+    "imagenet": imagenet.write_imagenet,
+    "scene15": transfer.write_scene15,
+    "indoor67": transfer.write_indoor67,
+    "flowers102": transfer.write_flowers102,
+    "cub200": transfer.write_cub200,
 }
 
 

@@ -26,7 +26,7 @@ class Here(stage.Job):
 
 def run_main(module: ModuleType, words: str, params: dict[str, Any]) -> Here:
     """Run a stage's main with these command line words and, on top of PARAMS, parameters. Returns its job."""
-    job = Here("stage", "", [], [], PARAMS | params)
+    job = Here("stage", f"{module.__name__} {words}", [], [], PARAMS | params)
     parser = module.parser() if hasattr(module, "parser") else argparse.ArgumentParser()
     module.main(parser.parse_args(words.split()), job)
     return job

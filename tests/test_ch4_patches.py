@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from stages.ch4_deepindex import patches as module
 from stages.ch4_deepindex.extract import extract
 from stages.ch4_deepindex.patches import BadPicture, open_picture, patches, pyramid
 from stages.core import runtime
 from stages.core.errors import UserError
 from stages.core.runtime import Runtime
+from stages.datasets import pictures as pictures_of_files
 from stages.encoders.vision import ENCODERS, load
 
 SIDES = st.integers(3, 400)
@@ -201,7 +201,8 @@ def refusal(file: Path) -> str:
     with pytest.raises(BadPicture) as caught:
         open_picture(file)
     message = str(caught.value)
-    assert isinstance(caught.value, UserError) and message.startswith(f"{file} gives no patches: ") and "\n" not in message
+    assert isinstance(caught.value, UserError) and "\n" not in message
+    assert message.startswith((f"{file} cannot be read: ", f"{file} gives no patches: "))
     return message
 
 
@@ -273,7 +274,7 @@ def test_memory_that_runs_out_is_not_the_file_s_fault(tmp_path, monkeypatch):
     def none_left(picture: Image.Image) -> Image.Image:
         raise MemoryError
 
-    monkeypatch.setattr(module, "_as_rgb", none_left)
+    monkeypatch.setattr(pictures_of_files, "_as_rgb", none_left)
     with pytest.raises(MemoryError):
         open_picture(tmp_path / "picture.png")
 
@@ -341,7 +342,7 @@ def test_a_bad_picture_is_told_and_changes_no_other(alexnet, files, tmp_path):
     pictures[5] = (files[5], (0, 0, 2, 2))
     found = run(pictures, alexnet)
     assert [number for number, values in found if isinstance(values, BadPicture)] == [4, 5]
-    assert str(found[4][1]).startswith(f"{tmp_path / 'bad.jpg'} gives no patches: ")
+    assert str(found[4][1]).startswith(f"{tmp_path / 'bad.jpg'} cannot be read: ")
     assert str(found[5][1]).startswith(f"{files[5]} gives no patches: the region (0, 0, 2, 2) of 65 x 50 pixels")
     for number in (0, 1, 2, 3, 6):
         assert all(np.array_equal(found[number][1][layer], good[number][1][layer]) for layer in good[number][1])

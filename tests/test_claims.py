@@ -24,13 +24,13 @@ def p_two(t):
     return 0.5 + t / (2 * math.sqrt(2 + t * t))
 
 
-def results(values, *, source=THIS_RUN, experiment="cifar10", kind="official", protocol="full", dataset=None):
+def results(values, *, source=THIS_RUN, experiment="cifar10", kind="official", protocol="full", dataset=None, better="lower"):
     """Results of one source: {(model, metric): [value of seed 0, ...] or {seed: value}}."""
     records = []
     for (model, metric), found in values.items():
         by_seed = found if isinstance(found, dict) else dict(enumerate(found))
         for seed, value in by_seed.items():
-            records.append(Record(model, metric, value, "%", "lower", "bitwise", seed=seed, dataset=dataset))
+            records.append(Record(model, metric, value, "%", better, "bitwise", seed=seed, dataset=dataset))
     data = None if dataset else Dataset(experiment, kind)
     file = MetricsFile("ch2_fusion", experiment, "real", protocol, data, tuple(records))
     return Results(source, {experiment: file})
@@ -95,6 +95,23 @@ def test_welch_where_seeds_do_not_pair():
     assert (judged.verdict, judged.test) == ("reproduced", "Welch's t-test")
     # between the exact values for 2 and 3 degrees of freedom; t = -4.158
     assert 0.0126 < judged.p < p_two(-1.1 / math.sqrt(0.07))
+
+
+def test_a_value_without_seeds_is_a_constant():
+    # differences -0.1, -0.2, -0.3: mean -0.2, deviation 0.1, t = -2 sqrt 3
+    found = one(LESS, errors([13.9, 13.8, 13.7], {None: 14.0}))
+    assert (found.verdict, found.test, found.seeds) == ("reproduced", "one-sample t-test", 3)
+    assert found.p == pytest.approx(p_two(-2 * math.sqrt(3)), abs=1e-6)
+    assert found.observed == "a 13.8 < b 14 (difference -0.2)"
+    found = one(LESS, errors({None: 14.0}, [13.9, 13.8, 13.7]))
+    assert (found.verdict, found.test) == ("contradicted", "one-sample t-test")
+    assert found.p == pytest.approx(p_two(2 * math.sqrt(3)), abs=1e-6)
+    # the constant does not stand for a seed, neither of a verdict nor in choosing a source
+    alone = one(LESS, errors([13.9], {None: 14.0}))
+    assert (alone.verdict, alone.reason, alone.seeds) == ("not decided", "one seed", 1)
+    assert one(LESS, errors({None: 13.9}, {None: 14.0})).reason == "one seed"
+    released = errors([13.9, 13.8, 13.7], {None: 14.0}, source="real-1")
+    assert one(LESS, errors([13.9], {None: 14.0}), [released]).source == "real-1"
 
 
 def test_one_seed_is_not_decided_but_shown():
@@ -228,6 +245,34 @@ def test_equivalence_by_two_one_sided_tests():
     assert one(EQUAL, errors([8.0, 8.0, 8.0], [9.1, 9.0, 8.9])).verdict == "contradicted"
 
 
+def test_not_below_by_a_margin_by_hand():
+    claim = {**EQUAL, "kind": "not_below"}
+    # differences -0.2, -0.1, 0: mean -0.1, error 0.1 / sqrt 3; 0.31 above the margin, t = 3.1 sqrt 3
+    found = one(claim, errors([7.8, 7.9, 8.0], [8.0, 8.0, 8.0]))
+    assert (found.verdict, found.test) == ("reproduced", "paired t-test")
+    assert found.p == pytest.approx(p_two(-3.1 * math.sqrt(3)), abs=1e-6)
+    assert found.case == "a not below b by 0.41, cifar10"
+    # however far above, where `equal` is contradicted
+    assert one(claim, errors([9.1, 9.0, 8.9], [8.0, 8.0, 8.0])).verdict == "reproduced"
+    # mean -0.4: t = 0.01 sqrt 3 / 0.1; and -1.4
+    assert one(claim, errors([7.5, 7.6, 7.7], [8.0, 8.0, 8.0])).verdict == "not decided"
+    assert one(claim, errors([6.5, 6.6, 6.7], [8.0, 8.0, 8.0])).verdict == "contradicted"
+    assert one(claim, errors([7.8], [8.0])).reason == "one seed"
+
+
+def test_about_a_stated_difference_by_hand():
+    claim = {**EQUAL, "kind": "about", "margin": 0.5, "cases": [{"a": "a", "b": "b", "experiment": "cifar10", "by": 1.0}]}
+    # differences 1.2, 1.1, 1.3: mean 1.2, error 0.1 / sqrt 3; the nearer end is 1.5, t = -0.3 sqrt 3 / 0.1
+    found = one(claim, errors([9.2, 9.1, 9.3], [8.0, 8.0, 8.0]))
+    assert (found.verdict, found.test) == ("reproduced", "two one-sided tests, paired t-test")
+    assert found.p == pytest.approx(p_two(-3 * math.sqrt(3)), abs=1e-6)
+    assert found.case == "a = b + 1.0 within 0.5, cifar10"
+    # mean 0.55, near the lower end; mean 2 and mean -1, beyond either
+    assert one(claim, errors([8.55, 8.45, 8.65], [8.0, 8.0, 8.0])).verdict == "not decided"
+    assert one(claim, errors([10.0, 9.9, 10.1], [8.0, 8.0, 8.0])).verdict == "contradicted"
+    assert one(claim, errors([7.0, 6.9, 7.1], [8.0, 8.0, 8.0])).verdict == "contradicted"
+
+
 LARGEST = {
     **ABOUT, "id": "largest", "kind": "largest", "metric": "w3", "others": ["w1", "w2"],
     "cases": [{"model": "a", "experiment": "cifar10"}],
@@ -256,6 +301,91 @@ def test_contradicting_the_largest_is_corrected_for_the_number_of_others():
     above = [0.5 + 3.2 * error + step for step in (-0.01, 0.0, 0.01)]
     assert p_two(-3.2) < 0.05 < 2 * p_two(-3.2)
     assert one(LARGEST, weights([0.1, 0.1, 0.1], above, [0.5, 0.5, 0.5])).verdict == "not decided"
+
+
+def test_the_largest_may_have_a_metric_in_each_case():
+    cases = [{"model": "a", "metric": metric, "experiment": "cifar10"} for metric in ("w2", "w3")]
+    claim = {key: value for key, value in LARGEST.items() if key != "metric"} | {"others": ["w1"], "cases": cases}
+    judged = judge(claim, weights([0.2, 0.2, 0.2], [0.1, 0.11, 0.12], [0.5, 0.5, 0.5]))
+    assert [(j.case, j.verdict, j.observed) for j in judged] == [
+        ("a: w2 > w1, cifar10", "contradicted", "w2 0.11; w1 0.2"), ("a: w3 > w1, cifar10", "reproduced", "w3 0.5; w1 0.2"),
+    ]  # fmt: skip
+
+
+GAIN = {
+    **ABOUT, "id": "gain", "kind": "largest_gain", "metric": "accuracy",
+    "others": [{"experiment": "birds", "metric": "map"}, {"experiment": "imagenet", "metric": "error"}],
+    "cases": [{"a": "a", "b": "b", "experiment": "flowers"}],
+}  # fmt: skip
+
+
+def gains(flowers, birds, imagenet, **others):
+    """What b gains in each experiment, by seed; a has 50, and in errors b is lower by the gain."""
+
+    def of(experiment, metric, found, sign, better):
+        by_seed = found if isinstance(found, dict) else dict(enumerate(found))
+        values = {("a", metric): dict.fromkeys(by_seed, 50.0), ("b", metric): {seed: 50 + sign * gain for seed, gain in by_seed.items()}}
+        return results(values, experiment=experiment, better=better, **others).metrics
+
+    files = of("flowers", "accuracy", flowers, 1, "higher") | of("birds", "map", birds, 1, "higher")
+    return Results(others.get("source", THIS_RUN), files | of("imagenet", "error", imagenet, -1, "lower"))
+
+
+def test_a_gain_must_exceed_each_of_the_others():
+    # the nearer is birds: differences to flowers -1, -1.2, -0.8, t = -sqrt 75
+    found = one(GAIN, gains([6.0, 5.2, 6.8], [5.0, 4.0, 6.0], [1.0, 1.0, 1.0]))
+    assert (found.verdict, found.test, found.seeds) == ("reproduced", "paired t-test", 3)
+    assert found.p == pytest.approx(p_two(-math.sqrt(75)), abs=1e-6)
+    assert found.case == "b over a: gain on flowers accuracy > on birds map, imagenet error"
+    assert found.observed == "gain on flowers accuracy 6; birds map 5, imagenet error 1"
+    # it is the pairs that tell them apart: the same gains of birds with other partners do not
+    assert one(GAIN, gains([6.0, 5.2, 6.8], [6.0, 5.0, 4.0], [1.0, 1.0, 1.0])).verdict == "not decided"
+    # above one and not above the other
+    assert one(GAIN, gains([6.0, 6.1, 6.2], [7.0, 7.1, 7.2], [1.0, 1.0, 1.0])).verdict == "contradicted"
+    assert one(GAIN, gains([6.0, 6.1, 6.2], [1.0, 1.0, 1.0], [5.9, 6.1, 6.3])).verdict == "not decided"
+    # a lower error is a gain, a higher one is none
+    assert one(GAIN, gains([6.0, 6.1, 6.2], [1.0, 1.0, 1.0], [-8.0, -8.0, -8.0])).verdict == "reproduced"
+
+
+def test_gains_of_the_seeds_that_all_experiments_share():
+    found = one(GAIN, gains({0: 6.0, 1: 5.2, 2: 6.8, 3: -90.0}, {0: 5.0, 1: 4.0, 2: 6.0}, {0: 1.0, 1: 1.0, 2: 1.0, 4: 70.0}))
+    assert (found.verdict, found.seeds) == ("reproduced", 3)
+    assert found.p == pytest.approx(p_two(-math.sqrt(75)), abs=1e-6)
+    single = one(GAIN, gains([6.0], [5.0], [1.0]))
+    assert (single.verdict, single.reason, single.observed) == (
+        "not decided", "one seed", "gain on flowers accuracy 6; birds map 5, imagenet error 1",
+    )  # fmt: skip
+    assert one(GAIN, gains({0: 6.0, 1: 6.1}, {2: 5.0, 3: 5.1}, {4: 1.0, 5: 1.0})).reason == "one seed"
+    # without one of the experiments there is nothing to compare; one that cannot be judged spoils the comparison
+    whole = gains([6.0, 5.2, 6.8], [5.0, 4.0, 6.0], [1.0, 1.0, 1.0])
+    assert one(GAIN, Results(THIS_RUN, {name: whole.metrics[name] for name in ("flowers", "birds")})).reason == "no result"
+    mixed = whole.metrics | gains([6.0], [5.0], [1.0, 1.0, 1.0], kind="unverified").metrics
+    found = one(GAIN, Results(THIS_RUN, whole.metrics | {"imagenet": mixed["imagenet"]}))
+    assert (found.verdict, found.reason, found.p) == ("not tried", "unverified", None)
+
+
+def test_a_majority_of_metrics_by_hand():
+    claim = {
+        **ABOUT, "id": "most", "kind": "majority", "metrics": ["x", "y", "z"],
+        "cases": [{"a": "a", "b": "b", "experiment": "cifar10"}],
+    }  # fmt: skip
+
+    def run(x, y, z):
+        return results({("a", name): [5.0] * len(x) for name in "xyz"} | {("b", "x"): x, ("b", "y"): y, ("b", "z"): z})
+
+    # b leads by 3, by 1 and, one being a tie, by 2: mean 2, deviation 1, t = 2 sqrt 3
+    found = one(claim, run([6.0, 6.0, 6.0], [6.0, 6.0, 6.0], [6.0, 4.0, 5.0]))
+    assert (found.verdict, found.test, found.seeds) == ("reproduced", "one-sample t-test", 3)
+    assert found.p == pytest.approx(p_two(-2 * math.sqrt(3)), abs=1e-6)
+    assert (found.case, found.observed) == ("b > a in most of 3 metrics, cifar10", "b above a in 2 of 3, below in 0")
+    # however small the many and large the few
+    assert one(claim, run([5.1, 5.1, 5.2], [5.1, 5.2, 5.1], [0.0, 0.0, 0.0])).verdict == "reproduced"
+    assert one(claim, run([4.9, 4.9, 4.9], [4.9, 4.9, 4.9], [9.0, 9.0, 9.0])).verdict == "contradicted"
+    # 1, -1, 1: mean 1/3, error (2 / sqrt 3) / sqrt 3
+    found = one(claim, run([6.0, 4.0, 6.0], [6.0, 4.0, 6.0], [4.0, 6.0, 4.0]))
+    assert (found.verdict, found.p) == ("not decided", pytest.approx(p_two(-0.5), abs=1e-6))
+    found = one(claim, run([6.0], [6.0], [4.0]))
+    assert (found.reason, found.observed) == ("one seed", "b above a in 2 of 3, below in 1")
 
 
 def test_below_the_cited_methods():
@@ -335,6 +465,18 @@ def test_added_share_by_hand():
     assert found.verdict == "contradicted"
 
 
+def test_counts_of_which_a_file_has_one_set_need_no_dataset():
+    run = counts({("a", "added"): 468994, ("a", "total"): 6752362, ("b", "total"): 6283368}, dataset=None)
+    share = {**ABOUT, "id": "share", "kind": "share", "parts": ["added"], "whole": "total", "bound_origin": "x"}
+    found = one({**share, "cases": [{"model": "a", "below": 0.08}]}, run)
+    # 468,994 / 6,752,362
+    assert (found.verdict, found.case, found.observed) == (
+        "reproduced", "a: added share < 8%, architectures", "468,994 of 6,752,362: 6.95%",
+    )  # fmt: skip
+    fewer = {**ABOUT, "id": "fewer", "kind": "fewer", "metric": "total", "cases": [{"a": "a", "b": "b"}]}
+    assert one(fewer, run).observed == "a 6,752,362 > b 6,283,368 (+468,994)"
+
+
 # --- the claims file ---------------------------------------------------------------------------------------------------
 
 
@@ -386,6 +528,13 @@ def test_the_thesis_s_own_numbers_bear_out_its_claims():
         ("margin: 0.41", "margin: -1.0", "margin is -1.0; it must be a number above 0"),
         ("{a: cfn-a, b: cnn-a, experiment: cifar10}", "{a: cfn-a, experiment: cifar10}", "case 1: key 'b' is missing"),
         ("below: 0.06", "below: 6%", "below is '6%'; it must be a share"),
+        ("by: 6.0", "by: -6.0", "(gains-about-six-and-two-percent): case 1: by is -6.0; it must be a number above 0"),
+        ("by: 6.0}", "}", "(gains-about-six-and-two-percent): case 1: key 'by' is missing"),
+        ("{experiment: imagenet, metric: top5_error}", "{experiment: imagenet}", "-on-imagenet): other 2: key 'metric' is missing"),
+        ("      - {experiment: scene15, metric: accuracy}\n", "      - scene15\n", "(gains-most-on-flower): other 1: must be a mapping"),
+        ("      - iou_bike\n", "      - 3\n", "(fcfn-better-in-more-classes): metrics must be a list of names"),
+        ("{model: cfn-11, below: 0.08}", "{model: cfn-11, below: 0.08, experiment: x}", "case 1: unknown key 'experiment'"),
+        ("{a: cnn-11, b: alexnet}", "{a: cnn-11, b: alexnet, dataset: 3}", "case 1: dataset is 3; it must be a non-empty string"),
         ("{model: rds-se-cea, experiment: bsds500}", "{model: rds-se-cea}", "(rds-cea-above-cited): case 1: key 'experiment' is missing"),
         ('    table: "3.3"\n', "", "(rds-cea-above-cited): key 'table' is missing"),
         ("id: weights-settle", "id: cfn-below-cnn", "claim 'cfn-below-cnn' is given twice"),

@@ -163,16 +163,20 @@ def test_a_release_counts_its_verdicts_and_claims(project, monkeypatch):
     assert found["chapters"]["ch9_none"] == {"cells": {"stated": none, "half": none, "double": none}, "claims": no_claims}
     edges = found["chapters"]["ch3_edges"]
     assert edges["cells"]["stated"] == {"exact": 0, "within": 0, "outside": 0, "not run": 64, "cannot run": 5}
+    # Tables 2.4 to 2.6: 7 x 2, 4 x 3 and 2 x 2, 3 x 7 cells, and 3 numbers of the text; Table 2.7: 20 classes and the mean
+    image, segmentation = (found["chapters"][chapter] for chapter in ("ch2_imagenet", "ch2_segmentation"))
+    assert [one["cells"]["stated"]["not run"] for one in (image, segmentation)] == [54, 42]
     # Tables 4.1 to 4.4: 10 x 9, 6 x 3, 3 and 2 x 3 cells, and two query times
     index = found["chapters"]["ch4_deepindex"]
     assert index["cells"]["stated"] == {"exact": 0, "within": 0, "outside": 0, "not run": 117, "cannot run": 2}
-    assert found["all"]["cells"]["stated"] == own["stated"] | {"not run": rest + 64 + 117 + 1, "cannot run": 2 + 5 + 2}
+    assert found["all"]["cells"]["stated"] == own["stated"] | {"not run": rest + 54 + 42 + 64 + 117 + 1, "cannot run": 2 + 5 + 2}
 
     stated = json.loads((folder / "claims.json").read_text())
     own_claims = found["chapters"]["ch2_fusion"]["claims"]
     assert edges["claims"] == no_claims | {"not tried": 28}
+    assert (image["claims"], segmentation["claims"]) == (no_claims | {"not tried": 44}, no_claims | {"not tried": 3})
     assert index["claims"] == no_claims | {"not tried": 234}
-    assert stated["counts"] == found["all"]["claims"] == own_claims | {"not tried": own_claims["not tried"] + 28 + 234}
+    assert stated["counts"] == found["all"]["claims"] == own_claims | {"not tried": own_claims["not tried"] + 44 + 3 + 28 + 234}
     judged = {(one["claim"], one["case"]): one for one in stated["claims"]}
     # differences -1.06 and -1.16: t = -1.11 / (0.0707 / sqrt 2) = -22.2, one degree of freedom: p = 1/2 - atan(22.2) / pi
     below = judged["cfn-below-cnn", "cfn-b < cnn-b, cifar10"]

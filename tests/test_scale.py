@@ -49,6 +49,8 @@ def test_each_scale_is_valid_and_stands_on_the_base(tmp_path: Path, name: str) -
 # By chapter, of which lists a matrix of dvc.yaml makes its stages.
 STAGES = {
     "ch2_fusion": ["sources", "datasets", "figures.datasets"],
+    "ch2_imagenet": ["sets", "models", "transfer.sets", "transfer.models", "figures.weights", "figures.maps", "figures.examples"],
+    "ch2_segmentation": ["sets", "models", "figures.panels"],
     "ch3_edges": ["datasets", "models", "tested", "figures.datasets", "figures.panels", "figures.annotations"],
     "ch4_deepindex": ["sets", "complexity.datasets", "figures.groups", "figures.panels"],
 }
@@ -87,6 +89,9 @@ MORE_SETS = {"ch3_edges": "bsds500,pascal_context,nyud_v2,vgg16", "ch4_deepindex
     [
         *((name, "ch2_fusion", None) for name in ("mini", "real", "paper")),
         ("real_cpu", "ch2_fusion", "cifar10"),
+        ("mini", "ch2_imagenet", None),
+        ("paper", "ch2_imagenet", None),
+        *((name, "ch2_segmentation", None) for name in ("mini", "real", "paper")),
         ("real", "ch3_edges", None),
         ("real_cpu", "ch3_edges", None),
         ("real_cpu", "ch4_deepindex", None),
@@ -185,6 +190,18 @@ def test_dvc_composes_the_same(tmp_path: Path) -> None:
         (["~ch2_fusion.models.cifar100"], ["the key ch2_fusion.models.cifar100 is missing"]),
         (["ch2_fusion.figures.weights=cnn-a"], ["ch2_fusion.figures.weights", "'cnn-a'"]),
         (["ch2_fusion.models.cifar10=[cnn-a,cfn-b]"], ["figures shows cnn-b on cifar10"]),
+        (["ch2_imagenet.crop=100"], ["ch2_imagenet: crop is 100, and pictures are brought to prepare.size, 72"]),
+        (["ch2_imagenet.models=[]"], ["ch2_imagenet: models and sets disagree"]),
+        (["ch2_imagenet.models=[cnn-11]"], ["transfer.models has cfn-11, which models does not train"]),
+        (["ch2_imagenet.transfer.models=[]"], ["transfer.models and transfer.sets disagree"]),
+        (["ch2_imagenet.transfer.sets=[ukb]"], ["figures.examples shows all six sets"]),
+        (["ch2_imagenet.transfer.depth=3"], ["ch2_imagenet.transfer.depth", "greater than or equal to 4"]),
+        (["ch2_imagenet.figures.branches=cfn-19", "ch2_imagenet.models=[cnn-11,cfn-11]"], ["figures shows cfn-19"]),
+        (["ch2_imagenet.training.checkpoint_every=15"], ["checkpoint_every must be a multiple of log_every (10)"]),
+        (["ch2_imagenet.training.batch_size=2000"], ["ch2_imagenet.training.batch_size", "700 images"]),
+        (["ch2_segmentation.training.batch_size=2"], ["ch2_segmentation.training.batch_size", "1"]),
+        (["ch2_segmentation.models=[fcfn]"], ["figures.panels compares fcn-8s and fcfn"]),
+        (["ch2_segmentation.weights=vgg19"], ["ch2_segmentation.weights", "'vgg19'"]),
         (["data.sets=[cifar10]"], ["ch2_fusion.sources has cifar100, and data.sets lacks cifar100"]),
         (["data.sets=[cifar100]"], ["ch2_fusion.sources has cifar10, and data.sets lacks cifar10"]),
         (["ch2_fusion.sources=[cifar10]"], ["ch2_fusion: datasets has cifar100, and sources lacks cifar100"]),
@@ -392,8 +409,10 @@ def test_a_graph_that_cannot_be_resolved_is_one_sentence(project: Path, file: st
     assert not (project / "data/graph.json").exists()
 
 
-def test_only_the_thesis_schedule_and_width_are_called_full() -> None:
+def test_only_the_thesis_schedule_and_width_are_called_full(tmp_path: Path) -> None:
     values = scale.read(REPOSITORY / "params.yaml")
+    paper = composed(tmp_path / "params.yaml", "paper")
+    values |= {chapter: paper[chapter] for chapter in ("ch2_imagenet", "ch2_segmentation")}
     values["data"]["origin"], values["protocol"] = "official", "full"
     values["ch2_fusion"]["network"] |= {"width": 1, "dropout": 0.5}
     values["ch2_fusion"]["training"] |= {"iterations": 120_000, "batch_size": 100}
@@ -421,6 +440,15 @@ def test_only_the_thesis_schedule_and_width_are_called_full() -> None:
     edges["thresholds"] = 9
     assert "the benchmark has 99" in params.problems(values)[0]
     edges["thresholds"] = 99
+    for chapter, section, key, value in (
+        ("ch2_imagenet", "training", "iterations", 100_000),
+        ("ch2_imagenet", "training", "learning_rate_steps", [100_000]),
+        ("ch2_imagenet", "prepare", "size", 240),
+        ("ch2_segmentation", "training", "learning_rate", 0.001),
+    ):
+        kept, values[chapter][section][key] = values[chapter][section][key], value
+        assert f"{chapter}.{section}.{key} differ" in params.problems(values)[0]
+        values[chapter][section][key] = kept
     values["ch2_fusion"]["training"]["iterations"] = 4000
     (problem,) = params.problems(values)
     assert "protocol is full, but ch2_fusion.training.iterations differ" in problem

@@ -164,6 +164,9 @@ def test_printed_numbers():
     assert printed_number("2.06KB") == transcript.Printed(Decimal("2109.44"), Decimal("10.24"))
     assert printed_number("12KB") == transcript.Printed(Decimal(12288), Decimal(1024))
     assert [printed_number(text) for text in ("512×", "5.5×2", "×4", "512x4", "2.06kB", "4×2KB")] == [None] * 6
+    assert printed_number("1,500") == transcript.Printed(Decimal(1500), Decimal(1))
+    assert printed_number("1,234,567") == transcript.Printed(Decimal(1234567), Decimal(1))
+    assert [printed_number(text) for text in ("1,50", "1500,000", ",500", "1,500.5", "1,500M")] == [None] * 5
     assert printed_number("-") is None
     assert printed_number("0.224M (basic)") is None
 
@@ -708,6 +711,16 @@ def test_a_column_for_each_scale_that_has_a_release_there(tmp_path):
     }  # fmt: skip
     assert {key: row[key] for key in expected} == expected
     assert len(rows[0]) == len(set(rows[0]))
+
+
+def test_a_table_whose_columns_the_thesis_has_as_rows_is_laid_out_as_there(tmp_path):
+    table = made(tmp_path, EDGES, lambda content: content.update(column_heading="Measure"))
+    text = render.render_table(table, edge_results({"networks": {"rds": 0.79}, "detectors": {"canny": 0.6}}), [])["md"]
+    assert "| Measure | Canny [1] | DeepEdge [2] | RDS |\n| --- | --- | --- | --- |\n" in text
+    assert "| ODS | .600 / 0.600 (exact) | .753 | .792 / 0.790 (within) |\n| AP | .580 / – |  | .818 / – |\n" in text
+    # a block of details for each row that has some
+    assert "## Canny [1]\n\n| Measure | thesis | this run |" in text and "## DeepEdge" not in text
+    assert "## RDS\n" in text and "| ODS (F) | .792 | 0.790 | −0.002 | networks, official | within |" in text
 
 
 def test_markdown(rendered):

@@ -25,7 +25,20 @@ SETS = Literal[
     "vgg19",
     "squeezenet1_1",
     "efficientnet_lite0",
+    "imagenet",
+    "scene15",
+    "indoor67",
+    "flowers102",
+    "cub200",
+    "voc2012",
+    "vgg16_imagenet",
 ]
+Chapter = Literal["ch2_fusion", "ch2_imagenet", "ch2_segmentation", "ch3_edges", "ch4_deepindex"]
+ImageNetModel = Literal["cnn-11", "dsn-11", "resnet-11", "cfn-11", "cnn-19", "cfn-19"]
+WithBranches = Literal["cfn-11", "cfn-19"]
+ClassifiedSets = Literal["scene15", "indoor67", "flowers102", "cub200"]
+TransferSets = ClassifiedSets | Literal["holidays", "ukb"]
+Segmenter = Literal["fcn-8s", "fcfn"]
 Model = Literal["cnn-a", "cnn-sum-a", "cnn-conv-a", "cfn-a", "cfn-a-eplf", "cnn-b", "cnn-sum-b", "cnn-conv-b", "cfn-b", "cfn-b-eplf"]
 GeneralEdges = Literal["baseline-1", "baseline-2", "hed", "fcfn"]
 RelaxedEdges = Literal["rds-canny", "rds-se", "rds-gpb", "rds-se-early", "rds-se-late", "rds-se-undilated"]
@@ -50,6 +63,23 @@ THESIS: dict[str, list] = {
     "ch2_fusion.network.dropout": [0.5],
     "ch2_fusion.training.iterations": [120_000],
     "ch2_fusion.training.batch_size": [100],
+    # Sections 2.4.2 to 2.4.4.
+    "ch2_imagenet.network": [{"width": 1, "fusion_init": 0.25}],
+    "ch2_imagenet.prepare.size": [256],
+    "ch2_imagenet.crop": [224],
+    "ch2_imagenet.training.iterations": [200_000],
+    "ch2_imagenet.training.batch_size": [64],
+    "ch2_imagenet.training.learning_rate": [0.01],
+    "ch2_imagenet.training.learning_rate_steps": [[100_000, 150_000]],
+    "ch2_imagenet.training.momentum": [0.9],
+    "ch2_imagenet.training.weight_decay": [0.0001],
+    "ch2_imagenet.training.top_rate": [1, 10],  # the text, the author's solver
+    "ch2_imagenet.transfer.scene15_train": [100],
+    "ch2_segmentation.training.iterations": [100_000],
+    "ch2_segmentation.training.batch_size": [1],
+    "ch2_segmentation.training.learning_rate": [0.0001],
+    "ch2_segmentation.training.momentum": [0.9],
+    "ch2_segmentation.training.weight_decay": [0.0001],
     "ch3_edges.prepare": [{"size": [400, 400], "annotators": 3, "dilation": 1}],
     "ch3_edges.training.batch_size": [8],
     "ch3_edges.training.alpha": [9],
@@ -164,6 +194,52 @@ class GeneratedWholeEncoder(Section):
     seed: NotNegativeCount
 
 
+class GeneratedClasses(GeneratedPictures):
+    """Pictures of each class, by part."""
+
+    classes: Count
+
+
+class GeneratedImageNet(GeneratedClasses):
+    """Ten classes are what the world has shapes for, and as many as the miniature AlexNet has. `train` and `val` are of all classes."""
+
+    classes: Literal[10]
+    train: Annotated[int, Field(gt=0, multiple_of=10)]
+    val: Annotated[int, Field(gt=0, multiple_of=10)]
+
+
+class GeneratedScenes(GeneratedClasses):
+    classes: Annotated[int, Field(ge=2, le=15)]
+    images: Count
+
+
+class GeneratedRooms(GeneratedClasses):
+    classes: Annotated[int, Field(ge=2, le=67)]
+    train: Count
+    test: Count
+
+
+class GeneratedFlowers(GeneratedClasses):
+    classes: Annotated[int, Field(ge=2, le=102)]
+    train: Count
+    val: Count
+    test: Count
+
+
+class GeneratedBirds(GeneratedClasses):
+    classes: Annotated[int, Field(ge=2, le=200)]
+    train: Count
+    test: Count
+
+
+class GeneratedSegments(GeneratedPictures):
+    """`extra` images are SBD's only; `val` counts those that SBD does not train on."""
+
+    train: Count
+    val: Count
+    extra: Count
+
+
 class Generated(Section):
     cifar10: GeneratedSet
     cifar100: GeneratedSet
@@ -179,6 +255,13 @@ class Generated(Section):
     vgg19: GeneratedEncoder
     squeezenet1_1: GeneratedWholeEncoder
     efficientnet_lite0: GeneratedWholeEncoder
+    imagenet: GeneratedImageNet
+    scene15: GeneratedScenes
+    indoor67: GeneratedRooms
+    flowers102: GeneratedFlowers
+    cub200: GeneratedBirds
+    voc2012: GeneratedSegments
+    vgg16_imagenet: GeneratedEncoder
 
 
 class Data(Section):
@@ -256,6 +339,155 @@ class Fusion(Section):
         for model in (*self.figures.activations, self.figures.weights) if self.figures.datasets else ():
             if model not in self.models.cifar10:
                 raise ValueError(f"figures shows {model} on cifar10, which models.cifar10 does not train")
+        return self
+
+
+class ImagePreparation(Section):
+    size: Annotated[int, Field(ge=32)]
+    quality: Annotated[int, Field(gt=0, le=100)]
+    max_skipped: Annotated[float, Field(ge=0, le=1)]
+
+
+class ImageNetwork(Section):
+    width: Positive
+    fusion_init: float
+
+
+class ImageTraining(Section):
+    iterations: Count
+    batch_size: Count
+    learning_rate: Positive
+    learning_rate_steps: list[Count]
+    momentum: Annotated[float, Field(ge=0, lt=1)]
+    weight_decay: NotNegative
+    top_rate: NotNegative
+    side_weight: NotNegative
+    gpus: Count
+    log_every: Count
+    checkpoint_every: Count
+
+    @model_validator(mode="after")
+    def multiples(self) -> Self:
+        if self.checkpoint_every % self.log_every:
+            raise ValueError(f"checkpoint_every must be a multiple of log_every ({self.log_every})")
+        return self
+
+
+class SupportVectors(Section):
+    costs: Annotated[list[Positive], Field(min_length=1)]
+    folds: Annotated[int, Field(ge=2)]
+    max_iterations: Count
+    tolerance: Positive
+
+
+class Transfer(Section):
+    sets: list[TransferSets]
+    models: list[ImageNetModel | Literal["alexnet"]]
+    scene15_train: Count
+    scene15_seed: NotNegativeCount
+    normalise: bool
+    svm: SupportVectors
+    depth: Annotated[int, Field(ge=4)]
+
+
+class ImageFigures(Section):
+    branches: WithBranches
+    shown: Count
+    weights: list[Literal["imagenet"]]
+    maps: list[Literal["imagenet"]]
+    examples: list[Literal["transfer"]]
+
+
+class ImageNetChapter(Section):
+    sets: list[Literal["imagenet"]]
+    models: list[ImageNetModel]
+    seeds: Annotated[list[NotNegativeCount], Field(min_length=1)]
+    prepare: ImagePreparation
+    crop: Annotated[int, Field(ge=32)]
+    mean: Literal["pixel", "channel"]
+    batch_size: Count
+    network: ImageNetwork
+    training: ImageTraining
+    transfer: Transfer
+    figures: ImageFigures
+
+    @model_validator(mode="after")
+    def consistent(self) -> Self:
+        refuse_twins("seeds", self.seeds)
+        refuse_twins("models", self.models)
+        for key in ("sets", "models"):
+            refuse_twins(f"transfer.{key}", getattr(self.transfer, key))
+        if bool(self.models) != bool(self.sets):
+            raise ValueError("models and sets disagree: imagenet is listed if and only if networks are trained on it")
+        if self.crop > self.prepare.size:
+            raise ValueError(f"crop is {self.crop}, and pictures are brought to prepare.size, {self.prepare.size}")
+        if bool(self.transfer.sets) != bool(self.transfer.models):
+            raise ValueError("transfer.models and transfer.sets disagree: either both are empty or neither is")
+        if self.transfer.sets and not self.sets:
+            raise ValueError("transfer.sets is not empty, and sets is: nothing is trained on imagenet that could be transferred")
+        if untrained := sorted(set(self.transfer.models) - {"alexnet", *self.models}):
+            raise ValueError(f"transfer.models has {untrained[0]}, which models does not train")
+        figures = self.figures
+        if (figures.weights or figures.maps) and figures.branches not in self.models:
+            raise ValueError(f"figures shows {figures.branches}, which models does not train")
+        if figures.examples and len(self.transfer.sets) < 6:
+            raise ValueError("figures.examples shows all six sets, and transfer.sets lacks one of them")
+        return self
+
+
+class SegmentationNetwork(Section):
+    size: Annotated[list[Annotated[int, Field(ge=16)]], Field(min_length=2, max_length=2)]
+    fc: Count
+    skip_scales: Annotated[list[Positive], Field(min_length=2, max_length=2)]
+    fixed_upsampling: bool
+    relu: bool
+    score_std: Positive
+    score_bias: float
+
+
+class SegmentationTraining(Section):
+    iterations: Count
+    batch_size: Literal[1]
+    learning_rate: Positive
+    momentum: Annotated[float, Field(ge=0, lt=1)]
+    weight_decay: NotNegative
+    bias_rate: NotNegative
+    bias_decay: NotNegative
+    fusion_rate: NotNegative
+    reduction: Literal["mean", "sum"]
+    mirror: bool
+    log_every: Count
+    checkpoint_every: Count
+
+    @model_validator(mode="after")
+    def multiples(self) -> Self:
+        if self.checkpoint_every % self.log_every:
+            raise ValueError(f"checkpoint_every must be a multiple of log_every ({self.log_every})")
+        return self
+
+
+class SegmentationFigures(Section):
+    panels: list[Literal["voc2012"]]
+    shown: Count
+
+
+class SegmentationChapter(Section):
+    sets: list[Literal["voc2012"]]
+    models: list[Segmenter]
+    weights: Literal["vgg16", "vgg16_imagenet"]
+    seeds: Annotated[list[NotNegativeCount], Field(min_length=1)]
+    network: SegmentationNetwork
+    training: SegmentationTraining
+    figures: SegmentationFigures
+
+    @model_validator(mode="after")
+    def consistent(self) -> Self:
+        refuse_twins("seeds", self.seeds)
+        refuse_twins("models", self.models)
+        if bool(self.models) != bool(self.sets):
+            raise ValueError("models and sets disagree: voc2012 is listed if and only if networks are trained on it")
+        if self.figures.panels and set(self.models) != {"fcn-8s", "fcfn"}:
+            raise ValueError("figures.panels compares fcn-8s and fcfn, and models lacks one of them")
         return self
 
 
@@ -514,10 +746,12 @@ class Params(Section):
 
     scale: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
     protocol: Literal["miniature", "shortened", "full"]
-    chapters: Annotated[list[Literal["ch2_fusion", "ch3_edges", "ch4_deepindex"]], Field(min_length=1)]
+    chapters: Annotated[list[Chapter], Field(min_length=1)]
     runtime: Runtime
     data: Data
     ch2_fusion: Fusion
+    ch2_imagenet: ImageNetChapter
+    ch2_segmentation: SegmentationChapter
     ch3_edges: EdgesChapter
     ch4_deepindex: IndexChapter
 
@@ -549,6 +783,14 @@ class Params(Section):
         yield from ((name, f"ch4_deepindex.sets has {name}") for name in index.sets)
         yield from ((name, f"ch4_deepindex.encoders has {name}") for _, name in index.encoders if index.sets)
         yield from ((name, "ch3_edges.figures.annotations shows it") for name in ("bsds500", "pascal_context") if edges.figures.annotations)
+        image, segmentation = self.ch2_imagenet, self.ch2_segmentation
+        yield from ((name, f"ch2_imagenet.sets has {name}") for name in image.sets)
+        yield from ((name, f"ch2_imagenet.transfer.sets has {name}") for name in image.transfer.sets)
+        if image.sets or image.transfer.sets:
+            yield "alexnet", "ch2_imagenet compares with AlexNet"
+        yield from ((name, f"ch2_segmentation.sets has {name}") for name in segmentation.sets)
+        if segmentation.sets:
+            yield segmentation.weights, f"ch2_segmentation.weights is {segmentation.weights}"
 
     def _batches_fit(self) -> None:
         made = self.data.generated
@@ -558,8 +800,15 @@ class Params(Section):
             return
         smallest = [
             ("ch2_fusion", self.ch2_fusion.training.batch_size, [getattr(made, name).train for name in self.ch2_fusion.sources]),
+            ("ch2_imagenet", self.ch2_imagenet.training.batch_size, [made.imagenet.train]),
             ("ch3_edges", self.ch3_edges.training.batch_size, [made.bsds500.train, made.pascal_context.images]),
         ]
+        transfer = self.ch2_imagenet.transfer
+        if "scene15" in transfer.sets and transfer.scene15_train >= made.scene15.images:
+            raise ValueError(
+                f"ch2_imagenet.transfer.scene15_train is {transfer.scene15_train}, and a category of the generated scene15 has "
+                f"{made.scene15.images} images, of which some are to test on"
+            )
         for chapter, batch_size, images in smallest:
             if batch_size > min(images, default=batch_size):
                 raise ValueError(

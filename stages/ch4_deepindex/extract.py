@@ -2,12 +2,9 @@
 
 import contextlib
 import itertools
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -16,6 +13,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from stages.ch4_deepindex.patches import LEVELS, BadPicture, Box, open_picture, patches
+from stages.core.ahead import map_ahead
 from stages.core.runtime import Runtime
 from stages.encoders.vision import ENCODERS, features
 
@@ -23,8 +21,6 @@ PATCHES = sum(parts**2 for parts in LEVELS)
 
 Picture = tuple[Path, Box | None]  # a file and the region of it that counts, in pixels of the upright picture
 Features = dict[str, np.ndarray]
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 def extract(
@@ -48,7 +44,7 @@ def extract(
     A network's last digits depend on what else is in its batch. So batches are runs of `batch_size` pictures in the given order, and
     a picture that cannot be read is a black one in its batch: the same list and batch size give the same bytes.
     """
-    decoding = _ahead(partial(_decode, size=size), pictures, threads=precision.threads, ahead=batch_size)
+    decoding = map_ahead(partial(_decode, size=size), pictures, threads=precision.threads, ahead=batch_size)
     with contextlib.closing(decoding) as decoded, tqdm(total=len(pictures), unit="image", disable=None) as progress:
         for first in range(0, len(pictures), batch_size):
             batch = list(itertools.islice(decoded, batch_size))
@@ -77,21 +73,6 @@ def _decode(picture: Picture, size: int) -> np.ndarray | BadPicture:
         return patches(opened, size, box)
     except BadPicture as error:
         return BadPicture(f"{file} gives no patches: {error}")
-
-
-def _ahead(function: Callable[[Item], Result], items: Iterable[Item], *, threads: int, ahead: int) -> Generator[Result, None, None]:
-    """`map` in threads, in order, at most `ahead` results before they are asked for."""
-    pool = ThreadPoolExecutor(threads)
-    waiting: deque[Future[Result]] = deque()
-    try:
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) > ahead:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _stack(batch: list[np.ndarray | BadPicture], size: int) -> Tensor:

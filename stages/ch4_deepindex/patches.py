@@ -1,22 +1,18 @@
 """An image as its 14 spatial patches: a pyramid of three levels, whole, quarters and ninths (Section 4.2.1, Figure 4.1)."""
 
-import contextlib
 from math import ceil, floor
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
-from stages.core.errors import UserError
+from stages.datasets import pictures
+from stages.datasets.pictures import BadPicture
 
 LEVELS = (1, 2, 3)  # patches along a side
 SMALLEST_SIDE = max(LEVELS)
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels; the last two are outside
-
-
-class BadPicture(UserError):  # noqa: N818
-    """A file, or a region of it, that no patches can be had from; one sentence says why."""
 
 
 def pyramid(width: int, height: int, levels: tuple[int, ...] = LEVELS) -> list[tuple[int, int, int, int]]:
@@ -49,44 +45,13 @@ def patches(picture: Image.Image, size: int, box: Box | None = None) -> np.ndarr
 
 
 def open_picture(file: Path) -> Image.Image:
-    """A picture as it is meant to be seen, RGB: turned as its EXIF says, what is transparent over white, the first of a moving one.
-
-    BadPicture: a file that is missing, damaged, cut short, no picture, too large to trust (Pillow's limit) or below 3 x 3 pixels.
-    """
-    try:
-        with Image.open(file) as picture:
-            picture.load()
-            if min(picture.size) < SMALLEST_SIDE:
-                raise ValueError(f"{picture.width} x {picture.height} pixels are not 3 x 3, a patch for each")
-            with contextlib.suppress(Exception):  # damaged EXIF is common; the pixels are read, and stay as they are stored
-                ImageOps.exif_transpose(picture, in_place=True)
-            return _as_rgb(picture)
-    except MemoryError:
-        raise  # not the file's fault
-    except Exception as error:  # Pillow raises nearly anything, from OSError to struct.error
-        raise BadPicture(f"{file} gives no patches: {_reason(error)}") from error
+    """A picture as `stages.datasets.pictures` opens it, and of 3 x 3 pixels at least, a patch for each; BadPicture if it cannot be had."""
+    picture = pictures.open_picture(file)
+    if min(picture.size) < SMALLEST_SIDE:
+        raise BadPicture(f"{file} gives no patches: {picture.width} x {picture.height} pixels are not 3 x 3, a patch for each")
+    return picture
 
 
 def _touched(picture: Image.Image, box: Box) -> tuple[int, int, int, int]:
     left, top, right, bottom = box
     return max(0, floor(left)), max(0, floor(top)), min(picture.width, ceil(right)), min(picture.height, ceil(bottom))
-
-
-def _as_rgb(picture: Image.Image) -> Image.Image:
-    if picture.mode == "F":
-        raise ValueError("its pixels are floating-point numbers, of which none is known to be white")
-    if picture.mode.startswith("I"):  # 16 bits, of which convert() would clip all that is above 255
-        values = (np.asarray(picture).astype(np.int64).clip(0, 65535) + 128) // 257
-        return Image.fromarray(values.astype(np.uint8)).convert("RGB")
-    if picture.has_transparency_data:
-        layer = picture.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
-    return picture.convert("RGB")
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, UnidentifiedImageError):
-        return "it is no picture of a known format"
-    if isinstance(error, FileNotFoundError):
-        return "there is no such file"
-    return str(error) or type(error).__name__

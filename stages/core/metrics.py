@@ -26,6 +26,11 @@ OPTIONAL = ("dataset", "precision")  # keys of a record that stand only where th
 DETERMINISM = ("bitwise", "numeric", "stochastic")
 
 
+def least(*classes: str) -> str:
+    """The determinism of what was made in steps of these: that of the least reproducible."""
+    return max(classes, key=DETERMINISM.index)
+
+
 @dataclass(frozen=True)
 class Dataset:
     """The data behind a file's numbers, and whether it is the thesis's own (`official`; `unverified`: no checksum is known)."""

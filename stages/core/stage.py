@@ -38,7 +38,10 @@ CODE = "reports/code/"
 UNTRACKED = ("data/checkpoints", "data/archives")
 # The events that change a file without opening it, and which of their arguments are its names.
 CHANGES = {"os.rename": (0, 1), "os.link": (1,), "os.symlink": (1,), "os.remove": (0,), "os.rmdir": (0,), "os.truncate": (0,)}
-PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "scikit-image", "numba", "pillow", "matplotlib", "pandas", "faiss-cpu")
+PACKAGES = (
+    *("torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "scikit-image", "numba", "pillow", "matplotlib", "pandas"),
+    "faiss-cpu",
+)
 
 Settings = TypeVar("Settings")
 

@@ -252,10 +252,17 @@ def _gradient(picture: np.ndarray) -> np.ndarray:
 
 def save_jpeg(picture: np.ndarray, file: Path) -> None:
     """A picture, uint8 (H, W, 3), as JPEG of high quality."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(jpeg(picture))
+
+
+def jpeg(picture: np.ndarray) -> bytes:
+    """What `save_jpeg` writes."""
     from PIL import Image
 
-    file.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(picture).save(file, quality=95)
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "JPEG", quality=95)
+    return buffer.getvalue()
 
 
 def save_ground_truth(segmentations: list[np.ndarray], file: Path) -> None:
@@ -268,14 +275,18 @@ def save_ground_truth(segmentations: list[np.ndarray], file: Path) -> None:
 
 def save_mat(variables: dict[str, Any], file: Path) -> None:
     """A Matlab file (version 5) whose bytes depend on its content alone."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(mat(variables))
+
+
+def mat(variables: dict[str, Any]) -> bytes:
+    """What `save_mat` writes."""
     from scipy.io import savemat
 
     buffer = io.BytesIO()
     savemat(buffer, variables)  # not compressed: what zlib makes differs from one build to another
     # The first 116 bytes are a text, where Matlab and scipy say when and on which platform.
-    content = b"MATLAB 5.0 MAT-file".ljust(116) + buffer.getvalue()[116:]
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(content)
+    return b"MATLAB 5.0 MAT-file".ljust(116) + buffer.getvalue()[116:]
 
 
 def doubled(contours: np.ndarray) -> np.ndarray:

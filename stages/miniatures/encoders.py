@@ -1,7 +1,7 @@
-"""Networks that stand in for the pre-trained ones of Chapter 4, in torchvision's and timm's names, never trained.
+"""Networks that stand in for the pre-trained ones of Chapters 2 and 4, in torchvision's and timm's names, never trained.
 
-AlexNet and VGG-19 are narrow; SqueezeNet 1.1 and EfficientNet-Lite0, which are small, have their full width. Inputs are RGB, normalised
-to a deviation of about 1.
+AlexNet, VGG-16 and VGG-19 are narrow; SqueezeNet 1.1 and EfficientNet-Lite0, which are small, have their full width. Inputs are RGB,
+normalised to a deviation of about 1.
 """
 
 from pathlib import Path
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from stages.core.errors import UserError
-from stages.miniatures.vgg16 import check_widths, he_uniform, layer, save_state
+from stages.miniatures.vgg16 import PLACES, check_widths, he_uniform, layer, save_state
 from stages.miniatures.world import generator
 
 CLASSES = 10
@@ -19,10 +19,11 @@ CLASSES = 10
 _ALEXNET = (((0, 11),), ((3, 5),), ((6, 3),), ((8, 3),), ((10, 3),))
 _ALEXNET_CLASSIFIER, _ALEXNET_SIDE = (1, 4, 6), 6
 _VGG19 = tuple(tuple((place, 3) for place in block) for block in ((0, 2), (5, 7), (10, 12, 14, 16), (19, 21, 23, 25), (28, 30, 32, 34)))
-_VGG19_CLASSIFIER, _VGG19_SIDE = (0, 3, 6), 7
+_VGG16 = tuple(tuple((place, 3) for place in block) for block in PLACES)
+_VGG_CLASSIFIER, _VGG_SIDE = (0, 3, 6), 7
 
 # Random streams: none of other miniatures'. A layer's does not depend on the widths of others.
-_STREAMS = {"alexnet": 4_100, "vgg19": 4_101, "squeezenet1_1": 4_102, "efficientnet_lite0": 4_103}
+_STREAMS = {"alexnet": 4_100, "vgg19": 4_101, "squeezenet1_1": 4_102, "efficientnet_lite0": 4_103, "vgg16": 5_110}
 _FEATURES, _CLASSIFIER = 0, 1
 
 
@@ -41,8 +42,16 @@ def write_vgg19(folder: Path, *, widths: list[int], fc: int, seed: int) -> None:
     """Write `folder`/vgg19.pth as `write_alexnet` does; `widths` are the five blocks' channels."""
     _check("VGG-19", widths, fc)
     state, channels = _features("vgg19", _VGG19, widths, seed)
-    state |= _classifier("vgg19", _VGG19_CLASSIFIER, channels * _VGG19_SIDE**2, fc, seed)
+    state |= _classifier("vgg19", _VGG_CLASSIFIER, channels * _VGG_SIDE**2, fc, seed)
     save_state(state, folder / "vgg19.pth")
+
+
+def write_vgg16_imagenet(folder: Path, *, widths: list[int], fc: int, seed: int) -> None:
+    """Write `folder`/vgg16.pth, a whole VGG-16, as `write_alexnet` does; `widths` are the five blocks' channels."""
+    _check("VGG-16", widths, fc)
+    state, channels = _features("vgg16", _VGG16, widths, seed)
+    state |= _classifier("vgg16", _VGG_CLASSIFIER, channels * _VGG_SIDE**2, fc, seed)
+    save_state(state, folder / "vgg16.pth")
 
 
 def write_squeezenet1_1(folder: Path, *, seed: int) -> None:

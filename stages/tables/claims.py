@@ -1,16 +1,22 @@
 """Claims: what the thesis says its numbers show, judged case by case over seeds.
 
 Verdicts: reproduced, contradicted, not decided, not tried. Tests are Student's t, one-sided, at the confidence that
-claims.yaml states: paired by seed where both models share at least two seeds (others are then left out), else Welch's,
-which needs two of each. Each judgement names its test and the confidence.
+claims.yaml states: paired by seed where both models share at least two seeds (others are then left out), one-sample where
+one of them has a value without seeds, as published weights have, else Welch's, which needs two of each. Each judgement
+names its test and the confidence.
 
 less         a below b. Contradicted if a is significantly above b.
+not_below    a not below b by a stated margin: one one-sided test. Contradicted if it is below by significantly more.
 below_cited  a model's mean below the lowest printed value of a table's cited rows: one-sample test.
 above_cited  a model's mean above the highest of them.
 largest      a metric above each of `others` of the same runs: all paired tests must hold (an intersection-union test,
              so each at full confidence). Contradicted if another is significantly larger, Bonferroni-corrected.
 equal        |a - b| below a stated margin: two one-sided tests, both at full confidence. Contradicted if the difference
              is significantly beyond the margin.
+about        a above b by `by`, give or take a stated margin: tested as `equal`.
+largest_gain what b gains over a, in the direction that is the better, above what it gains on each of `others` (experiment and
+             metric) with the same seeds: tested as `largest`.
+majority     b above a in more of `metrics` than a above b: one-sample test of the lead over seeds.
 fewer, share parameter counts: certain, no test.
 
 Fewer than two seeds decide nothing. Data other than the thesis's own, or a shortened schedule, leave a claim not tried;
@@ -24,7 +30,7 @@ import itertools
 import math
 import statistics
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,17 +45,24 @@ VERDICTS = ("reproduced", "contradicted", "not decided", "not tried")
 ARCHITECTURES = "architectures"
 ABOUT = "id chapter section place statement kind"
 
-# kind -> the keys of a claim besides ABOUT, and of each of its cases
+# kind -> the keys of a claim besides ABOUT, and of each of its cases; a claim without `metric` has one in each case
 KEYS = {
-    "less": ("metric cases", "a b experiment"),  # or, without `metric`, one in each case
+    "less": ("metric cases", "a b experiment"),
+    "not_below": ("metric margin margin_origin cases", "a b experiment"),
     "below_cited": ("metric table cases", "model experiment"),
     "above_cited": ("metric table cases", "model experiment"),
     "equal": ("metric margin margin_origin cases", "a b experiment"),
-    "fewer": ("metric cases", "a b dataset"),
+    "about": ("metric margin margin_origin cases", "a b experiment by"),
+    "fewer": ("metric cases", "a b"),
     "largest": ("metric others cases", "model experiment"),
-    "share": ("parts whole bound_origin cases", "model dataset below"),
+    "largest_gain": ("metric others cases", "a b experiment"),
+    "majority": ("metrics cases", "a b experiment"),
+    "share": ("parts whole bound_origin cases", "model below"),
     "not judged": ("reason", ""),
 }
+# keys that a case may have: counts of which one file has several, by number of classes
+OPTIONAL = {"fewer": "dataset", "share": "dataset"}
+NUMBERS = {"below": "it must be a share such as 0.06", "by": "it must be a number above 0, such as 1.0"}
 
 Values = Mapping[int | None, float]
 
@@ -159,9 +172,16 @@ def compared(values: list[Values]) -> list[Values]:
 
 
 def estimate(a: Values, b: Values) -> Estimate | None:
-    """Paired where the two share at least two seeds, else Welch's; None with fewer than two seeds of either."""
+    """Paired where the two share at least two seeds; one-sample where one has a value without seeds, which is no draw but a
+    constant; else Welch's. None with fewer than two seeds of either, or of the one that has seeds.
+    """
     if len((a.keys() & b.keys()) - {None}) >= 2:
         return paired(a, b)
+    if b.keys() == {None} and len(a) >= 2:
+        return one_sample(list(a.values()), b[None])
+    if a.keys() == {None} and len(b) >= 2:
+        result = one_sample(list(b.values()), a[None])
+        return dataclasses.replace(result, difference=-result.difference)
     return welch(a, b) if min(len(a), len(b)) >= 2 else None
 
 
@@ -181,31 +201,58 @@ def _check_claim(claim: Any, where: str) -> None:
     for key in ABOUT.split():
         text(claim, key, where)
     keys, case_keys = KEYS[choice(claim, "kind", where, tuple(KEYS))]
-    if claim["kind"] == "less" and "metric" not in claim:
-        keys, case_keys = "cases", f"{case_keys} metric"
+    if "metric" in keys.split() and "metric" not in claim:
+        keys, case_keys = " ".join(key for key in keys.split() if key != "metric"), f"{case_keys} metric"
     check_keys(claim, where, f"{ABOUT} {keys}")
     if "cases" in keys:
         for number, case in enumerate(_expanded(items(claim, "cases", where)), 1):
-            check_keys(case, f"{where}: case {number}", case_keys)
-            for key in set(case_keys.split()) - {"below"}:
+            check_keys(case, f"{where}: case {number}", case_keys, OPTIONAL.get(claim["kind"], ""))
+            for key in case.keys() - NUMBERS:
                 text(case, key, f"{where}: case {number}")
-            if "below" in case and not isinstance(case["below"], float):
-                raise UserError(f"{where}: case {number}: below is {case['below']!r}; it must be a share such as 0.06.")
+            for key in case.keys() & NUMBERS:
+                if not isinstance(case[key], float) or case[key] <= 0:
+                    raise UserError(f"{where}: case {number}: {key} is {case[key]!r}; {NUMBERS[key]}.")
+    if claim["kind"] == "largest_gain":
+        for number, other in enumerate(items(claim, "others", where), 1):
+            check_keys(other, f"{where}: other {number}", "experiment metric")
+            for key in other:
+                text(other, key, f"{where}: other {number}")
+    if "metrics" in keys.split() and not all(isinstance(metric, str) for metric in items(claim, "metrics", where)):
+        raise UserError(f"{where}: metrics must be a list of names.")
     if "margin" in keys and (not isinstance(claim["margin"], float) or claim["margin"] <= 0):
         raise UserError(f"{where}: margin is {claim['margin']!r}; it must be a number above 0.")
 
 
+def _metric(claim: dict, case: dict) -> str:
+    return case.get("metric") or claim["metric"]
+
+
+def _places(claim: dict, case: dict) -> list[tuple[str, str]]:
+    """Where the values of each model that a case compares are: experiment and metric."""
+    experiment = case.get("experiment", ARCHITECTURES)
+    if claim["kind"] == "share":
+        return [(experiment, metric) for metric in (*claim["parts"], claim["whole"])]
+    if claim["kind"] == "majority":
+        return [(experiment, metric) for metric in claim["metrics"]]
+    first = (experiment, _metric(claim, case))
+    if claim["kind"] == "largest_gain":
+        return [first, *((other["experiment"], other["metric"]) for other in claim["others"])]
+    return [first, *((experiment, metric) for metric in claim.get("others", []))]
+
+
 def _operands(claim: dict, case: dict, results: Results, stand_ins: set[str]) -> list[Measurement] | None:
     """The measurements that a case compares, or None if one is missing; those of `stand_ins` can never be judged."""
-    experiment, dataset = case.get("experiment", ARCHITECTURES), case.get("dataset")
     models = [case[key] for key in ("a", "b", "model") if key in case]
-    metric = case.get("metric", claim.get("metric"))
-    names = [metric] if metric else [*claim["parts"], claim["whole"]]
-    names += claim.get("others", [])
-    found = [measure(results, experiment, model, name, dataset) for model in models for name in names]
-    if experiment in stand_ins:
-        found = [as_stand_in(one) for one in found]
+    found = []
+    for model, (experiment, metric) in itertools.product(models, _places(claim, case)):
+        one = measure(results, experiment, model, metric, case.get("dataset"))
+        found.append(as_stand_in(one) if experiment in stand_ins else one)
     return [one for one in found if one] if all(found) else None
+
+
+def _seeds(values: Iterable[Values]) -> int:
+    """How many seeds the values have at least; those without seeds do not count."""
+    return min((len(seeds) for one in values if (seeds := one.keys() - {None})), default=0)
 
 
 def _judge_case(claim: dict, case: dict, confidence: float, tables: list[Table], sources: list[Results]) -> Judgement:
@@ -222,10 +269,12 @@ def _judge_case(claim: dict, case: dict, confidence: float, tables: list[Table],
         return Judgement(**about, verdict="not tried", reason="no result")
     sound = [operands for operands in found if not _label(operands)]
     if sound:  # the most seeds; max keeps the first of equals, this run before releases
-        operands = max(sound, key=lambda one: min(len(m.values) for m in one))
+        operands = max(sound, key=lambda one: _seeds(m.values for m in one))
     else:  # the best release tells more than this run
         operands = next((one for one in found if one[0].source != THIS_RUN), found[0])
     values: list[Values] = [measurement.values for measurement in operands]
+    if claim["kind"] == "largest_gain":  # what falls is a gain where lower is better
+        values = [{seed: -x for seed, x in m.values.items()} if m.better == "lower" else m.values for m in operands]
     verdict, reason, observed, result, p = RULES[claim["kind"]](claim, case, values, 1 - confidence, tables)
     label = _label(operands)
     if label:
@@ -240,7 +289,7 @@ def _judge_case(claim: dict, case: dict, confidence: float, tables: list[Table],
         test=result.test if result and not label else "",
         confidence=confidence if result and not label else None,
         p=None if p is None else round(p, 6),
-        seeds=result.seeds if result else min(len(one.keys() - {None}) for one in values),
+        seeds=result.seeds if result else _seeds(values),
         source=operands[0].source,
         label=label,
     )
@@ -261,13 +310,24 @@ def _label(operands: list[Measurement]) -> str:
 
 
 def _describe(claim: dict, case: dict) -> str:
-    where = case.get("experiment") or case.get("dataset")
+    where = case.get("experiment") or case.get("dataset") or ARCHITECTURES
+    if "metric" in case and claim["kind"] not in ("largest", "largest_gain"):
+        where = f"{case['metric']}, {where}"
     if claim["kind"] in ("less", "fewer"):
-        return ", ".join([f"{case['a']} < {case['b']}", *([case["metric"]] if "metric" in case else []), str(where)])
+        return f"{case['a']} < {case['b']}, {where}"
+    if claim["kind"] == "not_below":
+        return f"{case['a']} not below {case['b']} by {claim['margin']}, {where}"
     if claim["kind"] == "equal":
         return f"{case['a']} = {case['b']} within {claim['margin']}, {where}"
+    if claim["kind"] == "about":
+        return f"{case['a']} = {case['b']} + {case['by']} within {claim['margin']}, {where}"
     if claim["kind"] == "largest":
-        return f"{case['model']}: {claim['metric']} > {', '.join(claim['others'])}, {where}"
+        return f"{case['model']}: {_metric(claim, case)} > {', '.join(claim['others'])}, {where}"
+    if claim["kind"] == "largest_gain":
+        first, *others = [f"{experiment} {metric}" for experiment, metric in _places(claim, case)]
+        return f"{case['b']} over {case['a']}: gain on {first} > on {', '.join(others)}"
+    if claim["kind"] == "majority":
+        return f"{case['b']} > {case['a']} in most of {len(claim['metrics'])} metrics, {where}"
     if claim["kind"] == "share":
         return f"{case['model']}: added share < {case['below']:.0%}, {where}"
     if claim["kind"] in ("below_cited", "above_cited"):
@@ -314,7 +374,7 @@ def _cited(claim: dict, case: dict, values: list[Values], alpha: float, tables: 
     table = next((table for table in tables if table.id == claim["table"]), None)
     if table is None:
         raise UserError(f"claim {claim['id']}: table is {claim['table']!r}, which is not among the chapter's tables.")
-    wanted = (case["experiment"], claim["metric"])
+    wanted = (case["experiment"], _metric(claim, case))
     column = next((column.id for column in table.columns if (column.experiment, column.metric) == wanted), None)
     if column is None:
         raise UserError(f"claim {claim['id']}: no column of Table {table.id} has the metric {wanted[1]!r} of experiment {wanted[0]!r}.")
@@ -329,14 +389,25 @@ def _cited(claim: dict, case: dict, values: list[Values], alpha: float, tables: 
     return _decide(observed, result, p, 1 - p, alpha)
 
 
-def _equal(claim: dict, case: dict, values: list[Values], alpha: float, tables: list[Table]) -> Outcome:
+def _not_below(claim: dict, case: dict, values: list[Values], alpha: float, tables: list[Table]) -> Outcome:
     a, b = compared(values)
-    margin = claim["margin"]
     observed = _versus(case["a"], _mean(a), case["b"], _mean(b))
     result = estimate(a, b)
     if result is None:
         return _one_seed(observed)
-    above_low, below_high = 1 - result.p_below(-margin), result.p_below(margin)
+    below = result.p_below(-claim["margin"])
+    return _decide(observed, result, 1 - below, below, alpha)
+
+
+def _equal(claim: dict, case: dict, values: list[Values], alpha: float, tables: list[Table]) -> Outcome:
+    """equal and about: the difference is the case's `by`, which `equal` has not, within the margin."""
+    a, b = compared(values)
+    margin, by = claim["margin"], case.get("by", 0.0)
+    observed = _versus(case["a"], _mean(a), case["b"], _mean(b))
+    result = estimate(a, b)
+    if result is None:
+        return _one_seed(observed)
+    above_low, below_high = 1 - result.p_below(by - margin), result.p_below(by + margin)
     result = dataclasses.replace(result, test=f"two one-sided tests, {result.test}")
     return _decide(observed, result, max(above_low, below_high), min(1 - above_low, 1 - below_high), alpha)
 
@@ -344,13 +415,38 @@ def _equal(claim: dict, case: dict, values: list[Values], alpha: float, tables: 
 def _largest(claim: dict, case: dict, values: list[Values], alpha: float, tables: list[Table]) -> Outcome:
     main, *others = compared(values)
     parts = [f"{name} {_mean(found):.4g}" for name, found in zip(claim["others"], others, strict=True)]
-    observed = f"{claim['metric']} {_mean(main):.4g}; {', '.join(parts)}"
+    return _above_each(f"{_metric(claim, case)} {_mean(main):.4g}; {', '.join(parts)}", main, others, alpha)
+
+
+def _largest_gain(claim: dict, case: dict, values: list[Values], alpha: float, tables: list[Table]) -> Outcome:
+    places, found = _places(claim, case), compared(values)
+    ends = list(zip(found[: len(places)], found[len(places) :], strict=True))
+    parts = [f"{experiment} {metric} {_mean(b) - _mean(a):.3g}" for (experiment, metric), (a, b) in zip(places, ends, strict=True)]
+    main, *others = [{seed: b[seed] - a[seed] for seed in a.keys() & b.keys()} for a, b in ends]
+    return _above_each(f"gain on {parts[0]}; {', '.join(parts[1:])}", main, others, alpha)
+
+
+def _above_each(observed: str, main: Values, others: Sequence[Values], alpha: float) -> Outcome:
     if min(len(main.keys() & other.keys() - {None}) for other in others) < 2:
         return _one_seed(observed)
     results = [paired(other, main) for other in others]
     weakest = max(results, key=lambda result: result.p_below())
     p = weakest.p_below()
     return _decide(observed, weakest, p, (1 - p) * len(others), alpha)
+
+
+def _majority(claim: dict, case: dict, values: list[Values], alpha: float, tables: list[Table]) -> Outcome:
+    found, half = compared(values), len(claim["metrics"])
+    pairs = list(zip(found[:half], found[half:], strict=True))
+    means = [_mean(b) - _mean(a) for a, b in pairs]
+    above, below = sum(one > 0 for one in means), sum(one < 0 for one in means)
+    observed = f"{case['b']} above {case['a']} in {above} of {half}, below in {below}"
+    seeds = sorted(seed for seed in set.intersection(*(set(one) for one in found)) if seed is not None)
+    if len(seeds) < 2:
+        return _one_seed(observed)
+    leads = [float(sum((b[seed] > a[seed]) - (b[seed] < a[seed]) for a, b in pairs)) for seed in seeds]
+    result = one_sample(leads, 0.0)
+    return _decide(observed, result, 1 - result.p_below(), result.p_below(), alpha)
 
 
 def _fewer(claim: dict, case: dict, values: list[Values], alpha: float, tables: list[Table]) -> Outcome:
@@ -368,10 +464,14 @@ def _share(claim: dict, case: dict, values: list[Values], alpha: float, tables: 
 
 RULES: dict[str, Callable[[dict, dict, list[Values], float, list[Table]], Outcome]] = {
     "less": _less,
+    "not_below": _not_below,
     "below_cited": _cited,
     "above_cited": _cited,
     "equal": _equal,
+    "about": _equal,
     "largest": _largest,
+    "largest_gain": _largest_gain,
+    "majority": _majority,
     "fewer": _fewer,
     "share": _share,
 }

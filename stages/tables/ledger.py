@@ -50,7 +50,7 @@ class Results:
 class Measurement:
     """What one source has for a cell: values by seed (seed None for what has no seed), or a layer's description.
 
-    `experiment` is the metrics file that the values are in, `encoder` what its records name as theirs.
+    `experiment` is the metrics file that the values are in, `encoder` and `better` what its records name as theirs.
     """
 
     source: str
@@ -63,6 +63,7 @@ class Measurement:
     flaw: str = ""
     experiment: str = ""
     encoder: str = ""
+    better: str = ""
 
     @property
     def mean(self) -> float:
@@ -169,7 +170,8 @@ def measure(results: Results, experiment: str, model: str, metric: str, dataset:
         raise UserError(f"{experiment}.json: {model}, {metric} has several encoders, and the table does not say which.")
     sizes = frozenset(record.n for record in records)
     encoder = " / ".join(sorted({record.encoder for record in records if record.encoder}))
-    return Measurement(results.source, file.scale, file.protocol, file.dataset, values, sizes, experiment=experiment, encoder=encoder)
+    about = {"experiment": experiment, "encoder": encoder, "better": records[0].better}
+    return Measurement(results.source, file.scale, file.protocol, file.dataset, values, sizes, **about)
 
 
 def as_stand_in(found: Measurement | None) -> Measurement | None:

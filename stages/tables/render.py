@@ -22,7 +22,7 @@ from stages.tables import claims as claims_
 from stages.tables import ledger
 from stages.tables.formats import Block, Document, to_html, to_latex, to_markdown
 from stages.tables.ledger import Cell, Measurement, Results
-from stages.tables.transcript import Row, Table, experiment_of, load_tables, printed_number
+from stages.tables.transcript import Column, Row, Table, experiment_of, load_tables, printed_number
 
 NOTHING = "–"
 AT = {"stated": "at the stated tolerance", "half": "at half of it", "double": "at double"}
@@ -71,7 +71,8 @@ def render_claims(judged: list[claims_.Judgement], confidence: float, label_line
     notes = [
         f"{len(judged)} cases: {_counts(total)}.",
         f"Tests are one-sided t-tests over seeds at {_percent(confidence)} confidence: paired by seed where both models share "
-        "at least two, else Welch's. Fewer than two seeds decide nothing. Counts of parameters are certain and need no test.",
+        "at least two, one-sample against a value without seeds, else Welch's. Fewer than two seeds decide nothing. Counts of parameters "
+        "are certain and need no test.",
     ]
     content = {
         "confidence": confidence,
@@ -121,16 +122,22 @@ def _document(table: Table, cells: dict[str, list[Cell]], releases: list[Results
     sources = [release.source for release in releases if release.source in shown]
     letters = {source: chr(ord("a") + i) for i, source in enumerate(sources)}
     blocks = [_layout(table, at_hand)]
-    for column in table.columns:
-        own = [cell for cell in at_hand if cell.column is column and cell.verdict]
+    for heading, own in _groups(table, at_hand):
         if own:
-            heading = f"{column.heading} ({column.unit})" if column.unit else column.heading
             scales = _scales(own)
-            header = [table.row_heading, "thesis", "this run", *(f"release, {scale}" for scale in scales)]
+            header = [table.column_heading or table.row_heading, "thesis", "this run", *(f"release, {scale}" for scale in scales)]
             header += ["difference", "data set", "verdict"]
             blocks.append(Block(heading, header, [_detail(table, cell, scales, letters) for cell in own]))
     lines = labels(cell.run for cell in at_hand if cell.run)
     return Document(f"{table.title}. {table.caption}", lines, blocks, _notes(table, cells, releases, letters))
+
+
+def _groups(table: Table, cells: list[Cell]) -> list[tuple[str, list[Cell]]]:
+    """The cells to reproduce with a heading: those of each column, or of each row where the thesis has the columns as rows."""
+    own = [cell for cell in cells if cell.verdict]
+    if table.column_heading:
+        return [(_name(row), [cell for cell in own if cell.row is row]) for row in table.rows]
+    return [(_heading(column), [cell for cell in own if cell.column is column]) for column in table.columns]
 
 
 def _scales(cells: Iterable[Cell]) -> list[str]:
@@ -147,11 +154,17 @@ def _layout(table: Table, cells: list[Cell]) -> Block:
         found = [placed.get((row.id, column.id)) for column in table.columns]
         rows.append([_name(row), *(_beside(table, cell) if cell else "" for cell in found)])
     header = [table.row_heading, *(column.heading for column in table.columns)]
+    if table.column_heading:
+        header, *rows = [list(line) for line in zip([table.column_heading, *header[1:]], *rows, strict=True)]
     return Block(f"As in the thesis (Section {table.section}): printed / ours (verdict)", header, rows)
 
 
 def _name(row: Row) -> str:
     return f"{row.label} [{row.reference}]" if row.reference is not None else row.label
+
+
+def _heading(column: Column) -> str:
+    return f"{column.heading} ({column.unit})" if column.unit else column.heading
 
 
 def _beside(table: Table, cell: Cell) -> str:
@@ -171,7 +184,7 @@ def _detail(table: Table, cell: Cell, scales: list[str], letters: dict[str, str]
     if cell.reason:
         verdict += f": {cell.reason}"
     return [
-        _name(cell.row),
+        _heading(cell.column) if table.column_heading else _name(cell.row),
         cell.printed,
         _value(cell, cell.run) + _stand_in(cell, cell.run),
         *(_released(cell, scale, letters) for scale in scales),

@@ -91,7 +91,10 @@ class Note:
 
 @dataclass(frozen=True)
 class Table:
-    """One transcribed table; `name` is its file's, `id` its number in the thesis."""
+    """One transcribed table; `name` is its file's, `id` its number in the thesis.
+
+    `column_heading` says what the columns are if the thesis has them as rows; the table is then laid out as there.
+    """
 
     name: str
     id: str
@@ -102,6 +105,7 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     notes: tuple[Note, ...]
+    column_heading: str = ""
 
     @property
     def title(self) -> str:
@@ -125,10 +129,11 @@ def experiment_of(row: Row, column: Column) -> str | None:
 
 
 def printed_number(text: str) -> Printed | None:
-    """Read "15.57", ".762", "8.27%", "0.224M", "2.06KB" (of 1,024 bytes), "512×4" or "768" as printed; None if it is no number."""
+    """Read "15.57", ".762", "8.27%", "0.224M", "2.06KB" (of 1,024 bytes), "512×4", "1,500" or "768" as printed; None if it is no number."""
     if re.fullmatch(r"\d+(×\d+)+", text):
         return Printed(Decimal(math.prod(map(int, text.split("×")))), Decimal(1))
-    match = re.fullmatch(r"(\d*\.?\d+)(M|KB|%)?", text)
+    whole = text.replace(",", "") if re.fullmatch(r"\d{1,3}(,\d{3})+", text) else text
+    match = re.fullmatch(r"(\d*\.?\d+)(M|KB|%)?", whole)
     if match is None:
         return None
     number, units = Decimal(match[1]), Decimal({"M": 10**6, "KB": 2**10}.get(match[2], 1))
@@ -147,8 +152,8 @@ def load_table(file: Path, references: dict[int, str]) -> Table:
     """One transcribed table."""
     content = read_yaml(file)
     where = str(file)
-    check_keys(content, where, "table chapter section caption row_heading columns rows", "page notes")
-    for key in ("table", "chapter", "section", "caption", "row_heading"):
+    check_keys(content, where, "table chapter section caption row_heading columns rows", "page notes column_heading")
+    for key in ("table", "chapter", "section", "caption", "row_heading", *({"column_heading"} & content.keys())):
         text(content, key, where)
     columns = [_column(entry, f"{where}: column {n}") for n, entry in enumerate(items(content, "columns", where), 1)]
     _refuse_twins([column.id for column in columns], f"{where}: column")
@@ -168,6 +173,7 @@ def load_table(file: Path, references: dict[int, str]) -> Table:
         columns=tuple(columns),
         rows=tuple(rows),
         notes=tuple(notes),
+        column_heading=content.get("column_heading", ""),
     )
 
 

@@ -1,0 +1,51 @@
+"""Figure 2.8b, the fusion weights of CFN-11 over training, with the CSV it was drawn from.
+
+python -m stages.ch2_imagenet.figures imagenet
+"""
+
+import argparse
+from pathlib import Path
+
+import matplotlib
+import pandas as pd
+from matplotlib.figure import Figure
+
+from stages.ch2_imagenet.networks import BRANCHES
+from stages.core import figures, stage
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dataset", choices=["imagenet"])
+    return parser
+
+
+def weight_curve(curves: pd.DataFrame, model: str) -> pd.DataFrame:
+    """Mean fusion weight of each branch and its deviation over the elements, over training; means over seeds."""
+    columns = [f"fusion_weight_{branch}{suffix}" for branch in BRANCHES for suffix in ("", "_sd")]
+    return curves[curves.model == model].groupby("iteration")[columns].mean()
+
+
+def draw_figure_2_8b(weights: pd.DataFrame, model: str) -> Figure:
+    figure = Figure(figsize=(4.6, 3.4), layout="constrained")
+    axes = figure.subplots()
+    for branch, label in BRANCHES.items():
+        mean, spread = weights[f"fusion_weight_{branch}"], weights[f"fusion_weight_{branch}_sd"]
+        (line,) = axes.plot(weights.index, mean, label=label, linewidth=1.2)
+        axes.fill_between(weights.index, mean - spread, mean + spread, color=line.get_color(), alpha=0.2, linewidth=0)
+    axes.set(title=f"Fusion weights of {model.upper()}", xlabel="iterations", ylabel="mean weight, band of one deviation")
+    axes.legend()
+    return figure
+
+
+def main(args: argparse.Namespace, job: stage.Job) -> None:
+    model = job.params["ch2_imagenet"]["figures"]["branches"]
+    weights = weight_curve(pd.read_csv(job.dep("reports/metrics/ch2_imagenet/imagenet.curves.csv")), model)
+    drawn = Path(job.out("reports/figures/ch2_imagenet/figure_2_8b.svg"))
+    weights.to_csv(job.out("reports/figures/ch2_imagenet/figure_2_8b.csv"), lineterminator="\n")
+    with matplotlib.rc_context(figures.STYLE):
+        figures.save(draw_figure_2_8b(weights, model), drawn, job.params["protocol"])
+
+
+if __name__ == "__main__":
+    stage.execute(parser(), main)

@@ -1,0 +1,144 @@
+"""The networks of Section 2.4.2: CNN-11 and CNN-19, and CFN, DSN and ResNet built upon them (Figures 2.9 to 2.11).
+
+Layers and channels are the author's, whose counts of parameters these networks have: 6,283,368 (CNN-11) and 6,752,362 (CFN-11).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+CHANNELS = (64, 64, 128, 256, 512)  # of conv1 and of the blocks conv2 to conv5
+FEATURES = 1024  # K, of conv6 and of the side branches
+SIDES = 3  # branches from pool2, pool3 and pool4
+BRANCHES = {1: "side branch 1", 2: "side branch 2", 3: "side branch 3", 4: "side branch 4 (main)"}
+DEPTHS = {"11": 2, "19": 4}  # convolutions of a block; with conv1, conv6 and the classifier 11 or 19 layers
+MODELS = ("cnn-11", "dsn-11", "resnet-11", "cfn-11", "cnn-19", "cfn-19")
+
+
+@dataclass(frozen=True)
+class Network:
+    """width : factor on every number of channels; 1 in the thesis, less in the miniature. fusion_init : initial fusion weight."""
+
+    width: float
+    fusion_init: float
+
+
+class Block(nn.Module):
+    """`depth` 3x3 convolutions that keep the size, each with batch norm and ReLU.
+
+    residual : a linear 1x1 projection of the input, with batch norm, is added before the last ReLU (Figure 2.11).
+    """
+
+    def __init__(self, channels: int, width: int, depth: int, residual: bool):
+        super().__init__()
+        widths = [channels, *[width] * depth]
+        layers = [layer for before in widths[:-1] for layer in _convolution(before, width, 3)]
+        self.convolutions = nn.Sequential(*layers[:-1])  # the last ReLU follows in `forward`
+        self.projection = _convolution(channels, width, 1)[:-1] if residual else None
+
+    def forward(self, maps: Tensor) -> Tensor:
+        found = self.convolutions(maps)
+        return F.relu(found if self.projection is None else found + self.projection(maps))
+
+
+class LocalFusion(nn.Module):
+    """Eq. 2.3 as the author's CFN-11 has it: no bias, batch norm over all elements alike, ReLU. (N, S, K) -> (N, K); S K + 2 parameters."""
+
+    def __init__(self, branches: int, elements: int, init: float):
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((elements, branches), init))
+        self.norm = nn.BatchNorm1d(1)
+
+    def forward(self, stack: Tensor) -> Tensor:
+        fused = torch.einsum("nsk,ks->nk", stack, self.weight)
+        return F.relu(self.norm(fused[:, None])[:, 0])
+
+
+class ImageNetwork(nn.Module):
+    """A plain CNN of six convolutional groups, and on request residual connections or side branches.
+
+    kind : cnn; resnet (each block has a shortcut); dsn (the sides predict by themselves); cfn (the sides are fused with the main branch).
+    """
+
+    def __init__(self, kind: str, *, depth: int, classes: int, width: float, fusion_init: float):
+        super().__init__()
+        first, *channels = (max(1, round(count * width)) for count in CHANNELS)
+        features = max(1, round(FEATURES * width))
+        self.conv1 = _convolution(3, first, 7, stride=2, bias=True)
+        self.pool = nn.MaxPool2d(3, 2, ceil_mode=True)  # as in Caffe: 112, 56, 28, 14, 7
+        inputs = [first, *channels[:-1]]
+        self.blocks = nn.ModuleList(Block(before, after, depth, kind == "resnet") for before, after in zip(inputs, channels, strict=True))
+        self.conv6 = _convolution(channels[-1], features, 1)
+        self.sides = nn.ModuleList(_convolution(count, features, 1) for count in channels[:SIDES] if kind in ("dsn", "cfn"))
+        self.side_classifiers = nn.ModuleList(nn.Linear(features, classes) for _ in range(SIDES if kind == "dsn" else 0))
+        self.fusion = LocalFusion(SIDES + 1, features, fusion_init) if kind == "cfn" else None
+        self.classifier = nn.Linear(features, classes)
+
+    def branch_maps(self, images: Tensor) -> list[Tensor]:
+        """The maps of every branch's 1x1 convolution, main branch last.
+
+        (N, 3, 224, 224) -> [(N, K, 28, 28), (N, K, 14, 14), (N, K, 7, 7), (N, K, 7, 7)]; a network without sides has the last only.
+        """
+        maps = self.pool(self.conv1(images))
+        found = []
+        for number, block in enumerate(self.blocks):
+            maps = block(maps)
+            if number < SIDES:
+                maps = self.pool(maps)
+                found += [self.sides[number](maps)] if self.sides else []
+        return [*found, self.conv6(maps)]
+
+    def branch_features(self, images: Tensor) -> list[Tensor]:
+        """Eq. 2.1, global average pooling of each branch, main branch last: [(N, K), ...]."""
+        return [maps.mean(dim=(2, 3)) for maps in self.branch_maps(images)]
+
+    def features(self, images: Tensor) -> Tensor:
+        """What Section 2.4.3 takes of an image: the fused feature where there is one, else the main branch's. (N, 3, H, W) -> (N, K)."""
+        return self._represented(self.branch_features(images))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images less their mean (N, 3, H, W) -> class scores (N, P, C) of P predictions, those of the sides first, the network's last."""
+        branches = self.branch_features(images)
+        scores = [classify(side) for classify, side in zip(self.side_classifiers, branches, strict=False)]
+        return torch.stack([*scores, self.classifier(self._represented(branches))], dim=1)
+
+    def _represented(self, branches: list[Tensor]) -> Tensor:
+        return branches[-1] if self.fusion is None else self.fusion(torch.stack(branches, dim=1))
+
+
+def build(name: str, classes: int, settings: Network, generator: torch.Generator) -> ImageNetwork:
+    """The model called `name` (one of MODELS), its weights drawn from `generator` as Caffe's "xavier": uniform, of variance 1 / inputs."""
+    if name not in MODELS:
+        raise ValueError(f"no model {name!r}: it may be {', '.join(MODELS)}")
+    kind, layers = name.split("-")
+    model = ImageNetwork(kind, depth=DEPTHS[layers], classes=classes, width=settings.width, fusion_init=float(settings.fusion_init))
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_uniform_(module.weight, nonlinearity="linear", generator=generator)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    return model
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Learnable parameters."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def fusion_weights(model: ImageNetwork) -> dict[str, float]:
+    """Mean fusion weight of each branch, main branch last, with its deviation over the elements (Figure 2.8b); empty without fusion."""
+    if model.fusion is None:
+        return {}
+    columns = {}
+    for number, weights in enumerate(model.fusion.weight.unbind(dim=1), start=1):
+        columns[f"fusion_weight_{number}"] = weights.mean().item()
+        columns[f"fusion_weight_{number}_sd"] = weights.std(correction=0).item()
+    return columns
+
+
+def _convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, bias: bool = False) -> nn.Sequential:
+    """A convolution that keeps the size but for its stride, batch norm, ReLU."""
+    layer = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=bias)
+    return nn.Sequential(layer, nn.BatchNorm2d(outputs), nn.ReLU())

@@ -1,0 +1,98 @@
+"""Accuracy, mAP or N-S of the stored predictions (Table 2.6), and what Table 2.5 counts of the data set.
+
+python -m stages.ch2_imagenet.transfer_evaluate scene15
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.ch2_imagenet.transfer_sets import BY_FOUR, CLASSIFICATION, SETS, load_set
+from stages.core import metrics, stage
+from stages.metrics.ranking import average_precision, ns_score, without
+
+Value = tuple[float, str, str]  # with its unit and whether it is better lower or higher
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dataset", choices=SETS)
+    return parser
+
+
+def accuracy(predicted: NDArray, labels: NDArray) -> float:
+    """Share of images whose class is right, in percent."""
+    return 100 * float(np.mean(predicted == labels))
+
+
+def class_accuracy(predicted: NDArray, labels: NDArray) -> float:
+    """Mean over classes of the share of a class's images that are right, in percent."""
+    return float(np.mean([accuracy(predicted[labels == label], label) for label in np.unique(labels)]))
+
+
+def of_classification(predicted: NDArray[np.int16], about: dict[str, Any]) -> dict[str, Value]:
+    labels = np.array(about["labels"])[about["test"]]
+    return {
+        "accuracy": (accuracy(predicted, labels), "%", "higher"),
+        "class_accuracy": (class_accuracy(predicted, labels), "%", "higher"),
+    }
+
+
+def of_retrieval(rankings: NDArray[np.int32], queries: list[dict[str, Any]], by_four: bool) -> dict[str, Value]:
+    """mAP in percent, or where it is wanted the N-S score, over all queries."""
+    kept = [without(ranking, query["ignored"]) for ranking, query in zip(rankings, queries, strict=True)]
+    measure = ns_score if by_four else average_precision
+    mean = float(np.mean([measure(ranking, query["relevant"]) for ranking, query in zip(kept, queries, strict=True)]))
+    return {"ns": (mean, "N-S", "higher")} if by_four else {"map": (100 * mean, "%", "higher")}
+
+
+def records_of(model: dict[str, Any], scores: dict[str, Value], n: int, predictions: Path) -> list[metrics.Record]:
+    """The scores of one network, of how many components they are, and its SVM's cost."""
+    values = scores | {"dimensions": (model["dimensions"], "components", "none")}
+    if "svm" in model:
+        values["svm_cost"] = (model["svm"]["cost"], "C", "none")
+    return [
+        metrics.Record(
+            model=model["model"], seed=model["seed"], metric=metric, value=value, unit=unit, better=better,
+            n=n if metric in scores else None, encoder=f"{model['model']} {model['layer']}", predictions=predictions.as_posix(),
+            **{key: model[key] for key in ("determinism", "parameters", "precision")},
+        )
+        for metric, (value, unit, better) in values.items()
+    ]  # fmt: skip
+
+
+def counted(counts: dict[str, int]) -> list[metrics.Record]:
+    """A column of Table 2.5."""
+    units = {"categories": "categories", "train_images": "images", "test_images": "images"}
+    return [
+        metrics.Record(model="dataset", metric=key, value=count, unit=units[key], better="none", determinism="bitwise")
+        for key, count in counts.items()
+    ]
+
+
+def main(args: argparse.Namespace, job: stage.Job) -> None:
+    scale = job.params["scale"]
+    folder = job.dep(f"data/{scale}/predictions/ch2_imagenet/{args.dataset}")
+    about = load_set(folder)
+    records = counted(about["counts"])
+    for model in json.loads((folder / "about.json").read_text())["models"]:
+        file = folder / f"{model['file']}.npy"
+        predicted = np.load(file)
+        if args.dataset in CLASSIFICATION:
+            scores = of_classification(predicted, about)
+        else:
+            scores = of_retrieval(predicted, about["queries"], args.dataset in BY_FOUR)
+        records += records_of(model, scores, len(predicted), file)
+    provenance = json.loads((folder / "provenance.json").read_text())
+    metrics.write(
+        job.out(f"reports/metrics/ch2_imagenet/{args.dataset}.json"), chapter="ch2_imagenet", experiment=args.dataset, scale=scale,
+        protocol=job.params["protocol"], dataset=metrics.Dataset(args.dataset, provenance["kind"], provenance["note"]), records=records,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    stage.execute(parser(), main)

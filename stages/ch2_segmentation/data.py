@@ -1,0 +1,38 @@
+"""Chapter 2's training images for segmentation, each as a batch of its own."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stages.core.seeds import generator
+from stages.datasets import voc2012
+from stages.datasets.voc2012 import Example
+
+Batch = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class TrainingImages:
+    """Which image an iteration has, and whether it is mirrored, by the iteration's number alone, so that a training resumes to the step.
+
+    rows_of : an iteration's row of `examples`. seed : of the mirroring; None for none.
+    """
+
+    examples: Sequence[Example]
+    rows_of: Callable[[int], Tensor]
+    seed: tuple | None
+
+    def batch(self, iteration: int) -> Batch:
+        """Bytes uint8 (1, 3, H, W) and labels uint8 (1, H, W)."""
+        image, labels = voc2012.read_pair(self.examples[int(self.rows_of(iteration))])
+        if self.seed is not None and torch.rand((), generator=generator(*self.seed, "mirror", iteration)) < 0.5:
+            image, labels = image[:, ::-1], labels[:, ::-1]
+        return pixels_of(image), torch.from_numpy(labels[None].copy())
+
+
+def pixels_of(image: np.ndarray) -> Tensor:
+    """An image uint8 (H, W, 3) as a batch of one, uint8 (1, 3, H, W)."""
+    return torch.from_numpy(image.transpose(2, 0, 1)[None].copy())

@@ -1,0 +1,52 @@
+"""Photographs as they are found: turned, transparent, of 16 bits, damaged."""
+
+import contextlib
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from stages.core.errors import UserError
+
+
+class BadPicture(UserError):  # noqa: N818
+    """A file, or a region of it, that no pixels can be had from; one sentence says why."""
+
+
+def open_picture(file: Path | BinaryIO, name: str | None = None) -> Image.Image:
+    """A picture as it is meant to be seen, RGB: turned as its EXIF says, what is transparent over white, the first of a moving one.
+
+    file : a path, or an open file that errors call `name`. BadPicture: one that is missing, damaged, cut short, no picture or too large
+    to trust (Pillow's limit).
+    """
+    try:
+        with Image.open(file) as picture:
+            picture.load()
+            with contextlib.suppress(Exception):  # damaged EXIF is common; the pixels are read, and stay as they are stored
+                ImageOps.exif_transpose(picture, in_place=True)
+            return _as_rgb(picture)
+    except MemoryError:
+        raise  # not the file's fault
+    except Exception as error:  # Pillow raises nearly anything, from OSError to struct.error
+        raise BadPicture(f"{name or file} cannot be read: {_reason(error)}") from error
+
+
+def _as_rgb(picture: Image.Image) -> Image.Image:
+    if picture.mode == "F":
+        raise ValueError("its pixels are floating-point numbers, of which none is known to be white")
+    if picture.mode.startswith("I"):  # 16 bits, of which convert() would clip all that is above 255
+        values = (np.asarray(picture).astype(np.int64).clip(0, 65535) + 128) // 257
+        return Image.fromarray(values.astype(np.uint8)).convert("RGB")
+    if picture.has_transparency_data:
+        layer = picture.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+    return picture.convert("RGB")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "it is no picture of a known format"
+    if isinstance(error, FileNotFoundError):
+        return "there is no such file"
+    return str(error) or type(error).__name__
