@@ -129,10 +129,10 @@ def test_figure_2_1_and_its_rows(cfn, images, tmp_path):
 
 
 def test_curve_files_are_read_as_written(tmp_path):
-    from stages.core.files import write_csv
+    from stages.core.files import read_csv, write_csv
 
     write_csv(tmp_path / "c.csv", [{"iteration": 1, "train_loss": 0.1 + 0.2}, {"iteration": 2, "train_loss": 1e-17, "test_error": 5.0}])
-    assert evaluate.read_curve(tmp_path / "c.csv") == [
+    assert read_csv(tmp_path / "c.csv") == [
         {"iteration": "1", "train_loss": "0.30000000000000004", "test_error": ""},
         {"iteration": "2", "train_loss": "1e-17", "test_error": "5.0"},
     ]

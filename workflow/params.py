@@ -134,6 +134,19 @@ class Runtime(Section):
     precision: Literal["fp32", "bf16"]
 
 
+class Training(Section):
+    """What core/loop.py asks of every training."""
+
+    log_every: Count
+    checkpoint_every: Count
+
+    @model_validator(mode="after")
+    def multiples(self) -> Self:
+        if self.checkpoint_every % self.log_every:
+            raise ValueError(f"checkpoint_every must be a multiple of log_every ({self.log_every})")
+        return self
+
+
 class GeneratedSet(Section):
     train: Annotated[int, Field(ge=100, multiple_of=100)]
     test: Annotated[int, Field(ge=100, multiple_of=100)]
@@ -194,13 +207,7 @@ class GeneratedWholeEncoder(Section):
     seed: NotNegativeCount
 
 
-class GeneratedClasses(GeneratedPictures):
-    """Pictures of each class, by part."""
-
-    classes: Count
-
-
-class GeneratedImageNet(GeneratedClasses):
+class GeneratedImageNet(GeneratedPictures):
     """Ten classes are what the world has shapes for, and as many as the miniature AlexNet has. `train` and `val` are of all classes."""
 
     classes: Literal[10]
@@ -208,25 +215,27 @@ class GeneratedImageNet(GeneratedClasses):
     val: Annotated[int, Field(gt=0, multiple_of=10)]
 
 
-class GeneratedScenes(GeneratedClasses):
+class GeneratedScenes(GeneratedPictures):
+    """`images` are of each class, as the counts of the next three are."""
+
     classes: Annotated[int, Field(ge=2, le=15)]
     images: Count
 
 
-class GeneratedRooms(GeneratedClasses):
+class GeneratedRooms(GeneratedPictures):
     classes: Annotated[int, Field(ge=2, le=67)]
     train: Count
     test: Count
 
 
-class GeneratedFlowers(GeneratedClasses):
+class GeneratedFlowers(GeneratedPictures):
     classes: Annotated[int, Field(ge=2, le=102)]
     train: Count
     val: Count
     test: Count
 
 
-class GeneratedBirds(GeneratedClasses):
+class GeneratedBirds(GeneratedPictures):
     classes: Annotated[int, Field(ge=2, le=200)]
     train: Count
     test: Count
@@ -353,7 +362,7 @@ class ImageNetwork(Section):
     fusion_init: float
 
 
-class ImageTraining(Section):
+class ImageTraining(Training):
     iterations: Count
     batch_size: Count
     learning_rate: Positive
@@ -363,14 +372,6 @@ class ImageTraining(Section):
     top_rate: NotNegative
     side_weight: NotNegative
     gpus: Count
-    log_every: Count
-    checkpoint_every: Count
-
-    @model_validator(mode="after")
-    def multiples(self) -> Self:
-        if self.checkpoint_every % self.log_every:
-            raise ValueError(f"checkpoint_every must be a multiple of log_every ({self.log_every})")
-        return self
 
 
 class SupportVectors(Section):
@@ -445,7 +446,7 @@ class SegmentationNetwork(Section):
     score_bias: float
 
 
-class SegmentationTraining(Section):
+class SegmentationTraining(Training):
     iterations: Count
     batch_size: Literal[1]
     learning_rate: Positive
@@ -456,14 +457,6 @@ class SegmentationTraining(Section):
     fusion_rate: NotNegative
     reduction: Literal["mean", "sum"]
     mirror: bool
-    log_every: Count
-    checkpoint_every: Count
-
-    @model_validator(mode="after")
-    def multiples(self) -> Self:
-        if self.checkpoint_every % self.log_every:
-            raise ValueError(f"checkpoint_every must be a multiple of log_every ({self.log_every})")
-        return self
 
 
 class SegmentationFigures(Section):
@@ -538,7 +531,7 @@ class EdgePreparation(Section):
     dilation: NotNegativeCount
 
 
-class EdgeTraining(Section):
+class EdgeTraining(Training):
     batch_size: Count
     alpha: NotNegative
     beta: NotNegative
@@ -549,14 +542,6 @@ class EdgeTraining(Section):
     last_block_rate: NotNegative
     output_rate: NotNegative
     local_rate: NotNegative
-    log_every: Count
-    checkpoint_every: Count
-
-    @model_validator(mode="after")
-    def multiples(self) -> Self:
-        if self.checkpoint_every % self.log_every:
-            raise ValueError(f"checkpoint_every must be a multiple of log_every ({self.log_every})")
-        return self
 
 
 class Recipe(Section):

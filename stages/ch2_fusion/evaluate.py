@@ -4,7 +4,6 @@ python -m stages.ch2_fusion.evaluate cifar10
 """
 
 import argparse
-import csv
 import json
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import numpy as np
 
 from stages.core import metrics, stage
 from stages.core.errors import UserError
-from stages.core.files import write_csv
+from stages.core.files import read_csv, write_csv
 from stages.metrics.classification import error_percent
 
 
@@ -20,11 +19,6 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dataset", choices=["cifar10", "cifar10_augmented", "cifar100"])
     return parser
-
-
-def read_curve(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def records_of(model: str, seed: int, predictions: Path, curve: list[dict[str, str]], about: dict) -> list[metrics.Record]:
@@ -53,7 +47,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     for model in settings["models"][args.dataset]:
         for seed in settings["seeds"]:
             trained = job.dep(f"data/{scale}/models/ch2_fusion/{args.dataset}/{model}-seed{seed}")
-            curve = read_curve(trained / "curve.csv")
+            curve = read_csv(trained / "curve.csv")
             about = json.loads((trained / "about.json").read_text())
             records += records_of(model, seed, predictions / f"{model}-seed{seed}.npz", curve, about)
             curves += [{"model": model, "seed": str(seed), **row} for row in curve]

@@ -14,8 +14,7 @@ from torch.nn import functional as F
 
 from stages.ch2_fusion import data
 from stages.ch2_fusion.model import MODELS, FusionNetwork, Network, build, count_parameters, fusion_weights
-from stages.core import loop, runtime, stage
-from stages.core.files import write_csv, write_json
+from stages.core import loop, stage
 from stages.core.runtime import Runtime, gpu_name
 from stages.core.seeds import generator, seed_for
 
@@ -55,15 +54,15 @@ def parser() -> argparse.ArgumentParser:
 
 def optimizer_for(model: FusionNetwork, training: Training) -> torch.optim.SGD:
     """SGD with one group for each pair of rate and decay; a group's `rate` multiplies the learning rate."""
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
+
+    def settings_of(name: str) -> tuple[float, float]:
         is_bias = name.endswith("bias")
         rate = (training.bias_rate if is_bias else 1) * (training.fusion_rate if name.startswith("fusion.") else 1)
-        decay = training.weight_decay * (training.bias_decay if is_bias else 1)
-        groups.setdefault((rate, decay), []).append(parameter)
-    kinds = [{"params": members, "rate": rate, "weight_decay": decay} for (rate, decay), members in groups.items()]
+        return rate, training.weight_decay * (training.bias_decay if is_bias else 1)
+
     on_gpu = next(model.parameters()).is_cuda  # one kernel for a whole group
-    return torch.optim.SGD(kinds, lr=training.learning_rate, momentum=training.momentum, fused=on_gpu)
+    groups = loop.parameter_groups(model, settings_of, "rate")
+    return torch.optim.SGD(groups, lr=training.learning_rate, momentum=training.momentum, fused=on_gpu)
 
 
 def learning_rate(iteration: int, training: Training) -> float:
@@ -132,10 +131,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     )
     about = {"iterations": training.iterations, "parameters": count_parameters(model)["parameters_total"], **precision.describe(device)}
     job.note(**trained.notes(), **about, gpu=gpu_name(device))
-    out = job.out(f"data/{job.params['scale']}/models/ch2_fusion/{args.dataset}/{args.model}-seed{args.seed}")
-    runtime.save({name: tensor.cpu() for name, tensor in model.state_dict().items()}, out / "model.pt")
-    write_json(out / "about.json", about)
-    write_csv(out / "curve.csv", trained.rows)
+    loop.keep(job.out(f"data/{job.params['scale']}/models/ch2_fusion/{args.dataset}/{args.model}-seed{args.seed}"), model, trained, about)
 
 
 if __name__ == "__main__":

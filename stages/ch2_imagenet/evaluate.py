@@ -4,7 +4,6 @@ python -m stages.ch2_imagenet.evaluate imagenet
 """
 
 import argparse
-import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 
 from stages.ch2_imagenet.predict import file_name, trained_models
 from stages.core import metrics, stage
-from stages.core.files import write_csv
+from stages.core.files import read_csv, write_csv
 from stages.metrics.classification import top_error_percent
 
 
@@ -21,11 +20,6 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dataset", choices=["imagenet"])
     return parser
-
-
-def read_curve(folder: Path) -> list[dict[str, str]]:
-    with (folder / "curve.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def errors(predictions: Path) -> tuple[dict[str, float], int]:
@@ -69,7 +63,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     records, curves = [], []
     for model, seed in trained_models(job):
         name = file_name(model, seed)
-        curve = [] if seed is None else read_curve(job.dep(f"data/{scale}/models/ch2_imagenet/{name}"))
+        curve = [] if seed is None else read_csv(job.dep(f"data/{scale}/models/ch2_imagenet/{name}") / "curve.csv")
         records += records_of(model, seed, predictions / f"{name}.npz", curve, stored["models"][name])
         curves += [{"model": model, "seed": str(seed), **row} for row in curve]
     for part in ("train", "val"):

@@ -14,10 +14,9 @@ from torch.nn import functional as F
 
 from stages.ch2_imagenet.data import Pictures, class_names, load_mean, random_crops
 from stages.ch2_imagenet.networks import MODELS, ImageNetwork, Network, build, count_parameters, fusion_weights
-from stages.core import loop, runtime, stage
+from stages.core import loop, stage
 from stages.core.ahead import in_turn, workers
 from stages.core.errors import UserError
-from stages.core.files import write_csv, write_json
 from stages.core.runtime import Runtime, gpu_name
 from stages.core.seeds import generator
 
@@ -54,12 +53,12 @@ def parser() -> argparse.ArgumentParser:
 
 def optimizer_for(model: ImageNetwork, training: Training) -> torch.optim.SGD:
     """SGD with conv6's convolution in a group of its own; a group's `rate` multiplies the learning rate."""
-    top = set(model.conv6[0].parameters())
-    groups = [
-        {"params": [parameter for parameter in model.parameters() if parameter not in top], "rate": 1.0},
-        {"params": [parameter for parameter in model.parameters() if parameter in top], "rate": training.top_rate},
-    ]
+
+    def settings_of(name: str) -> tuple[float, float]:
+        return training.top_rate if name == "conv6.0.weight" else 1, training.weight_decay
+
     on_gpu = next(model.parameters()).is_cuda
+    groups = loop.parameter_groups(model, settings_of, "rate")
     return torch.optim.SGD(groups, lr=training.learning_rate, momentum=training.momentum, weight_decay=training.weight_decay, fused=on_gpu)
 
 
@@ -137,10 +136,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     )
     about = {"iterations": training.iterations, "parameters": count_parameters(model), **precision.describe(device)}
     job.note(**trained.notes(), **about, gpu=gpu_name(device), gpus=training.gpus)
-    out = job.out(f"data/{scale}/models/ch2_imagenet/{args.model}-seed{args.seed}")
-    runtime.save({name: tensor.cpu() for name, tensor in model.state_dict().items()}, out / "model.pt")
-    write_json(out / "about.json", about)
-    write_csv(out / "curve.csv", trained.rows)
+    loop.keep(job.out(f"data/{scale}/models/ch2_imagenet/{args.model}-seed{args.seed}"), model, trained, about)
 
 
 if __name__ == "__main__":

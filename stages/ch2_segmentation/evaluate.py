@@ -4,7 +4,6 @@ python -m stages.ch2_segmentation.evaluate
 """
 
 import argparse
-import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import numpy as np
 from stages.ch2_segmentation import model_folder
 from stages.core import metrics, stage
 from stages.core.errors import UserError
-from stages.core.files import write_csv
+from stages.core.files import read_csv, write_csv
 from stages.datasets import voc2012
 from stages.datasets.voc2012 import CLASSES, Example
 from stages.metrics.segmentation import confusion_matrix, iou, mean_iou, pixel_accuracy
@@ -65,11 +64,6 @@ def records_of(model: str, seed: int, confusion: np.ndarray, images: int, about:
     ]
 
 
-def read_curve(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def main(args: argparse.Namespace, job: stage.Job) -> None:
     scale, settings = job.params["scale"], job.params["ch2_segmentation"]
     examples = voc2012.val_examples(job.dep(f"data/{scale}/sources/voc2012"))
@@ -81,7 +75,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
             about = json.loads((predictions / f"{model}-seed{seed}.json").read_text())
             facts = {key: about[key] for key in ABOUT} | {"predictions": folder.as_posix()}
             records += records_of(model, seed, confusion_of(examples, folder), len(examples), facts)
-            curve = read_curve(job.dep(model_folder(scale, model, seed)) / "curve.csv")
+            curve = read_csv(job.dep(model_folder(scale, model, seed)) / "curve.csv")
             curves += [{"model": model, "seed": str(seed), **row} for row in curve]
     provenance = json.loads((predictions / "provenance.json").read_text())
     metrics.write(

@@ -19,7 +19,6 @@ from stages.ch2_segmentation.model import Network, Weights, count_parameters, in
 from stages.core import loop, runtime, stage
 from stages.core.ahead import in_turn, workers
 from stages.core.errors import UserError
-from stages.core.files import write_csv, write_json
 from stages.core.runtime import Runtime, gpu_name, to_device
 from stages.core.seeds import generator, seed_for
 from stages.datasets import voc2012
@@ -64,17 +63,15 @@ def parser() -> argparse.ArgumentParser:
 
 def optimizer_for(model: nn.Module, training: Training) -> torch.optim.SGD:
     """SGD with one group for each pair of rate and decay; fixed upsamplings are in none."""
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        if not parameter.requires_grad:
-            continue
+
+    def settings_of(name: str) -> tuple[float, float]:
         is_bias = name.endswith("bias")
         layer = training.fusion_rate if name.startswith("fuse_") else 1
         rate = training.learning_rate * layer * (training.bias_rate if is_bias else 1)
-        groups.setdefault((rate, training.weight_decay * (training.bias_decay if is_bias else 1)), []).append(parameter)
-    kinds = [{"params": members, "lr": rate, "weight_decay": decay} for (rate, decay), members in groups.items()]
+        return rate, training.weight_decay * (training.bias_decay if is_bias else 1)
+
     on_gpu = next(model.parameters()).is_cuda  # one kernel for a whole group
-    return torch.optim.SGD(kinds, momentum=training.momentum, fused=on_gpu)
+    return torch.optim.SGD(loop.parameter_groups(model, settings_of, "lr"), momentum=training.momentum, fused=on_gpu)
 
 
 def training_images(job: stage.Job, training: Training, seed: int) -> TrainingImages:
@@ -121,10 +118,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     about = {"iterations": training.iterations, "parameters": count_parameters(model), **precision.describe(device)}
     about["encoder"] = f"VGG-16, {kind} weights"
     job.note(**trained.notes(), **about, gpu=gpu_name(device))
-    out = job.out(model_folder(scale, args.model, args.seed))
-    runtime.save({name: tensor.cpu() for name, tensor in model.state_dict().items()}, out / "model.pt")
-    write_json(out / "about.json", about)
-    write_csv(out / "curve.csv", trained.rows)
+    loop.keep(job.out(model_folder(scale, args.model, args.seed)), model, trained, about)
 
 
 if __name__ == "__main__":

@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
-from torch import nn
 
 from stages.ch3_edges import data, loss
 from stages.ch3_edges.model import EdgeNetwork, LocalFusion, count_parameters, from_vgg16
 from stages.ch3_edges.variants import VARIANTS, Variant, model_folder
 from stages.core import loop, runtime, stage
-from stages.core.files import write_csv, write_json
 from stages.core.runtime import Runtime, gpu_name
 
 NAME = "ch3_edges.train"
@@ -63,17 +61,17 @@ def parser() -> argparse.ArgumentParser:
 
 def optimizer_for(model: EdgeNetwork, training: Training) -> torch.optim.SGD:
     """SGD with one group for each pair of rate and decay."""
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     fusion_rate = training.local_rate if isinstance(model.fusion, LocalFusion) else training.output_rate
     layers = {"blocks.4.": training.last_block_rate, "blocks.": 1, "fusion.": fusion_rate, "": training.output_rate}
-    for name, parameter in model.named_parameters():
+
+    def settings_of(name: str) -> tuple[float, float]:
         is_bias = name.endswith("bias")
         layer = next(rate for start, rate in layers.items() if name.startswith(start))
         rate = training.learning_rate * layer * (training.bias_rate if is_bias else 1)
-        groups.setdefault((rate, training.weight_decay * (training.bias_decay if is_bias else 1)), []).append(parameter)
-    kinds = [{"params": members, "lr": rate, "weight_decay": decay} for (rate, decay), members in groups.items()]
+        return rate, training.weight_decay * (training.bias_decay if is_bias else 1)
+
     on_gpu = next(model.parameters()).is_cuda  # one kernel for a whole group
-    return torch.optim.SGD(kinds, momentum=training.momentum, fused=on_gpu)
+    return torch.optim.SGD(loop.parameter_groups(model, settings_of, "lr"), momentum=training.momentum, fused=on_gpu)
 
 
 def initial_model(variant: Variant, size: tuple[int, int], seed: int, job: stage.Job) -> EdgeNetwork:
@@ -120,10 +118,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     about = {"iterations": training.iterations, "parameters": count_parameters(model), **precision.describe(device)}
     about["encoder"] = f"VGG-16, {weights['kind']} weights"
     job.note(**trained.notes(), **about, gpu=gpu_name(device))
-    out = job.out(model_folder(scale, args.model, args.seed))
-    runtime.save({name: tensor.cpu() for name, tensor in model.state_dict().items()}, out / "model.pt")
-    write_json(out / "about.json", about)
-    write_csv(out / "curve.csv", trained.rows)
+    loop.keep(job.out(model_folder(scale, args.model, args.seed)), model, trained, about)
 
 
 if __name__ == "__main__":

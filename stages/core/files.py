@@ -36,6 +36,12 @@ def write_csv(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
         writer.writerows(rows)
 
 
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file with a header."""
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def md5(path: Path) -> str:
     """Checksum of a file or a folder as dvc.lock has it; a folder's is that of its files' names and checksums, and ends in ".dir"."""
     if not path.is_dir():

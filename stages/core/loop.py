@@ -14,6 +14,7 @@ import torch
 
 from stages.core import runtime
 from stages.core.errors import UserError
+from stages.core.files import write_csv, write_json
 from stages.core.seeds import generator
 
 try:
@@ -151,6 +152,25 @@ def _resume(stateful: Mapping[str, Stateful], checkpoint: Path) -> tuple[int, Tr
         return state["done"], Trained(state["rows"], state["seconds"], resumed=True)
     except (RuntimeError, EOFError, KeyError, OSError, pickle.UnpicklingError) as error:
         raise UserError(f"the checkpoint {checkpoint} cannot be read ({type(error).__name__}): remove it and run again") from error
+
+
+def keep(out: Path, model: torch.nn.Module, trained: Trained, about: Mapping[str, Any]) -> None:
+    """Write what a training leaves: the weights as model.pt, on the CPU, the curve as curve.csv, and `about` as about.json."""
+    runtime.save({name: tensor.cpu() for name, tensor in model.state_dict().items()}, out / "model.pt")
+    write_json(out / "about.json", about)
+    write_csv(out / "curve.csv", trained.rows)
+
+
+def parameter_groups(model: torch.nn.Module, settings_of: Callable[[str], tuple[float, float]], key: str) -> list[dict[str, Any]]:
+    """An optimiser's groups: parameters of equal settings together, without those that are fixed.
+
+    settings_of : a parameter's rate, which the group has as `key`, and weight decay, by the parameter's name.
+    """
+    groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            groups.setdefault(settings_of(name), []).append(parameter)
+    return [{"params": members, key: rate, "weight_decay": decay} for (rate, decay), members in groups.items()]
 
 
 def batches(images: int, batch_size: int, seed: tuple, device: torch.device) -> Callable[[int], torch.Tensor]:
