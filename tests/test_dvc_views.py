@@ -22,7 +22,9 @@ def test_metrics_show_the_errors_of_the_metrics_files():
 
 def test_plots_have_a_line_for_each_model():
     shown = dvc("plots", "show", "--json")["data"]
-    assert set(shown) == {"training loss (Figure 2.7a)", "test error (Figure 2.7b)", "fusion weights (Figure 2.8a)"}
+    assert set(shown) == {
+        "training loss (Figure 2.7a)", "test error (Figure 2.7b)", "fusion weights (Figure 2.8a)", "fusion weights (Figure 2.8b)",
+    }  # fmt: skip
     (loss,) = shown["training loss (Figure 2.7a)"]
     values = json.dumps(loss)
     assert all(model in values for model in ("cnn-a", "cfn-a", "cnn-b", "cfn-b"))
