@@ -35,6 +35,7 @@ from stages.ch2_segmentation.model import (
 from stages.core import loop, metrics, runtime
 from stages.core.ahead import in_turn
 from stages.core.errors import UserError
+from stages.core.seeds import generator, seed_for
 from stages.datasets import voc2012
 from stages.miniatures.encoders import write_vgg16_imagenet
 from stages.miniatures.vgg16 import write_vgg16
@@ -201,6 +202,51 @@ def test_a_whole_vgg_16_is_taken_layer_by_layer(vgg16):
     maps = torch.randn(1, 8, 7, 7)  # of a 7 x 7 map, convolutions make what the fully-connected layers make
     expected = F.linear(F.linear(maps.flatten(1), state["classifier.0.weight"]).relu(), state["classifier.3.weight"]).flatten()
     torch.testing.assert_close(model.fc7(model.fc6(maps).relu()).flatten(), expected)
+
+
+def test_the_whole_of_fcn_8s_written_out(vgg16):
+    """From torchvision's names of VGG-16's layers, and with the margins and crops of FCN-8s's authors."""
+    state = vgg16["vgg16_imagenet"]
+    model = lively(start("fcn-8s", "vgg16_imagenet", vgg16))
+    image = torch.randn(1, 3, 50, 71)
+    maps, pools = image, []
+    for block in ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26, 28)):
+        for place in block:
+            weight, bias = state[f"features.{place}.weight"], state[f"features.{place}.bias"]
+            maps = F.conv2d(maps, weight, bias, padding=1 if place else 100).relu()
+        maps = F.max_pool2d(maps, 2, 2, ceil_mode=True)
+        pools.append(maps)
+    fc6 = F.conv2d(maps, state["classifier.0.weight"].view(-1, maps.shape[1], 7, 7), state["classifier.0.bias"]).relu()
+    fc7 = F.conv2d(fc6, state["classifier.3.weight"][:, :, None, None], state["classifier.3.bias"]).relu()
+
+    def upsampled(scores: torch.Tensor, factor: int) -> torch.Tensor:
+        line = torch.tensor([1 - abs(place - factor + 0.5) / factor for place in range(2 * factor)])
+        weight = torch.outer(line, line).expand(scores.shape[1], 1, -1, -1)
+        return F.conv_transpose2d(scores, weight, stride=factor, groups=scores.shape[1])
+
+    fused = upsampled(model.score_fr(fc7), 2)
+    for pool, score, first in ((pools[3], model.score_pool4, 5), (pools[2], model.score_pool3, 9)):
+        height, width = fused.shape[2:]
+        fused = fused + score(pool)[:, :, first : first + height, first : first + width]
+        fused = upsampled(fused, 8 if score is model.score_pool3 else 2)
+    torch.testing.assert_close(model(image), fused[:, :, 31 : 31 + 50, 31 : 31 + 71], rtol=1e-4, atol=1e-4)
+
+
+def test_both_hidden_layers_are_dropped_by_half_in_training_only(vgg16):
+    model = lively(start("fcn-8s", "vgg16_imagenet", vgg16))
+    dropped = []
+    model.dropout.register_forward_hook(lambda module, inputs, output: dropped.append((inputs[0], output)))
+    model(torch.randn(1, 3, 60, 64))
+    assert [torch.equal(*pair) for pair in dropped] == [True, True]
+    assert all((given >= 0).all() for given, _ in dropped)
+    dropped.clear()
+    torch.manual_seed(0)
+    model.train()(torch.randn(1, 3, 200, 200))
+    for given, left in dropped:
+        kept = left[given > 0] > 0
+        assert 0.35 < kept.float().mean() < 0.65
+        torch.testing.assert_close(left[left > 0], 2 * given[left > 0])
+    assert len(dropped) == 2
 
 
 def test_without_fully_connected_layers_they_are_random(vgg16):
@@ -413,6 +459,42 @@ def test_resumed_equals_uninterrupted(name, here, monkeypatch):
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == expected
 
 
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_the_first_steps_are_sgd_by_hand(here, vgg16, reduction):
+    """Three steps of FCFN: order, mirroring, normalisation, dropout, loss, momentum, decay, and the rates of biases and fusions."""
+    changes = {"iterations": 3, "reduction": reduction, "learning_rate": 1e-3 if reduction == "mean" else 1e-6}
+    run(train, "fcfn --seed 3", training=TRAINING | changes)
+    found = runtime.load(Path("data/mini/models/ch2_segmentation/fcfn-seed3/model.pt"))
+    shutil.rmtree("data/mini/models/ch2_segmentation/fcfn-seed3")
+    weights = WEIGHTS["vgg16_imagenet"]
+    random = generator(train.NAME, 3, "fcfn", "weights")
+    model = initial_model("fcfn", runtime.load(Path("data/mini/sources/vgg16_imagenet/vgg16.pth")), weights, Network(**NETWORK), 21, random)
+    examples = voc2012.train_examples(SOURCE)
+    rows = loop.batches(len(examples), 1, (train.NAME, 3), torch.device("cpu"))
+    speed = {name: torch.zeros_like(value) for name, value in model.named_parameters()}
+    torch.manual_seed(seed_for(train.NAME, 3, "fcfn", "dropout"))
+    for iteration in range(3):
+        image, labels = voc2012.read_pair(examples[int(rows(iteration))])
+        if torch.rand((), generator=generator(train.NAME, 3, "mirror", iteration)) < 0.5:
+            image, labels = image[:, ::-1], labels[:, ::-1]
+        deviations = (image / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+        log_p = model(torch.from_numpy(deviations.copy()).float().permute(2, 0, 1)[None]).log_softmax(1)[0]
+        labels = torch.from_numpy(labels.astype(np.int64))
+        places = (labels != 255).nonzero(as_tuple=True)
+        losses = -log_p[(labels[places], *places)]
+        model.zero_grad()
+        (losses.mean() if reduction == "mean" else losses.sum()).backward()
+        with torch.no_grad():
+            for name, value in model.named_parameters():
+                if name.startswith("upscore"):
+                    continue
+                bias = name.endswith("bias")
+                speed[name] = 0.9 * speed[name] + value.grad + (0 if bias else 1e-4) * value
+                value -= changes["learning_rate"] * (2 if bias else 1) * (10 if name.startswith("fuse") else 1) * speed[name]
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(found[name], value, rtol=1e-3, atol=1e-5)
+
+
 def test_a_training_from_convolutions_alone(here):
     folder = Path("data/mini/models/ch2_segmentation/fcn-8s-seed7")
     run(train, "fcn-8s --seed 7", weights="vgg16", training=TRAINING | {"iterations": 2, "learning_rate": 1e-5})
@@ -445,6 +527,26 @@ def test_metrics_of_all_classes(here):
     assert {(record.n, record.unit, record.encoder) for record in found.records} == {(4, "%", "VGG-16, miniature weights")}
     curves = pd.read_csv("reports/metrics/ch2_segmentation/voc2012.curves.csv")
     assert curves.groupby("model").size().to_dict() == {"fcn-8s": 3, "fcfn": 3}
+
+
+def test_table_2_7_s_heads_are_voc_s_classes():
+    longer = {
+        "aero": "aeroplane",
+        "bike": "bicycle",
+        "mbike": "motorbike",
+        "plant": "pottedplant",
+        "table": "diningtable",
+        "tv": "tvmonitor",
+    }
+    assert [longer.get(head, head) for head in evaluate.HEADS] == list(voc2012.CLASSES)
+    assert list(voc2012.CLASSES)[1:] == sorted(voc2012.CLASSES[1:])  # VOC numbers them by name
+
+
+def test_a_training_on_a_gpu_is_not_made_bitwise_by_predicting_on_a_cpu():
+    assert predict.made_by({"determinism": "stochastic", "parameters": 3}, {"determinism": "bitwise"}) == {
+        "determinism": "stochastic", "parameters": 3,
+    }  # fmt: skip
+    assert predict.made_by({"determinism": "bitwise"}, {"determinism": "stochastic"})["determinism"] == "stochastic"
 
 
 def test_metrics_of_a_table_of_counts_by_hand():
