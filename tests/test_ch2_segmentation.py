@@ -37,6 +37,7 @@ from stages.core.ahead import in_turn
 from stages.core.errors import UserError
 from stages.core.seeds import generator, seed_for
 from stages.datasets import voc2012
+from stages.metrics.segmentation import mean_iou
 from stages.miniatures.encoders import write_vgg16_imagenet
 from stages.miniatures.vgg16 import write_vgg16
 from stages.miniatures.voc2012 import write_voc2012
@@ -49,7 +50,7 @@ TRAINING = {
     "fusion_rate": 10, "reduction": "mean", "mirror": True, "log_every": 2, "checkpoint_every": 2,
 }  # fmt: skip
 SEGMENTATION: dict[str, Any] = {
-    "models": ["fcn-8s", "fcfn"], "weights": "vgg16_imagenet", "seeds": [0], "network": NETWORK, "training": TRAINING,
+    "models": ["fcn-8s", "fcfn"], "weights": "vgg16_imagenet", "seeds": [0, 1], "network": NETWORK, "training": TRAINING,
     "figures": {"shown": 2},
 }  # fmt: skip
 
@@ -389,8 +390,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_vgg16_imagenet(sources / "vgg16_imagenet", widths=[4, 4, 6, 8, 8], fc=12, seed=1)
         for name in ("voc2012", "vgg16", "vgg16_imagenet"):
             (sources / name / "provenance.json").write_text(json.dumps({"dataset": name, "kind": "miniature", "note": "made"}))
-        for module, words in ((train, "fcn-8s --seed 0"), (train, "fcfn --seed 0"), (predict, ""), (evaluate, ""), (panels, "")):
-            run(module, words)
+        for model in MODELS:
+            for seed in (0, 1):
+                run(train, f"{model} --seed {seed}")
+        for module in (predict, evaluate, panels):
+            run(module)
     return folder
 
 
@@ -425,6 +429,49 @@ def test_an_iteration_has_its_image_whenever_it_is_asked_for(here):
     assert torch.equal(plain.batch(3)[0], pixels_of(voc2012.read_pair(examples[int(images.rows_of(3))])[0]))
 
 
+def test_images_are_checked_before_the_training(here, tmp_path, monkeypatch):
+    shutil.copytree("data/mini/sources", tmp_path / "data/mini/sources")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(train.loop, "train", lambda *parts: pytest.fail("it was trained"))
+    last = voc2012.val_examples(SOURCE)[-1]
+    labels = np.asarray(Image.open(last.labels)).copy()
+    with pytest.raises(UserError, match=r"pixels, more than the 30 x 60 that ch2_segmentation\.network\.size has weights for"):
+        run(train, "fcfn --seed 0", network=NETWORK | {"size": [60, 30]})
+    labels[0, 0] = 77
+    Image.fromarray(labels).save(last.labels)
+    with pytest.raises(UserError, match=rf"{last.name}\.png .*77"):
+        run(train, "fcn-8s --seed 0")
+
+
+def test_nothing_is_mirrored_unless_it_is_asked_for(here):
+    images = train.training_images(SOURCE, train.Training(**TRAINING | {"mirror": False}), [60, 64], 0)
+    for iteration in range(12):
+        image, _ = voc2012.read_pair(images.examples[int(images.rows_of(iteration))])
+        assert torch.equal(images.batch(iteration)[0], pixels_of(image))
+
+
+def test_each_seed_has_its_own_predictions_and_metrics(here):
+    found = metrics.read(Path("reports/metrics/ch2_segmentation/voc2012.json"))
+    for model in MODELS:
+        maps = [{file.name: file.read_bytes() for file in (PREDICTIONS / f"{model}-seed{seed}").iterdir()} for seed in (0, 1)]
+        assert maps[0].keys() == maps[1].keys()
+        assert maps[0] != maps[1] or model == "fcn-8s"  # whose scores, after so few steps from 0, may all be background's
+        for seed in (0, 1):
+            record = next(each for each in found.records if (each.model, each.seed, each.metric) == (model, seed, "pixel_accuracy"))
+            right = of = 0
+            for example in voc2012.val_examples(SOURCE):
+                truth, said = (
+                    np.asarray(Image.open(file)) for file in (example.labels, PREDICTIONS / f"{model}-seed{seed}/{example.name}.png")
+                )
+                right, of = right + int((truth == said).sum()), of + int((truth != 255).sum())
+            assert record.value == pytest.approx(100 * right / of)
+            assert record.encoder == "VGG-16 (vgg16_imagenet), miniature weights"
+    table = pd.read_csv("reports/figures/ch2_segmentation/figure_2_14.csv").set_index("image")
+    example = voc2012.val_examples(SOURCE)[0]
+    first = evaluate.confusion_of_image(example, PREDICTIONS / "fcfn-seed0")
+    assert table.loc[example.name, "fcfn"] == pytest.approx(100 * mean_iou(first), abs=1e-4)
+
+
 def test_a_training_leaves_what_made_it(here):
     folder = Path("data/mini/models/ch2_segmentation/fcfn-seed0")
     before = (folder / "model.pt").read_bytes()
@@ -432,7 +479,7 @@ def test_a_training_leaves_what_made_it(here):
     assert (folder / "model.pt").read_bytes() == before
     assert pd.read_csv(folder / "curve.csv").iteration.tolist() == [2, 4, 6]
     about = json.loads((folder / "about.json").read_text())
-    assert (about["iterations"], about["determinism"], about["encoder"]) == (6, "bitwise", "VGG-16, miniature weights")
+    assert (about["iterations"], about["determinism"], about["encoder"]) == (6, "bitwise", "VGG-16 (vgg16_imagenet), miniature weights")
     assert about["parameters"] == count_parameters(trained_model("fcfn", runtime.load(folder / "model.pt"), Network(**NETWORK)))
     assert job.notes["train_seconds"] > 0
 
@@ -524,9 +571,9 @@ def test_metrics_of_all_classes(here):
     found = metrics.read(Path("reports/metrics/ch2_segmentation/voc2012.json"))
     assert (found.chapter, found.experiment, found.dataset.kind) == ("ch2_segmentation", "voc2012", "miniature")
     assert {record.model for record in found.records} == set(MODELS)
-    assert {(record.n, record.unit, record.encoder) for record in found.records} == {(4, "%", "VGG-16, miniature weights")}
+    assert {(record.n, record.unit, record.encoder) for record in found.records} == {(4, "%", "VGG-16 (vgg16_imagenet), miniature weights")}
     curves = pd.read_csv("reports/metrics/ch2_segmentation/voc2012.curves.csv")
-    assert curves.groupby("model").size().to_dict() == {"fcn-8s": 3, "fcfn": 3}
+    assert curves.groupby("model").size().to_dict() == {"fcn-8s": 6, "fcfn": 6}
 
 
 def test_table_2_7_s_heads_are_voc_s_classes():
@@ -570,7 +617,8 @@ def test_the_truth_scores_100(here):
             predict.write_labels(folder / f"{example.name}.png", np.where(truth == 255, np.uint8(0), truth))
         run(evaluate)
         records = metrics.read(Path("reports/metrics/ch2_segmentation/voc2012.json")).records
-        assert {record.value for record in records if record.model == "fcfn"} == {100}
+        assert {record.value for record in records if (record.model, record.seed) == ("fcfn", 0)} == {100}
+        assert {record.value for record in records if (record.model, record.seed) == ("fcfn", 1)} != {100}
         run(panels)
         table = pd.read_csv("reports/figures/ch2_segmentation/figure_2_14.csv")
         assert (table.fcfn == 100).all()
@@ -612,5 +660,5 @@ def test_wrong_predictions_and_settings(here):
         run(panels, models=["fcn-8s"])
     with pytest.raises(UserError, match=r"ch2_segmentation\.figures\.shown is 0"):
         run(panels, figures={"shown": 0})
-    with pytest.raises(UserError, match=r"an image of \d+ x \d+ pixels is larger than 48 x 48"):
+    with pytest.raises(UserError, match=r"has \d+ x \d+ pixels, more than the 48 x 48 that"):
         run(train, "fcfn --seed 9", network=NETWORK | {"size": [48, 48]})

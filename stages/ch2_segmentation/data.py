@@ -1,5 +1,6 @@
 """Chapter 2's training images for segmentation, each as a batch of its own."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -7,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stages.core.ahead import map_ahead, workers
+from stages.core.errors import UserError
 from stages.core.seeds import generator
 from stages.datasets import voc2012
 from stages.datasets.voc2012 import Example
@@ -31,6 +34,25 @@ class TrainingImages:
         if self.seed is not None and torch.rand((), generator=generator(*self.seed, "mirror", iteration)) < 0.5:
             image, labels = image[:, ::-1], labels[:, ::-1]
         return pixels_of(image), torch.from_numpy(labels[None].copy())
+
+
+def check(examples: Sequence[Example], largest: Sequence[int]) -> None:
+    """Read every image and label map once: a UserError, as `voc2012.read_pair`'s, comes before the training and not amid it.
+
+    largest : height and width that no image may exceed, of those that FCFN's weights are for.
+    """
+    with contextlib.closing(map_ahead(_shape, examples, threads=workers(), ahead=4 * workers())) as shapes:
+        for example, (height, width) in zip(examples, shapes, strict=True):
+            if height > largest[0] or width > largest[1]:
+                raise UserError(
+                    f"{example.image} has {width} x {height} pixels, more than the {largest[1]} x {largest[0]} that "
+                    "ch2_segmentation.network.size has weights for: raise it"
+                )
+
+
+def _shape(example: Example) -> tuple[int, int]:
+    height, width = voc2012.read_pair(example)[1].shape
+    return height, width
 
 
 def pixels_of(image: np.ndarray) -> Tensor:

@@ -38,6 +38,8 @@ def confusion_of(examples: list[Example], folder: Path) -> np.ndarray:
 def confusion_of_image(example: Example, folder: Path) -> np.ndarray:
     """The table of counts of one image, int64 (21, 21)."""
     file = folder / f"{example.name}.png"
+    if not file.is_file():
+        raise UserError(f"{file} is missing: predict again")
     truth, predicted = voc2012.read_labels(example.labels), voc2012.read_labels(file)
     if truth.shape != predicted.shape:
         raise UserError(f"{file} is of {predicted.shape} pixels and {example.labels} of {truth.shape}: predict again")

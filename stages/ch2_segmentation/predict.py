@@ -44,14 +44,15 @@ def made_by(training: dict[str, Any], prediction: dict[str, Any]) -> dict[str, A
 
 
 def write_labels(file: Path, labels: np.ndarray) -> None:
-    """Store a label map, uint8 (H, W), as it is."""
+    """Store a label map, uint8 (H, W), as it is, and not compressed: what zlib makes differs from one build to another."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(labels).save(file)
+    Image.fromarray(labels).save(file, compress_level=0)
 
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
     precision = job.settings(Runtime, "runtime")
     device = precision.start()
+    torch.backends.cudnn.benchmark = False  # as in training
     scale, settings = job.params["scale"], job.params["ch2_segmentation"]
     network, weights = job.settings(Network, "ch2_segmentation.network"), weights_called(settings["weights"])
     source = job.dep(f"data/{scale}/sources/voc2012")

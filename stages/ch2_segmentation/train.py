@@ -8,12 +8,13 @@ Leaves the last weights and the training loss.
 import argparse
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import nn
 
 from stages.ch2_segmentation import MODELS, model_folder
-from stages.ch2_segmentation.data import TrainingImages
+from stages.ch2_segmentation.data import TrainingImages, check
 from stages.ch2_segmentation.loss import REDUCTIONS, segmentation_loss
 from stages.ch2_segmentation.model import Network, Weights, count_parameters, initial_model, normalise, weights_called
 from stages.core import loop, runtime, stage
@@ -74,9 +75,10 @@ def optimizer_for(model: nn.Module, training: Training) -> torch.optim.SGD:
     return torch.optim.SGD(loop.parameter_groups(model, settings_of, "lr"), momentum=training.momentum, fused=on_gpu)
 
 
-def training_images(job: stage.Job, training: Training, seed: int) -> TrainingImages:
-    """The images in their order, which is the same for both networks of a seed, so that their results pair."""
-    examples = voc2012.train_examples(job.dep(f"data/{job.params['scale']}/sources/voc2012"))
+def training_images(folder: Path, training: Training, largest: list[int], seed: int) -> TrainingImages:
+    """The images, checked, in their order, which is the same for both networks of a seed, so that their results pair."""
+    examples = voc2012.train_examples(folder)
+    check([*examples, *voc2012.val_examples(folder)], largest)
     rows_of = loop.batches(len(examples), training.batch_size, (NAME, seed), torch.device("cpu"))
     return TrainingImages(examples, rows_of, (NAME, seed) if training.mirror else None)
 
@@ -87,7 +89,8 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     weights: Weights = weights_called(source)
     precision = job.settings(Runtime, "runtime")
     device = precision.start()
-    images = training_images(job, training, args.seed)
+    torch.backends.cudnn.benchmark = False  # it would try all algorithms again for each of the images' many sizes
+    images = training_images(job.dep(f"data/{scale}/sources/voc2012"), training, network.size, args.seed)
     vgg16_folder = job.dep(f"data/{scale}/sources/{source}")
     random = generator(NAME, args.seed, args.model, "weights")
     model = initial_model(args.model, runtime.load(vgg16_folder / weights.file), weights, network, len(voc2012.CLASSES), random)
@@ -116,7 +119,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     )
     kind = json.loads((vgg16_folder / "provenance.json").read_text())["kind"]
     about = {"iterations": training.iterations, "parameters": count_parameters(model), **precision.describe(device)}
-    about["encoder"] = f"VGG-16, {kind} weights"
+    about["encoder"] = f"VGG-16 ({source}), {kind} weights"
     job.note(**trained.notes(), **about, gpu=gpu_name(device))
     loop.keep(job.out(model_folder(scale, args.model, args.seed)), model, trained, about)
 
