@@ -11,7 +11,7 @@ import pytest
 
 from stages.core.errors import UserError
 from stages.core.metrics import Dataset, MetricsFile, Record
-from stages.tables import claims, render, transcript
+from stages.tables import claims, estimates, render, transcript
 from stages.tables.ledger import THIS_RUN, Results
 
 PUBLISHED = Path("stages/tables/published")
@@ -87,7 +87,7 @@ def test_confidence_is_that_of_the_table_of_t():
 def test_welch_where_seeds_do_not_pair():
     # variances 0.08 / 2 = 0.04 and 0.09 / 3 = 0.03; freedom 0.07^2 / (0.04^2 / 1 + 0.03^2 / 2) = 2.3902
     a, b = {0: 8.0, 1: 8.4}, {2: 9.0, 3: 9.3, 4: 9.6}
-    found = claims.welch(a, b)
+    found = estimates.welch(a, b)
     assert found.difference == pytest.approx(-1.1)
     assert found.error == pytest.approx(math.sqrt(0.07))
     assert found.freedom == pytest.approx(0.0049 / 0.00205)

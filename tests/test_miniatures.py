@@ -16,7 +16,7 @@ import pytest
 from conftest import REPOSITORY
 
 from stages.core.errors import UserError
-from stages.miniatures import cifar, world
+from stages.miniatures import cifar, shapes, world
 from stages.miniatures.world import PATTERNS, SHAPES, Light, Scene, Surface, Thing, class_map, generator, render, sample_scene
 
 RED, BLUE, GREY = (0.8, 0.2, 0.0), (0.0, 0.2, 0.8), (0.4, 0.4, 0.4)
@@ -109,7 +109,7 @@ AREAS = {
 @pytest.mark.parametrize("shape", SHAPES)
 def test_outlines(shape: str) -> None:
     axis = np.linspace(-2, 2, 1001, dtype=np.float32)
-    inside = world._OUTLINES[shape](axis[None, :], axis[:, None])
+    inside = shapes.OUTLINES[shape](axis[None, :], axis[:, None])
     assert np.hypot(axis[None, :], axis[:, None])[inside].max() < world._REACH  # else `render` would cut it off
     assert 1.2 < inside.mean() * 16.016 < 2.7  # no shape is told by its size
     if shape in AREAS:
@@ -133,7 +133,7 @@ SHARES = {
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_shares_of_the_second_colour(pattern: str) -> None:
     s, t = generator(0, 1).random((2, 200_000), dtype=np.float32) * 60 - 30
-    share = world._SHARES[pattern](s, t)
+    share = shapes.SHARES[pattern](s, t)
     assert share.shape == s.shape
     assert 0 <= share.min() <= share.max() <= 1
     assert share.mean() == pytest.approx(SHARES[pattern], abs=0.006)  # at most .0011 of deviation by sampling, .0022 by mottled's cells

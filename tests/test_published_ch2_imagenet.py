@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from stages.core.metrics import Dataset, MetricsFile, Record
-from stages.tables import claims, ledger, render, transcript
+from stages.tables import claims, ledger, render, rules, transcript
 from stages.tables.ledger import THIS_RUN, Results
 from stages.tables.transcript import printed_number
 
@@ -420,7 +420,7 @@ def test_claims_name_what_the_tables_know():
     measured |= {("imagenet", f"fusion_weight_{side}") for side in range(1, 5)} | {("voc2012", "mean_iou")}
     for claim in all_claims():
         for case in claim.get("cases", []):
-            places = claims._places(claim, case)
+            places = rules.places(claim, case)
             models = [case[key] for key in ("a", "b", "model") if key in case]
             assert {(experiment, model) for experiment, _ in places for model in models} <= known, claim["id"]
             assert set(places) <= measured, claim["id"]

@@ -42,15 +42,8 @@ def draw_figure_2_7(losses: pd.DataFrame, errors: pd.DataFrame) -> Figure:
 
 
 def draw_figure_2_8a(weights: pd.DataFrame, model: str) -> Figure:
-    figure = Figure(figsize=(4.6, 3.4), layout="constrained")
-    axes = figure.subplots()
-    for branch, label in BRANCHES.items():
-        mean, spread = weights[f"fusion_weight_{branch}"], weights[f"fusion_weight_{branch}_sd"]
-        (line,) = axes.plot(weights.index, mean, label=label, linewidth=1.2)
-        axes.fill_between(weights.index, mean - spread, mean + spread, color=line.get_color(), alpha=0.2, linewidth=0)
-    axes.set(title=f"Fusion weights of {model.upper()}", xlabel="iterations", ylabel="mean weight, band of one deviation")
-    axes.legend()
-    return figure
+    columns = {f"fusion_weight_{branch}": label for branch, label in BRANCHES.items()}
+    return figures.draw_bands(weights, columns, title=f"Fusion weights of {model.upper()}", ylabel="mean weight, band of one deviation")
 
 
 def draw_figure_2_1(stored: dict[str, dict[str, np.ndarray]]) -> Figure:

@@ -27,15 +27,8 @@ def weight_curve(curves: pd.DataFrame, model: str) -> pd.DataFrame:
 
 
 def draw_figure_2_8b(weights: pd.DataFrame, model: str) -> Figure:
-    figure = Figure(figsize=(4.6, 3.4), layout="constrained")
-    axes = figure.subplots()
-    for branch, label in BRANCHES.items():
-        mean, spread = weights[f"fusion_weight_{branch}"], weights[f"fusion_weight_{branch}_sd"]
-        (line,) = axes.plot(weights.index, mean, label=label, linewidth=1.2)
-        axes.fill_between(weights.index, mean - spread, mean + spread, color=line.get_color(), alpha=0.2, linewidth=0)
-    axes.set(title=f"Fusion weights of {model.upper()}", xlabel="iterations", ylabel="mean weight, band of one deviation")
-    axes.legend()
-    return figure
+    columns = {f"fusion_weight_{branch}": label for branch, label in BRANCHES.items()}
+    return figures.draw_bands(weights, columns, title=f"Fusion weights of {model.upper()}", ylabel="mean weight, band of one deviation")
 
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:

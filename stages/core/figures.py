@@ -20,6 +20,22 @@ STYLE: dict[Any, Any] = {
 }  # fmt: skip
 
 
+def draw_bands(table: Any, columns: dict[str, str], *, title: str, ylabel: str) -> Figure:
+    """Columns of a table (pandas) over its index, the iterations, each in a band of the deviation that the column `<name>_sd` has.
+
+    columns : name -> label.
+    """
+    figure = Figure(figsize=(4.6, 3.4), layout="constrained")
+    axes = figure.subplots()
+    for name, label in columns.items():
+        mean, spread = table[name], table[f"{name}_sd"]
+        (line,) = axes.plot(table.index, mean, label=label, linewidth=1.2)
+        axes.fill_between(table.index, mean - spread, mean + spread, color=line.get_color(), alpha=0.2, linewidth=0)
+    axes.set(title=title, xlabel="iterations", ylabel=ylabel)
+    axes.legend()
+    return figure
+
+
 def save(figure: Figure, path: Path, protocol: str) -> None:
     """Write `figure` in the format of the path's suffix, marked with what the protocol's numbers are worth."""
     if LABELS[protocol]:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from stages.core.errors import UserError
-from stages.miniatures.world import PATTERN_FAMILIES, PATTERNS, SHAPES, Scene, generator, render, sample_scene
+from stages.miniatures.shapes import PATTERN_FAMILIES, PATTERNS, SHAPES
+from stages.miniatures.world import Scene, generator, render, sample_scene
 
 SIZE = 32
 FINE_NAMES = [f"{pattern}_{shape}" for shape in SHAPES for pattern in PATTERNS]
