@@ -47,7 +47,8 @@ def markers(names):
 
 
 def runtime(wildcards):
-    return {"threads": 1, "device": "cpu"} | steps[wildcards.stage].params.get("runtime", {})
+    params = steps[wildcards.stage].params
+    return {"threads": 1, "device": "cpu"} | params.get("inference", {}) | params.get("runtime", {})
 
 
 rule all:

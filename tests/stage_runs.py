@@ -8,7 +8,8 @@ from typing import Any
 
 from stages.core import stage
 
-PARAMS = {"scale": "mini", "protocol": "miniature", "runtime": {"device": "cpu", "threads": 1, "precision": "fp32"}}
+CPU = {"device": "cpu", "threads": 1, "precision": "fp32"}
+PARAMS = {"scale": "mini", "protocol": "miniature", "runtime": CPU, "inference": CPU}
 
 
 class Here(stage.Job):

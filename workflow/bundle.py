@@ -3,11 +3,14 @@
     python -m workflow.bundle pack ch2_train_cifar10 -o job.tar        # all instances of an entry, or an instance such as
                                                                        # ch2_train_cifar10@cfn-b-0; --part-size 60M
     tar xf job.tar && cd job && python run.py --jobs 4                 # there: needs what the stages import, torch and numpy
-    python -m workflow.bundle unpack results.tar                       # here again
+    python -m workflow.bundle unpack results.tar                       # here again; several at once, if you like
 
 A bundle holds run.py, bundle.json and project/: the modules of the stages' code fingerprints, every input that no packed stage
 makes, and the resolved graph. Its inputs have to be those of dvc.lock. Results are taken if they are whole and what made them is
 still in force: then `dvc status` is clean for their stages, and data/runs/ says which machine made them.
+
+Where models are too large to come back and their predictions are not, `pack ... --return ch2_predict` brings back the outputs of
+that stage and the others' checksums: dvc.lock then has complete entries for all, and `dvc repro --allow-missing` makes none again.
 """
 
 import argparse
@@ -46,8 +49,10 @@ WHAT = {"cmd": "command", "params": "parameters", "deps": "dependencies", "outs"
 # Packing
 
 
-def pack(names: list[str], out: Path, part_size: int | None) -> list[Path]:
+def pack(names: list[str], out: Path, part_size: int | None, returned: list[str] | None = None) -> list[Path]:
     """Write the bundle of the stages `names` to `out`, or to parts of it; the files written.
+
+    returned : the stages whose outputs are to come back, of the others the checksums only; None for all.
 
     Raises UserError for an unknown stage, one that cannot leave, inputs that are not up to date, and an `out` that exists.
     """
@@ -63,6 +68,9 @@ def pack(names: list[str], out: Path, part_size: int | None) -> list[Path]:
     scale.check()
     steps = resolve()
     chosen = choose(names, steps)
+    back = chosen if returned is None else choose(returned, steps)
+    if strays := [step.name for step in back if step not in chosen]:
+        raise UserError(f"{strays[0]} is to come back and is not packed: name it among the stages too")
     repo = Repo()
     refuse_outdated(chosen, steps, repo)
     made = [path for step in chosen for path in step.outs]
@@ -96,6 +104,7 @@ def pack(names: list[str], out: Path, part_size: int | None) -> list[Path]:
                     "params": step.params,
                     "outs": step.outs,
                     "deps": {dep: known[dep] for dep in step.deps},
+                    "returned": step in back,
                 }
                 for step in chosen
             ],
@@ -224,15 +233,14 @@ def _does_without(node: ast.Try) -> bool:
 # Unpacking
 
 
-def unpack(paths: list[Path]) -> dict[str, Any]:
-    """Take the results in these files (one archive, or all its parts), and return what results.json says.
+def unpack(paths: list[Path]) -> list[dict[str, Any]]:
+    """Take the results in these files (archives, or all parts of them), and return what each one's results.json says.
 
-    Raises UserError, and has changed nothing, if they are damaged or incomplete, or what made them is no longer in force.
+    Raises UserError, and has changed nothing, if any is damaged or incomplete, or what made it is no longer in force.
     """
-    paths = _complete(paths)
-    title = PART.sub("", str(paths[0]))
+    archives = _archives(paths)
     with _staging():
-        results = read(paths, title)
+        taken = [read(files, title) for title, files in archives.items()]
         from dvc.exceptions import DvcException
         from dvc.lock import LockError
         from dvc.repo import Repo, lock_repo
@@ -240,30 +248,37 @@ def unpack(paths: list[Path]) -> dict[str, Any]:
         logging.getLogger("dvc").setLevel(logging.CRITICAL)
         try:
             repo = Repo()
-            refuse_stale(results, repo)
+            refuse_stale(taken, repo)
             with lock_repo(repo):  # else a `dvc repro` might read outputs that are being replaced
-                _install(results, repo)
+                _install(taken, repo)
         except LockError:
             raise UserError("DVC is at work in this project: wait for it to end, and unpack again; nothing was changed") from None
         except DvcException as error:
             raise UserError(f"DVC did not take the results ({_sentence(error)}): nothing was changed") from None
-    return results
+    return taken
 
 
-def _complete(paths: list[Path]) -> list[Path]:
-    """`paths` in order, if they are one file or all parts of one."""
-    for path in paths:
+def _archives(paths: list[Path]) -> dict[str, list[Path]]:
+    """The archives that `paths` are, or are all parts of: title -> files in order."""
+    found: dict[str, list[Path]] = {}
+    for path in dict.fromkeys(paths):
         if not path.is_file():
             near = [part.name for part in bundle_run.earlier(path)]
             raise UserError(f"there is no file {path}" + (f": give its parts, {', '.join(near)}" if near else ""))
-    parts = [(PART.sub("", str(path)), PART.search(path.name)) for path in paths]
-    if len(paths) == 1 and parts[0][1] is None:
+        found.setdefault(PART.sub("", str(path)), []).append(path)
+    return {title: _complete(title, parts) for title, parts in found.items()}
+
+
+def _complete(title: str, paths: list[Path]) -> list[Path]:
+    """`paths` in order, if they are one file or all parts of one."""
+    if paths == [Path(title)]:
         return paths
-    if len({name for name, _ in parts}) > 1 or None in {match and match[2] for _, match in parts}:
+    counts = {match[2] if (match := PART.search(path.name)) else None for path in paths}
+    if len(counts) > 1:
         raise UserError(f"{', '.join(map(str, paths))} are not the parts of one archive: give one results.tar, or all its parts")
-    wanted = bundle_run.part_names(Path(parts[0][0]), int(parts[0][1][2]))  # type: ignore[index] # none of them is None
+    wanted = bundle_run.part_names(Path(title), int(counts.pop() or 0))
     if missing := [path.name for path in wanted if path not in paths]:
-        raise UserError(f"{', '.join(missing)} is missing: give all parts of {parts[0][0]}, {parts[0][0]}.*")
+        raise UserError(f"{', '.join(missing)} is missing: give all parts of {title}, {title}.*")
     return wanted
 
 
@@ -298,6 +313,7 @@ def read(paths: list[Path], title: str) -> dict[str, Any]:
         raise UserError(f"{damaged} (it has no {RESULTS}.json)")
     try:
         results = json.loads((STAGING / f"{RESULTS}.json").read_text(encoding="utf-8"))
+        (STAGING / f"{RESULTS}.json").unlink()  # other archives have theirs
         if results["format"] != FORMAT:
             raise UserError(f"{title} is of format {results['format']}, and this project reads format {FORMAT}: pack and run it again")
         if bundle_run.identify(results) != results["id"]:
@@ -370,8 +386,10 @@ def _extract(stream: BinaryIO, member: tarfile.TarInfo, found: dict[str, str], t
         return
     if not member.isreg():
         raise UserError(f"{title} holds {member.name}, which is a link or a device: it was not made by run.py")
-    if name in found or target.exists():
+    if name in found:
         raise UserError(f"{title} holds {member.name} twice: it was not made by run.py")
+    if target.exists():
+        raise UserError(f"{title} holds {member.name}, and another of the archives does too: unpack one of them")
     target.parent.mkdir(parents=True, exist_ok=True)
     stream.seek(member.offset_data)
     with target.open("wb") as file:
@@ -386,6 +404,10 @@ def _match(results: dict[str, Any], found: dict[str, str], title: str) -> None:
     wrong += [f"{name} differs" for name in sorted(listed.keys() & found) if found[name] != listed[name]]
     for stage in results["stages"]:
         for out, expected in stage["outs"].items():
+            if not stage.get("returned", True):
+                if md5_of(out, _sums(results["left"])) != expected:
+                    wrong.append(f"the checksums of {out} are not those of what {stage['name']} made")
+                continue
             there = (STAGING / "outs" / out).exists()
             if there and not wrong and md5_of(f"outs/{out}", found) != expected:
                 wrong.append(f"outs/{out} is not what {stage['name']} made")
@@ -399,40 +421,90 @@ def _match(results: dict[str, Any], found: dict[str, str], title: str) -> None:
         raise UserError(f"{title} is not what run.py packed: {', '.join(wrong[:3])}{more}; transfer it again")
 
 
-def refuse_stale(results: dict[str, Any], repo: Any) -> None:
+def refuse_stale(taken: list[dict[str, Any]], repo: Any) -> None:
     """Raise UserError unless the stages, their parameters, code and inputs are still those that made the results."""
     from workflow import code, scale
     from workflow.graph import resolve
 
     steps = {step.name: step for step in resolve()}
-    at = f"packed at {_at(results['commit'], results['code_differs'])}; now at {_at(_commit(), _code_differs())}"
-    if (current := scale.read(scale.PARAMS)["scale"]) != results["scale"]:
-        raise UserError(
-            f"the results are of scale {results['scale']}, and params.yaml is of {current}: `python -m workflow.scale {results['scale']}`"
-        )
-    for stage in results["stages"]:
-        _same_stage(stage, steps, at)
-    fingerprints = {f"{CODE}{name}": text for name, text in code.contents().items()}
-    stages = {stage.addressing: stage for stage in repo.index.stages}
-    files = {name.partition("/")[2]: found for name, found in results["files"].items() if name.startswith("outs/")}
-    made = [out for stage in results["stages"] for out in stage["outs"]]
-    judged: set[tuple[str, str]] = set()
-    for stage in results["stages"]:
-        for dep, used in stage["deps"].items():
-            if (dep, used) in judged:
-                continue
-            judged.add((dep, used))
-            if dep in fingerprints:
-                text = fingerprints[dep]
-                if hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() != used:
-                    raise UserError(f"the code of {stage['name']} is no longer the one that made the results ({at}): pack and run it again")
-                if not Path(dep).exists() or Path(dep).read_text() != text:
-                    raise UserError(f"{dep} is not that of the code in force: run `dvc repro code`, then unpack again")
-            elif _now(dep, used, stages[stage["name"]], files, made, repo) != used:
-                what = "is missing" if not Path(dep).exists() else "is no longer what it was when it was packed"
-                maker = Lock().maker(dep)
-                advice = f"`dvc checkout {maker}` or `dvc repro {maker}`" if maker else "restore it"
-                raise UserError(f"{dep}, which {stage['name']} read, {what} ({at}): {advice}, or pack and run it again")
+    current, here = scale.read(scale.PARAMS)["scale"], _at(_commit(), _code_differs())
+    judge = _Judge(taken, {f"{CODE}{name}": text for name, text in code.contents().items()}, repo)
+    for results in taken:
+        at = f"packed at {_at(results['commit'], results['code_differs'])}; now at {here}"
+        if current != (scale_then := results["scale"]):
+            raise UserError(
+                f"the results are of scale {scale_then}, and params.yaml is of {current}: `python -m workflow.scale {scale_then}`"
+            )
+        for stage in results["stages"]:
+            _same_stage(stage, steps, at)
+            for dep, used in stage["deps"].items():
+                judge(stage["name"], dep, used, at)
+            _refuse_others(stage)
+
+
+class _Judge:
+    """Whether dependencies are still what results were made from; each is judged once, for many stages share them."""
+
+    def __init__(self, taken: list[dict[str, Any]], fingerprints: dict[str, str], repo: Any):
+        self.fingerprints, self.repo = fingerprints, repo
+        self.stages = {stage.addressing: stage for stage in repo.index.stages}
+        self.files = _files_made(taken)
+        self.made = [out for results in taken for stage in results["stages"] for out in stage["outs"]]
+        self.judged: set[tuple[str, str]] = set()
+
+    def __call__(self, name: str, dep: str, used: str, at: str) -> None:
+        """Raise UserError unless `dep` has the checksum `used`, with which the stage `name` ran."""
+        if (dep, used) in self.judged:
+            return
+        self.judged.add((dep, used))
+        if dep in self.fingerprints:
+            text = self.fingerprints[dep]
+            if hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() != used:
+                raise UserError(f"the code of {name} is no longer the one that made the results ({at}): pack and run it again")
+            if not Path(dep).exists() or Path(dep).read_text() != text:
+                raise UserError(f"{dep} is not that of the code in force: run `dvc repro code`, then unpack again")
+        elif self._now(dep, self.stages[name]) != used:
+            what = "is missing" if not Path(dep).exists() else "is no longer what it was when it was packed"
+            maker = Lock().maker(dep)
+            advice = f"`dvc checkout {maker}` or `dvc repro {maker}`" if maker else "restore it"
+            raise UserError(f"{dep}, which {name} read, {what} ({at}): {advice}, or pack and run it again")
+
+    def _now(self, dep: str, stage: Any) -> str | None:
+        """The checksum of a dependency once the results are in place; None if it is not there."""
+        if any(overlap(dep, out) for out in self.made):
+            others = [file for file in _files(dep, self.repo) if not any(covers(out, file) for out in self.made)]
+            return md5_of(dep, {**self.files, **{file: bundle_run.md5(Path(file)) for file in others}})
+        if not Path(dep).exists():
+            return None
+        # DVC remembers the checksums of files that have not been touched.
+        entry = next(entry for entry in stage.deps if entry.def_path == dep and not getattr(entry, "params", None))
+        entry.update_legacy_hash_name(force=True)  # of a stage that has never run here it would take DVC 2's, which dvc.lock never has
+        return entry.get_hash().value
+
+
+def _refuse_others(stage: dict[str, Any]) -> None:
+    """Raise UserError if an output that was left where it was made is here, and is another."""
+    for out, expected in stage["outs"].items():
+        if not stage.get("returned", True) and os.path.lexists(out) and _md5_here(out) != expected:
+            raise UserError(f"{out} is here, and is not the one that {stage['name']} made elsewhere and left there: move it away")
+
+
+def _md5_here(path: str) -> str:
+    return md5_of(path, {file.as_posix(): bundle_run.md5(file) for file in bundle_run.files_of(Path(path))})
+
+
+def _sums(left: dict[str, Any]) -> dict[str, str]:
+    """The checksums of files that were left where they were made, by path."""
+    return {path: about["md5"] for path, about in left.items()}
+
+
+def _files_made(taken: list[dict[str, Any]]) -> dict[str, str]:
+    """The checksums of all files that the results' stages made, by path."""
+    made: dict[str, str] = {}
+    for results in taken:
+        made |= {name.removeprefix("outs/"): md5 for name, md5 in results["files"].items() if name.startswith("outs/")}
+        made |= _sums(results.get("left", {}))
+    return made
 
 
 def _same_stage(stage: dict[str, Any], steps: dict[str, Step], at: str) -> None:
@@ -457,35 +529,25 @@ def _change(then: Any, now: Any, name: str = "") -> str:
     return f"{name} was {json.dumps(then)}, is {json.dumps(now)}".strip()
 
 
-def _now(dep: str, used: str, stage: Any, files: dict[str, str], made: list[str], repo: Any) -> str | None:
-    """The checksum of a dependency once the results are in place; None if it is not there."""
-    if any(overlap(dep, out) for out in made):
-        others = [file for file in _files(dep, repo) if not any(covers(out, file) for out in made)]
-        return md5_of(dep, {**files, **{file: bundle_run.md5(Path(file)) for file in others}})
-    if not Path(dep).exists():
-        return None
-    # DVC remembers the checksums of files that have not been touched.
-    return next(entry for entry in stage.deps if entry.def_path == dep and not getattr(entry, "params", None)).get_hash().value
-
-
-def _install(results: dict[str, Any], repo: Any) -> None:
+def _install(taken: list[dict[str, Any]], repo: Any) -> None:
     """Put outputs, run records and logs into place and commit them, or leave everything as it was."""
     moves = []
-    for stage in results["stages"]:
-        name = stage["name"]
-        record = STAGING / "runs" / f"{name}.json"
-        write_json(record, {**json.loads(record.read_text()), "bundle": results["bundle"]})
-        moves += [(STAGING / "outs" / out, Path(out)) for out in stage["outs"]]
-        moves += [(record, RUNS / record.name)]
-        if (log := STAGING / "logs" / f"{name}.log").exists():
-            moves += [(log, LOGS / log.name)]
+    for results in taken:
+        for stage in results["stages"]:
+            name, back = stage["name"], stage.get("returned", True)
+            record = STAGING / "runs" / f"{name}.json"
+            write_json(record, {**json.loads(record.read_text()), "bundle": results["bundle"], "returned": back})
+            moves += [(STAGING / "outs" / out, Path(out)) for out in stage["outs"] if back]
+            moves += [(record, RUNS / record.name)]
+            if (log := STAGING / "logs" / f"{name}.log").exists():
+                moves += [(log, LOGS / log.name)]
     lock = FILE.read_bytes() if FILE.exists() else None
     replaced: list[tuple[Path, Path | None]] = []
     try:
         for source, target in moves:
             _place(source, target, replaced)
-        _commit_outputs([stage["name"] for stage in results["stages"]], repo)
-        _confirm(results, repo)
+        _commit_outputs(taken, repo)
+        _confirm(taken, repo)
     except BaseException:
         for target, previous in reversed(replaced):
             _restore(target, previous)
@@ -496,14 +558,46 @@ def _install(results: dict[str, Any], repo: Any) -> None:
         raise
 
 
-def _commit_outputs(names: list[str], repo: Any) -> None:
+def _commit_outputs(taken: list[dict[str, Any]], repo: Any) -> None:
     """What `dvc commit --force` does, for several stages at once: it would read and write dvc.lock for each."""
     found = {stage.addressing: stage for stage in repo.index.stages}
-    stages = [found[name] for name in names]
-    for stage in stages:
-        stage.save()
-        stage.commit()
+    left = {path: about for results in taken for path, about in results.get("left", {}).items()}
+    stages = []
+    for about in (stage for results in taken for stage in results["stages"]):
+        stage = found[about["name"]]
+        stages.append(stage)
+        absent = [entry for entry in (*stage.deps, *stage.outs) if _is_left(entry.def_path, left)]
+        if not absent:
+            stage.save()
+            stage.commit()
+            continue
+        for entry in (*stage.deps, *stage.outs):
+            if entry in absent:
+                _declare(entry, {**about["deps"], **about["outs"]}[entry.def_path], left)
+            else:
+                entry.save()
+        for out in stage.outs:
+            if out not in absent:
+                out.commit()
     stages[0].dvcfile.dump_stages(stages, update_pipeline=False)
+
+
+def _is_left(path: str, left: dict[str, Any]) -> bool:
+    """Whether a path, or something below it, was left where it was made, and is not here."""
+    return any(covers(path, file) and not Path(file).exists() for file in left)
+
+
+def _declare(entry: Any, md5: str, left: dict[str, Any]) -> None:
+    """Have DVC take an output or dependency that is not here for what the results say it is."""
+    from dvc_data.hashfile.hash_info import HashInfo
+    from dvc_data.hashfile.meta import Meta
+
+    sizes = {file: about["size"] for file, about in left.items() if covers(entry.def_path, file)}
+    sizes |= {file.as_posix(): file.stat().st_size for file in bundle_run.files_of(Path(entry.def_path)) if file.exists()}
+    is_folder = md5.endswith(".dir")
+    entry.hash_name = "md5"
+    entry.hash_info = HashInfo("md5", md5)
+    entry.meta = Meta(isdir=is_folder, size=sum(sizes.values()), nfiles=len(sizes) if is_folder else None)
 
 
 def _place(source: Path, target: Path, replaced: list[tuple[Path, Path | None]]) -> None:
@@ -534,10 +628,11 @@ def _restore(target: Path, previous: Path | None) -> None:
         shutil.move(previous, target)
 
 
-def _confirm(results: dict[str, Any], repo: Any) -> None:
-    """Raise UserError unless dvc.lock says of every stage what the results say, and DVC finds nothing to do for them."""
+def _confirm(taken: list[dict[str, Any]], repo: Any) -> None:
+    """Raise UserError unless dvc.lock says of every stage what the results say, and DVC finds nothing to do but fetch what was left."""
     lock = Lock()
-    for stage in results["stages"]:
+    stages = [stage for results in taken for stage in results["stages"]]
+    for stage in stages:
         for kind in ("deps", "outs"):
             locked = {entry["path"]: entry.get("md5") for entry in lock.stages[stage["name"]].get(kind, [])}
             if wrong := sorted(path for path in stage[kind] if locked.get(path) != stage[kind][path]):
@@ -545,10 +640,11 @@ def _confirm(results: dict[str, Any], repo: Any) -> None:
                     f"DVC has another checksum of {wrong[0]} than the results of {stage['name']}: nothing was changed; unpack again"
                 )
     repo._reset()  # what it has read of dvc.lock
-    names = [stage["name"] for stage in results["stages"]]
-    if status := repo.status(targets=names):
-        name = next(iter(status))
-        raise UserError(f"DVC does not find {name} up to date ({_reason(status[name])}): nothing was changed")
+    found = {stage.addressing: stage for stage in repo.index.stages}
+    for stage in stages:
+        if found[stage["name"]].changed(allow_missing=True):
+            reason = _reason(found[stage["name"]].status()[stage["name"]])
+            raise UserError(f"DVC does not find {stage['name']} up to date ({reason}): nothing was changed")
 
 
 # What both use
@@ -595,20 +691,24 @@ def main() -> None:
     packing.add_argument(
         "--part-size", type=byte_count, metavar="SIZE", help="largest file that can be transferred, as in 60M (60,000,000 bytes)"
     )
+    packing.add_argument(
+        "--return", dest="returned", nargs="+", metavar="STAGE", help="bring back the outputs of these only, the others' checksums"
+    )
     unpacking = commands.add_parser("unpack", help="take results into DVC")
-    unpacking.add_argument("files", nargs="+", type=Path, metavar="results.tar", help="the results, or all their parts")
+    unpacking.add_argument("files", nargs="+", type=Path, metavar="results.tar", help="results, or all their parts")
     args = parser.parse_args()
     try:
         if args.command == "pack":
-            parts = pack(args.stages, args.out, args.part_size)
+            parts = pack(args.stages, args.out, args.part_size, args.returned)
             for part in parts:
                 print(f"{part}: {part.stat().st_size / 1e6:.1f} MB")
             print(f"there: {bundle_run.restoring(parts)} && cd {args.out.stem} && python run.py")
         else:
-            results = unpack(args.files)
-            for stage in results["stages"]:
-                print(f"{stage['name']}: {', '.join(stage['outs'])}")
-            print(f"made on {results['machine']['processor']}, {results['machine']['platform']}; data/runs/ says so")
+            for results in unpack(args.files):
+                for stage in results["stages"]:
+                    left = "" if stage.get("returned", True) else " (left where they were made: dvc.lock has their checksums)"
+                    print(f"{stage['name']}: {', '.join(stage['outs'])}{left}")
+                print(f"made on {results['machine']['processor']}, {results['machine']['platform']}; data/runs/ says so")
     except (UserError, BundleError) as error:
         sys.exit(f"error: {error}")
     except OSError as error:

@@ -1,8 +1,8 @@
 """Run the stages that were packed here, and pack their results: `python run.py --jobs 2`.
 
 What was packed is checked first. Each stage's words go to logs/. A run that was killed continues when it is called again: stages
-that have finished are not run twice, trainings go on from their checkpoint. When all have finished, results.tar is to be taken
-back and given to `python -m workflow.bundle unpack`.
+that have finished are not run twice, trainings go on from their checkpoint. At the end, also one that comes early (a stage that
+fails, a signal to end), what has finished is packed: results.tar is to be taken back and given to `python -m workflow.bundle unpack`.
 
 This file is the run.py of every bundle (see workflow/bundle.py): it needs Python 3.10 and nothing else; the stages need more.
 """
@@ -420,12 +420,20 @@ def _say(words: str) -> None:
 # Results
 
 
-def pack(bundle: dict[str, Any], size: int | None) -> list[Path]:
-    """Write the results, and return the files that hold them. Raises BundleError if an output is not what its run record says."""
-    stages, records = [], [json.loads(record_of(stage).read_text(encoding="utf-8")) for stage in bundle["stages"]]
+def pack(bundle: dict[str, Any], done: set[str], size: int | None) -> list[Path]:
+    """Write the results of the stages `done`, and return the files that hold them.
+
+    Raises BundleError if an output is not what its run record says.
+    """
+    chosen = [stage for stage in bundle["stages"] if stage["name"] in done]
+    records = [json.loads(record_of(stage).read_text(encoding="utf-8")) for stage in chosen]
+    left: dict[str, dict[str, Any]] = {}
     with Archive(Path(f"{RESULTS}.tar"), RESULTS, size) as archive:
-        for stage in bundle["stages"]:
+        for stage in chosen:
             for out in stage["outs"]:
+                if not stage["returned"]:
+                    left |= _facts_of(PROJECT / out)
+                    continue
                 if (PROJECT / out).is_dir():
                     archive.add_folder(f"outs/{out}")
                 for file in files_of(PROJECT / out):
@@ -435,13 +443,9 @@ def pack(bundle: dict[str, Any], size: int | None) -> list[Path]:
                 archive.add(f"logs/{stage['name']}.log", _log(stage["name"]))
         files = {name.partition("/")[2]: found for name, found in bundle["files"].items() if name.startswith("project/")}
         files |= {name.partition("/")[2]: found for name, found in archive.files.items() if name.startswith("outs/")}
-        for stage, record in zip(bundle["stages"], records):  # noqa: B905 - Python 3.10
-            outs = {out: md5_of(out, files) for out in stage["outs"]}
-            if outs != record["made"]:
-                raise BundleError(f"the outputs of {stage['name']} have changed since it made them: run again")
-            stages.append({**stage, "deps": {dep: md5_of(dep, files) for dep in stage["deps"]}, "outs": outs})
+        files |= {name: about["md5"] for name, about in left.items()}
         begun = [datetime.fromisoformat(record["started"]) for record in records]
-        ended = [start + timedelta(seconds=record["duration_s"]) for start, record in zip(begun, records)]  # noqa: B905
+        ended = [start + timedelta(seconds=record["duration_s"]) for start, record in zip(begun, records)]  # noqa: B905 - Python 3.10
         results = {
             "format": FORMAT,
             **{key: bundle[key] for key in ("commit", "code_differs", "scale")},
@@ -451,13 +455,27 @@ def pack(bundle: dict[str, Any], size: int | None) -> list[Path]:
             "packages": versions(bundle["packages"]),
             "started": min(begun).isoformat(timespec="seconds"),
             "ended": max(ended).isoformat(timespec="seconds"),
-            "stages": stages,
+            "stages": [_as_run(stage, record, files) for stage, record in zip(chosen, records)],  # noqa: B905
             "files": dict(archive.files),
+            "left": left,
         }
         archive.add_text(
             f"{RESULTS}.json", json.dumps({**results, "id": identify(results)}, indent=1)
         )  # last: a truncated archive has none
     return archive.written
+
+
+def _facts_of(path: Path) -> dict[str, dict[str, Any]]:
+    """What dvc.lock is to say of the files of an output that stays here."""
+    return {file.relative_to(PROJECT).as_posix(): {"md5": md5(file), "size": file.stat().st_size} for file in files_of(path)}
+
+
+def _as_run(stage: dict[str, Any], record: dict[str, Any], files: Mapping[str, str]) -> dict[str, Any]:
+    """A stage with the checksums of what it read and made."""
+    outs = {out: md5_of(out, files) for out in stage["outs"]}
+    if outs != record["made"]:
+        raise BundleError(f"the outputs of {stage['name']} have changed since it made them: run again")
+    return {**stage, "deps": {dep: md5_of(dep, files) for dep in stage["deps"]}, "outs": outs}
 
 
 def versions(modules: Iterable[str]) -> dict[str, str]:
@@ -494,14 +512,17 @@ def main() -> None:
     if args.jobs < 1:
         parser.error("--jobs must be at least 1")
     os.chdir(Path(__file__).resolve().parent)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("error: ended by a signal: call run.py again to continue"))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with _alone() as lock:
             bundle = read_bundle()
             check(bundle)
-            if not run(bundle["stages"], args.jobs, lock):
-                sys.exit("error: not all stages have finished, so there are no results to take back: see above, and call run.py again")
-            parts = pack(bundle, args.part_size)
+            try:
+                trouble = "" if run(bundle["stages"], args.jobs, lock) else "not all stages have finished, see above"
+            except KeyboardInterrupt:
+                trouble = "ended by a signal"
+            done = finished(bundle["stages"])
+            parts = pack(bundle, done, args.part_size) if done else []
     except BundleError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
@@ -510,7 +531,11 @@ def main() -> None:
         sys.exit("error: interrupted: call run.py again to continue")
     for part in parts:
         print(f"{part}: {part.stat().st_size / 1e6:.1f} MB")
-    print(f"take back and unpack: python -m workflow.bundle unpack {' '.join(part.name for part in parts)}")
+    if parts:
+        print(f"take back and unpack: python -m workflow.bundle unpack {' '.join(part.name for part in parts)}")
+    if trouble:
+        packed = f"{len(done)} of {len(bundle['stages'])} are packed" if parts else "there are no results to take back"
+        sys.exit(f"error: {trouble}; {packed}; call run.py again to continue")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """dvc.lock as a graph: which stage made a path, what it was made from, and what led to that."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,19 @@ class Lock:
         if maker := self.maker(dep):
             yield maker
         yield from (name for out, name in self.makers.items() if out.startswith(dep + "/"))
+
+
+def untrained(declared: Mapping[str, Iterable[str]], lock: Lock) -> set[str]:
+    """The trainings (stages that make something below models/) that have never run: name -> outputs, as dvc.yaml declares them.
+
+    dvc.lock may have an entry of that name all the same, of another scale, with other outputs.
+    """
+    return {
+        name
+        for name, outs in declared.items()
+        if all("/models/" in out and not Path(out).exists() for out in outs)
+        and {out["path"] for out in lock.stages.get(name, {}).get("outs", [])} != set(outs)
+    }
 
 
 def model_of(predictions: str) -> str:

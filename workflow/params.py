@@ -733,6 +733,7 @@ class Params(Section):
     protocol: Literal["miniature", "shortened", "full"]
     chapters: Annotated[list[Chapter], Field(min_length=1)]
     runtime: Runtime
+    inference: Runtime
     data: Data
     ch2_fusion: Fusion
     ch2_imagenet: ImageNetChapter

@@ -2,10 +2,13 @@
 
 reports/releases/NAME/ holds release.json (scale, date, commit, protocol, machines, packages, how many cells and claims
 have which verdict), verdicts.csv (every cell of the ledger that is the project's to reproduce), claims.json, params.yaml,
-dvc.lock, requirements.lock, code/ (the fingerprints), metrics/, tables/, figures/ and the run records in runs/. Verdicts
-are by the release's own numbers alone. Figures that show a data set's own pictures are left out.
+dvc.lock, requirements.lock, code/ (the fingerprints), metrics/, tables/, figures/ and the run records in runs/; and in data/
+the predictions behind the metrics where they are small, in data.json the checksums of all (workflow/kept.py). Verdicts are by
+the release's own numbers alone. Figures that show a data set's own pictures are left out.
 
-Refused where the code differs from the commit, a result is out of date, or the audit finds a problem.
+Refused where the code differs from the commit, a result is out of date, or the audit finds a problem. Trainings that have never
+run are no reason: a release holds what there is, names them in release.json, and its tables say of each value over how many
+seeds it is.
 """
 
 import argparse
@@ -26,8 +29,8 @@ from stages.core.stage import GRAPH
 from stages.tables import claims, ledger
 from stages.tables.ledger import Results
 from stages.tables.render import number_text, value_text
-from workflow import scale, summary
-from workflow.lock import load_yaml
+from workflow import kept, scale, summary
+from workflow.lock import Lock, load_yaml, untrained
 from workflow.summary import Verdicts
 
 RELEASES = Path("reports/releases")
@@ -49,10 +52,16 @@ def changed_code() -> list[str]:
 
 
 def stale() -> list[str]:
-    """Stages whose outputs are not those of the code, data and parameters in force."""
+    """Stages whose outputs are not those of the code, data and parameters in force, but for trainings that have never run."""
     from dvc.repo import Repo
 
-    return sorted(Repo().status())
+    return sorted(Repo().status().keys() - not_trained())
+
+
+def not_trained() -> set[str]:
+    """The trainings of the graph that have never run at this scale."""
+    steps = json.loads(GRAPH.read_text())["stages"].values()
+    return untrained({step["name"]: step["outs"] for step in steps}, Lock())
 
 
 def in_force(lock: str, names: set[str]) -> str:
@@ -61,10 +70,9 @@ def in_force(lock: str, names: set[str]) -> str:
     return head + "".join(entry for entry in entries if entry.split(":\n", 1)[0].strip(" '\"") in names)
 
 
-def run_records() -> list[dict[str, Any]]:
-    """The run records of the stages in the lock file."""
-    stages = load_yaml(Path("dvc.lock").read_text())["stages"]
-    files = [RUNS / f"{stage}.json" for stage in stages]
+def run_records(names: set[str]) -> list[dict[str, Any]]:
+    """The run records of these stages."""
+    files = [RUNS / f"{stage}.json" for stage in sorted(names)]
     return [json.loads(file.read_text()) for file in files if file.exists()]
 
 
@@ -80,7 +88,9 @@ def audit() -> None:
 def write(name: str, folder: Path) -> None:
     """Write the release `name` to `folder`, which must not exist. Raises UserError on a malformed metrics file, table or run record."""
     params = load_yaml(scale.PARAMS.read_text())
-    records = run_records()
+    absent = not_trained()
+    names = {step["name"] for step in json.loads(GRAPH.read_text())["stages"].values()} - absent
+    records = run_records(names)
     trained = [record for record in records if "train_seconds" in record]
     about = {
         "name": name,
@@ -91,13 +101,14 @@ def write(name: str, folder: Path) -> None:
         "machines": _unique(record["machine"] for record in records),
         "packages": _unique(record["packages"] for record in records),
         "devices": _unique({key: record[key] for key in DEVICE} for record in trained),
+        "trainings": len(trained),
+        "not_trained": sorted(absent),
         "training_hours": round(sum(record["train_seconds"] for record in trained) / 3600, 2),
     }
     judged = judge(Results(name, {}, scale=params["scale"], day=about["date"], runs=tuple(records)))
     folder.mkdir(parents=True)
     for file in (scale.PARAMS, Path("requirements.lock")):
         shutil.copy(file, folder / file.name)
-    names = {step["name"] for step in json.loads(GRAPH.read_text())["stages"].values()}
     (folder / "dvc.lock").write_text(in_force(Path("dvc.lock").read_text(), names))
     for part in ("code", "metrics", "tables"):
         shutil.copytree(Path("reports") / part, folder / part)
@@ -106,6 +117,7 @@ def write(name: str, folder: Path) -> None:
             target = folder / "figures" / file.relative_to("reports/figures")
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(file, target)
+    kept.write(Lock(folder / "dvc.lock"), names, folder)
     for record in records:
         write_json(folder / "runs" / f"{record['stage']}.json", record)
     write_csv(folder / "verdicts.csv", [row for one in judged for row in _rows(one)])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.core import metrics, stage
+from stages.core import metrics, stage, trainings
 from stages.core.errors import UserError
 from stages.core.files import read_csv, write_csv
 from stages.metrics.classification import error_percent
@@ -44,13 +44,12 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     scale, settings = job.params["scale"], job.params["ch2_fusion"]
     predictions = job.dep(f"data/{scale}/predictions/ch2_fusion/{args.dataset}")
     records, curves = [], []
-    for model in settings["models"][args.dataset]:
-        for seed in settings["seeds"]:
-            trained = job.dep(f"data/{scale}/models/ch2_fusion/{args.dataset}/{model}-seed{seed}")
-            curve = read_csv(trained / "curve.csv")
-            about = json.loads((trained / "about.json").read_text())
-            records += records_of(model, seed, predictions / f"{model}-seed{seed}.npz", curve, about)
-            curves += [{"model": model, "seed": str(seed), **row} for row in curve]
+    models = f"data/{scale}/models/ch2_fusion/{args.dataset}"
+    for model, seed, folder in trainings.present(job, models, settings["models"][args.dataset], settings["seeds"]):
+        curve = read_csv(folder / "curve.csv")
+        about = json.loads((predictions / f"{model}-seed{seed}.json").read_text())
+        records += records_of(model, seed, predictions / f"{model}-seed{seed}.npz", curve, about)
+        curves += [{"model": model, "seed": str(seed), **row} for row in curve]
     provenance = json.loads((predictions / "provenance.json").read_text())
     metrics.write(
         job.out(f"reports/metrics/ch2_fusion/{args.dataset}.json"), chapter="ch2_fusion", experiment=args.dataset, scale=scale,

@@ -4,6 +4,7 @@ python -m stages.ch2_fusion.predict cifar10
 """
 
 import argparse
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,8 @@ import torch
 from stages.ch2_fusion import data
 from stages.ch2_fusion.model import FusionNetwork, Network, build
 from stages.ch2_fusion.train import scores_of
-from stages.core import runtime, stage
-from stages.core.runtime import Runtime
+from stages.core import inference, metrics, runtime, stage, trainings
+from stages.core.files import write_json
 
 PICTURES, TOP_MAPS = 10, 4
 
@@ -43,22 +44,24 @@ def first_of_each_class(images: data.Images) -> data.Images:
 
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
-    precision = job.settings(Runtime, "runtime")
-    device = precision.start()
+    precision, device = inference.start(job)
     scale, settings = job.params["scale"], job.params["ch2_fusion"]
     prepared = job.dep(f"data/{scale}/prepared/{data.SOURCES[args.dataset]}")
     test = data.read(prepared, "test", device)
     out = job.out(f"data/{scale}/predictions/ch2_fusion/{args.dataset}")
     out.mkdir(parents=True)
-    for name in settings["models"][args.dataset]:
-        for seed in settings["seeds"]:
-            trained = job.dep(f"data/{scale}/models/ch2_fusion/{args.dataset}/{name}-seed{seed}")
-            model = load(trained, name, data.class_count(prepared), job.settings(Network, "ch2_fusion.network"), device)
-            scores = scores_of(model, test, precision)
-            np.savez(out / f"{name}-seed{seed}.npz", scores=scores.cpu().numpy(), labels=test.labels.cpu().numpy())
-            if args.dataset == "cifar10" and name in settings["figures"]["activations"] and seed == settings["seeds"][0]:
-                chosen = first_of_each_class(test)
-                np.savez(out / f"{name}-activations.npz", images=chosen.pixels.cpu().numpy(), **top_maps(model, chosen))  # type: ignore[arg-type]
+    shown = set(settings["figures"]["activations"]) if args.dataset == "cifar10" else set()
+    models = f"data/{scale}/models/ch2_fusion/{args.dataset}"
+    for name, seed, folder in trainings.present(job, models, settings["models"][args.dataset], settings["seeds"]):
+        model = load(folder, name, data.class_count(prepared), job.settings(Network, "ch2_fusion.network"), device)
+        scores = scores_of(model, test, precision)
+        np.savez(out / f"{name}-seed{seed}.npz", scores=scores.cpu().numpy(), labels=test.labels.cpu().numpy())
+        training = json.loads((folder / "about.json").read_text())
+        write_json(out / f"{name}-seed{seed}.json", metrics.made_by(training, precision.describe(device)))
+        if name in shown:  # of its first seed
+            shown.remove(name)
+            chosen = first_of_each_class(test)
+            np.savez(out / f"{name}-activations.npz", images=chosen.pixels.cpu().numpy(), **top_maps(model, chosen))  # type: ignore[arg-type]
     (out / "provenance.json").write_bytes((prepared / "provenance.json").read_bytes())
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from stages.ch2_imagenet.predict import file_name, trained_models
+from stages.ch2_imagenet.predict import ALEXNET, file_name, trained_models
 from stages.core import metrics, stage
 from stages.core.files import read_csv, write_csv
 from stages.metrics.classification import top_error_percent
@@ -61,11 +61,11 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     predictions = job.dep(f"data/{scale}/predictions/ch2_imagenet/imagenet")
     stored = json.loads((predictions / "about.json").read_text())
     records, curves = [], []
-    for model, seed in trained_models(job):
-        name = file_name(model, seed)
-        curve = [] if seed is None else read_csv(job.dep(f"data/{scale}/models/ch2_imagenet/{name}") / "curve.csv")
+    for model, seed, folder in trained_models(job, job.params["ch2_imagenet"]["models"]):
+        name, curve = file_name(model, seed), read_csv(folder / "curve.csv")
         records += records_of(model, seed, predictions / f"{name}.npz", curve, stored["models"][name])
         curves += [{"model": model, "seed": str(seed), **row} for row in curve]
+    records += records_of(ALEXNET, None, predictions / f"{ALEXNET}.npz", [], stored["models"][ALEXNET])
     for part in ("train", "val"):
         records += skipped(part, stored[f"skipped_{part}"], stored[part] + stored[f"skipped_{part}"])
     provenance = json.loads((predictions / "provenance.json").read_text())

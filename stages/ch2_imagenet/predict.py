@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,10 +20,9 @@ from torch import Tensor
 
 from stages.ch2_imagenet.data import Crops, Pictures, central_crops, class_names, in_batches, load_mean
 from stages.ch2_imagenet.networks import ImageNetwork, Network, build, count_parameters
-from stages.core import metrics, runtime, stage
+from stages.core import inference, metrics, runtime, stage, trainings
 from stages.core.ahead import map_ahead, workers
 from stages.core.files import write_json
-from stages.core.runtime import Runtime
 from stages.encoders import vision
 
 ALEXNET = "alexnet"
@@ -43,12 +43,9 @@ def load(folder: Path, name: str, classes: int, settings: Network, device: torch
     return model.to(device).eval().requires_grad_(False)
 
 
-def trained_models(job: stage.Job) -> Iterator[tuple[str, int | None]]:
-    """Every network with each of its seeds, AlexNet, which has none, last."""
-    settings = job.params["ch2_imagenet"]
-    for name in settings["models"]:
-        yield from ((name, seed) for seed in settings["seeds"])
-    yield ALEXNET, None
+def trained_models(job: stage.Job, models: list[str]) -> list[tuple[str, int, Path]]:
+    """Every network that has been trained, with its seed and folder."""
+    return trainings.present(job, f"data/{job.params['scale']}/models/ch2_imagenet", models, job.params["ch2_imagenet"]["seeds"])
 
 
 def file_name(model: str, seed: int | None) -> str:
@@ -89,34 +86,30 @@ def top_maps(model: ImageNetwork, crops: Crops, mean: Tensor, device: torch.devi
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
     scale, settings = job.params["scale"], job.params["ch2_imagenet"]
-    precision = job.settings(Runtime, "runtime")
-    device = precision.start()
+    precision, device = inference.start(job)
     pictures = Pictures(job.dep(f"data/{scale}/packed/imagenet"), "val")
     facts = job.dep(f"data/{scale}/packed/imagenet_facts")
     mean, classes = load_mean(facts, settings["mean"], device), class_names(facts)
     cut = partial(central_crops, pictures, crop=settings["crop"])
     out = job.out(f"data/{scale}/predictions/ch2_imagenet/imagenet")
     out.mkdir(parents=True)
+    here = precision.describe(device)
     about = json.loads((facts / "about.json").read_text()) | {"models": {}}
-    for name, seed in trained_models(job):
-        scores: Callable[[Crops], Tensor]
-        if name == ALEXNET:
-            network = precision.place(vision.load(name, job.dep(f"data/{scale}/sources/{name}")), device)
-            scores = partial(scores_by_alexnet, network, device=device)
-            made = {"parameters": count_parameters(network), **precision.describe(device)}
-        else:
-            folder = job.dep(f"data/{scale}/models/ch2_imagenet/{file_name(name, seed)}")
-            model = precision.place(load(folder, name, len(classes), job.settings(Network, "ch2_imagenet.network"), device), device)
-            scores = partial(scores_by, model, mean=mean, device=device)
-            made = json.loads((folder / "about.json").read_text())
-            if (name, seed) == (settings["figures"]["branches"], settings["seeds"][0]):
-                shown = cut(torch.arange(min(len(pictures), settings["figures"]["shown"])))
-                np.savez(out / "activations.npz", images=shown.pixels.numpy(), **top_maps(model, shown, mean, device))  # type: ignore[arg-type]
-        made["determinism"] = metrics.least(made["determinism"], precision.describe(device)["determinism"])
-        about["models"][file_name(name, seed)] = made
+
+    def keep(name: str, scores: Callable[[Crops], Tensor], made: dict[str, Any]) -> None:
         batches = map_ahead(cut, in_batches(len(pictures), settings["batch_size"]), threads=workers(), ahead=workers())
         best, labels = best_classes(scores, batches)
-        np.savez(out / f"{file_name(name, seed)}.npz", best=best, labels=labels)
+        np.savez(out / f"{name}.npz", best=best, labels=labels)
+        about["models"][name] = metrics.made_by(made, here)
+
+    for name, seed, folder in trained_models(job, settings["models"]):
+        model = precision.place(load(folder, name, len(classes), job.settings(Network, "ch2_imagenet.network"), device), device)
+        keep(file_name(name, seed), partial(scores_by, model, mean=mean, device=device), json.loads((folder / "about.json").read_text()))
+        if (name, seed) == (settings["figures"]["branches"], settings["seeds"][0]):
+            shown = cut(torch.arange(min(len(pictures), settings["figures"]["shown"])))
+            np.savez(out / "activations.npz", images=shown.pixels.numpy(), **top_maps(model, shown, mean, device))  # type: ignore[arg-type]
+    alexnet = precision.place(vision.load(ALEXNET, job.dep(f"data/{scale}/sources/{ALEXNET}")), device)
+    keep(ALEXNET, partial(scores_by_alexnet, alexnet, device=device), {"parameters": count_parameters(alexnet), **here})
     write_json(out / "about.json", about)
     shutil.copyfile(facts / "provenance.json", out / "provenance.json")
 

@@ -26,9 +26,9 @@ from tqdm import tqdm
 
 from stages.ch2_imagenet.data import Crops, class_names, load_mean
 from stages.ch2_imagenet.networks import ImageNetwork, Network, count_parameters
-from stages.ch2_imagenet.predict import ALEXNET, file_name, load
+from stages.ch2_imagenet.predict import ALEXNET, file_name, load, trained_models
 from stages.ch2_imagenet.transfer_sets import SETS, Split, described, images_of, read
-from stages.core import metrics, stage
+from stages.core import inference, metrics, stage
 from stages.core.ahead import map_ahead, workers
 from stages.core.errors import UserError
 from stages.core.files import write_json
@@ -121,8 +121,7 @@ def trained(job: stage.Job, names: list[str], precision: Runtime, device: torch.
     scale, settings = job.params["scale"], job.params["ch2_imagenet"]
     facts = job.dep(f"data/{scale}/packed/imagenet_facts")
     mean, classes = load_mean(facts, settings["mean"], device), len(class_names(facts))
-    for name, seed in itertools.product(names, settings["seeds"]):
-        folder = job.dep(f"data/{scale}/models/ch2_imagenet/{file_name(name, seed)}")
+    for name, seed, folder in trained_models(job, names):
         model = precision.place(load(folder, name, classes, job.settings(Network, "ch2_imagenet.network"), device), device)
         training, here = json.loads((folder / "about.json").read_text())["determinism"], precision.describe(device)
         about = {"model": name, "seed": seed, "parameters": count_parameters(model), **here}
@@ -139,8 +138,7 @@ def encoders_of(job: stage.Job, precision: Runtime, device: torch.device) -> lis
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
     scale, settings = job.params["scale"], job.params["ch2_imagenet"]
-    precision = job.settings(Runtime, "runtime")
-    device = precision.start()
+    precision, device = inference.start(job)
     encoders = encoders_of(job, precision, device)
     source = job.dep(f"data/{scale}/sources/{args.dataset}")
     found = read(args.dataset, source, Split.of(settings["transfer"]))

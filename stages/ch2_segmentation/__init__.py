@@ -3,6 +3,11 @@
 MODELS = ("fcn-8s", "fcfn")
 
 
+def models_folder(scale: str) -> str:
+    """Where the trained networks lie."""
+    return f"data/{scale}/models/ch2_segmentation"
+
+
 def model_folder(scale: str, model: str, seed: int) -> str:
     """Where a trained network lies."""
-    return f"data/{scale}/models/ch2_segmentation/{model}-seed{seed}"
+    return f"{models_folder(scale)}/{model}-seed{seed}"

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from stages.ch2_segmentation import model_folder
-from stages.core import metrics, stage
+from stages.ch2_segmentation import models_folder
+from stages.core import metrics, stage, trainings
 from stages.core.errors import UserError
 from stages.core.files import read_csv, write_csv
 from stages.datasets import voc2012
@@ -71,14 +71,12 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     examples = voc2012.val_examples(job.dep(f"data/{scale}/sources/voc2012"))
     predictions = job.dep(f"data/{scale}/predictions/ch2_segmentation/voc2012")
     records, curves = [], []
-    for model in settings["models"]:
-        for seed in settings["seeds"]:
-            folder = predictions / f"{model}-seed{seed}"
-            about = json.loads((predictions / f"{model}-seed{seed}.json").read_text())
-            facts = {key: about[key] for key in ABOUT} | {"predictions": folder.as_posix()}
-            records += records_of(model, seed, confusion_of(examples, folder), len(examples), facts)
-            curve = read_csv(job.dep(model_folder(scale, model, seed)) / "curve.csv")
-            curves += [{"model": model, "seed": str(seed), **row} for row in curve]
+    for model, seed, trained in trainings.present(job, models_folder(scale), settings["models"], settings["seeds"]):
+        folder = predictions / f"{model}-seed{seed}"
+        about = json.loads((predictions / f"{model}-seed{seed}.json").read_text())
+        facts = {key: about[key] for key in ABOUT} | {"predictions": folder.as_posix()}
+        records += records_of(model, seed, confusion_of(examples, folder), len(examples), facts)
+        curves += [{"model": model, "seed": str(seed), **row} for row in read_csv(trained / "curve.csv")]
     provenance = json.loads((predictions / "provenance.json").read_text())
     metrics.write(
         job.out("reports/metrics/ch2_segmentation/voc2012.json"), chapter="ch2_segmentation", experiment="voc2012", scale=scale,

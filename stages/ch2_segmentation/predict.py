@@ -10,17 +10,16 @@ import json
 import shutil
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 from tqdm import tqdm
 
-from stages.ch2_segmentation import model_folder
+from stages.ch2_segmentation import models_folder
 from stages.ch2_segmentation.data import pixels_of
 from stages.ch2_segmentation.model import FCN8s, Network, Weights, normalise, trained_model, weights_called
-from stages.core import metrics, runtime, stage
+from stages.core import inference, metrics, runtime, stage, trainings
 from stages.core.files import write_json
 from stages.core.runtime import Runtime, gpu_name
 from stages.datasets import voc2012
@@ -38,11 +37,6 @@ def label_map(model: FCN8s, image: np.ndarray, weights: Weights, precision: Runt
     return logits[0].float().argmax(dim=0).to(torch.uint8).cpu().numpy()
 
 
-def made_by(training: dict[str, Any], prediction: dict[str, Any]) -> dict[str, Any]:
-    """What a training says of itself, as reproducible as the less reproducible of training and prediction."""
-    return training | {"determinism": metrics.least(training["determinism"], prediction["determinism"])}
-
-
 def write_labels(file: Path, labels: np.ndarray) -> None:
     """Store a label map, uint8 (H, W), as it is, and not compressed: what zlib makes differs from one build to another."""
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -50,8 +44,7 @@ def write_labels(file: Path, labels: np.ndarray) -> None:
 
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
-    precision = job.settings(Runtime, "runtime")
-    device = precision.start()
+    precision, device = inference.start(job)
     torch.backends.cudnn.benchmark = False  # as in training
     scale, settings = job.params["scale"], job.params["ch2_segmentation"]
     network, weights = job.settings(Network, "ch2_segmentation.network"), weights_called(settings["weights"])
@@ -59,19 +52,17 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     examples = voc2012.val_examples(source)
     out = job.out(f"data/{scale}/predictions/ch2_segmentation/voc2012")
     seconds, images = 0.0, 0
-    for name in settings["models"]:
-        for seed in settings["seeds"]:
-            trained = job.dep(model_folder(scale, name, seed))
-            model = trained_model(name, runtime.load(trained / "model.pt"), network).to(device)
-            for example in tqdm(examples, unit="image", desc=f"{name} seed {seed}", disable=None):
-                image = voc2012.read_image(example.image)
-                started = time.perf_counter()
-                labels = label_map(model, image, weights, precision, device)
-                seconds += time.perf_counter() - started
-                images += 1
-                write_labels(out / f"{name}-seed{seed}" / f"{example.name}.png", labels)
-            about = json.loads((trained / "about.json").read_text())
-            write_json(out / f"{name}-seed{seed}.json", made_by(about, precision.describe(device)))
+    for name, seed, folder in trainings.present(job, models_folder(scale), settings["models"], settings["seeds"]):
+        model = trained_model(name, runtime.load(folder / "model.pt"), network).to(device)
+        for example in tqdm(examples, unit="image", desc=f"{name} seed {seed}", disable=None):
+            image = voc2012.read_image(example.image)
+            started = time.perf_counter()
+            labels = label_map(model, image, weights, precision, device)
+            seconds += time.perf_counter() - started
+            images += 1
+            write_labels(out / f"{name}-seed{seed}" / f"{example.name}.png", labels)
+        about = json.loads((folder / "about.json").read_text())
+        write_json(out / f"{name}-seed{seed}.json", metrics.made_by(about, precision.describe(device)))
     job.note(milliseconds_per_image=round(1000 * seconds / images, 3), gpu=gpu_name(device), **precision.describe(device))
     shutil.copyfile(source / "provenance.json", out / "provenance.json")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.ch3_edges.testsets import TEST_SETS
-from stages.core import metrics, stage
+from stages.core import metrics, stage, trainings
 from stages.core.files import write_csv
 from stages.metrics.boundary import MAX_DIST, evaluate_files, even_thresholds, summarize
 
@@ -50,11 +50,9 @@ def detected(experiment: str, folder: Path, job: stage.Job) -> Iterator[tuple[st
         yield from ((name, None, folder / name, {"determinism": "bitwise", "encoder": source.get(name)}) for name in DETECTORS)
         return
     settings = job.params["ch3_edges"]
-    for name in settings["tested"][experiment]:
-        for seed in settings["seeds"]:
-            about = json.loads((folder / f"{name}-seed{seed}.json").read_text())
-            kept = {key: about[key] for key in ("determinism", "parameters", "precision", "encoder")}
-            yield name, seed, folder / f"{name}-seed{seed}", kept
+    for name, seed, maps in trainings.present(job, folder.as_posix(), settings["tested"][experiment], settings["seeds"]):
+        about = json.loads(maps.with_suffix(".json").read_text())
+        yield name, seed, maps, {key: about[key] for key in ("determinism", "parameters", "precision", "encoder")}
 
 
 def records_of(model: str, seed: int | None, suffix: str, scores: dict[str, Any], about: dict[str, Any]) -> list[metrics.Record]:
@@ -81,7 +79,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     for model, seed, folder, about in detected(args.experiment, predictions, job):
         pairs = {example.name: (folder / f"{example.name}.png", example.ground_truth) for example in examples}
         for suffix, tolerance in experiment.tolerances.items():
-            counts = evaluate_files(pairs, thresholds, tolerance, jobs=job.params["runtime"]["threads"])
+            counts = evaluate_files(pairs, thresholds, tolerance, jobs=job.params["inference"]["threads"])
             scores = summarize(thresholds, counts)
             records += records_of(model, seed, suffix, scores, {**about, "predictions": folder.as_posix()})
             curves += [{"model": model, "seed": seed, "max_dist": tolerance, **point} for point in scores["curve"]]

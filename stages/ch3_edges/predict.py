@@ -12,7 +12,6 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,10 +19,9 @@ from tqdm import tqdm
 
 from stages.ch3_edges.model import EdgeNetwork, from_vgg16, normalise
 from stages.ch3_edges.testsets import TEST_SETS
-from stages.ch3_edges.variants import VARIANTS, model_folder
-from stages.core import runtime, stage
+from stages.ch3_edges.variants import VARIANTS, models_folder
+from stages.core import inference, metrics, runtime, stage, trainings
 from stages.core.files import write_json
-from stages.core.metrics import DETERMINISM
 from stages.core.runtime import Runtime, gpu_name
 from stages.datasets import bsds500
 from stages.metrics.edge_maps import write_map
@@ -63,15 +61,8 @@ def load(folder: Path, name: str, vgg16: dict[str, torch.Tensor], device: torch.
     return model.to(device).eval()
 
 
-def made_by(training: dict[str, Any], prediction: dict[str, Any]) -> dict[str, Any]:
-    """What a training says of itself, as reproducible as the less reproducible of training and prediction."""
-    classes = (training["determinism"], prediction["determinism"])
-    return training | {"determinism": max(classes, key=DETERMINISM.index)}
-
-
 def main(args: argparse.Namespace, job: stage.Job) -> None:
-    precision = job.settings(Runtime, "runtime")
-    device = precision.start()
+    precision, device = inference.start(job)
     scale, settings = job.params["scale"], job.params["ch3_edges"]
     suppression = vars(job.settings(Suppression, "ch3_edges.suppression"))
     source = job.dep(f"data/{scale}/sources/{args.dataset}")
@@ -79,22 +70,19 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     vgg16 = runtime.load(job.dep(f"data/{scale}/sources/vgg16") / "vgg16_features.pth")
     out = job.out(f"data/{scale}/predictions/ch3_edges/{args.dataset}/networks")
     seconds, images = 0.0, 0
-    for name in settings["tested"][args.dataset]:
-        for seed in settings["seeds"]:
-            trained = job.dep(model_folder(scale, name, seed))
-            model = load(trained, name, vgg16, device)
-            for row, example in enumerate(tqdm(examples, unit="image", desc=f"{name} seed {seed}", disable=None)):
-                image = bsds500.read_image(example.image)
-                started = time.perf_counter()
-                edges = fused_map(model, image, precision, device)
-                seconds += time.perf_counter() - started
-                images += 1
-                write_map(out / f"{name}-seed{seed}" / f"{example.name}.png", thin_edges(edges, **suppression))
-                if row < settings["shown"] and seed == settings["seeds"][0]:
-                    write_map(out / "whole" / name / f"{example.name}.png", edges)
-            write_json(
-                out / f"{name}-seed{seed}.json", made_by(json.loads((trained / "about.json").read_text()), precision.describe(device))
-            )
+    for name, seed, folder in trainings.present(job, models_folder(scale), settings["tested"][args.dataset], settings["seeds"]):
+        model = load(folder, name, vgg16, device)
+        for row, example in enumerate(tqdm(examples, unit="image", desc=f"{name} seed {seed}", disable=None)):
+            image = bsds500.read_image(example.image)
+            started = time.perf_counter()
+            edges = fused_map(model, image, precision, device)
+            seconds += time.perf_counter() - started
+            images += 1
+            write_map(out / f"{name}-seed{seed}" / f"{example.name}.png", thin_edges(edges, **suppression))
+            if row < settings["shown"] and seed == settings["seeds"][0]:
+                write_map(out / "whole" / name / f"{example.name}.png", edges)
+        about = json.loads((folder / "about.json").read_text())
+        write_json(out / f"{name}-seed{seed}.json", metrics.made_by(about, precision.describe(device)))
     job.note(milliseconds_per_image=round(1000 * seconds / images, 3), gpu=gpu_name(device), **precision.describe(device))
     shutil.copyfile(source / "provenance.json", out / "provenance.json")
 

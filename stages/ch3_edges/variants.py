@@ -37,6 +37,11 @@ VARIANTS = {
 }
 
 
+def models_folder(scale: str) -> str:
+    """Where the trained networks lie."""
+    return f"data/{scale}/models/ch3_edges"
+
+
 def model_folder(scale: str, model: str, seed: int) -> str:
     """Where a trained network lies."""
-    return f"data/{scale}/models/ch3_edges/{model}-seed{seed}"
+    return f"{models_folder(scale)}/{model}-seed{seed}"

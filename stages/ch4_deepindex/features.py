@@ -19,10 +19,10 @@ from stages.ch4_deepindex.extract import by_encoder, extract
 from stages.ch4_deepindex.patches import BadPicture
 from stages.ch4_deepindex.sets import SETS, name_of
 from stages.ch4_deepindex.variants import PLACES
-from stages.core import stage
+from stages.core import inference, stage
 from stages.core.errors import UserError
 from stages.core.files import write_json
-from stages.core.runtime import Runtime, gpu_name
+from stages.core.runtime import gpu_name
 from stages.datasets.retrieval import Query, RetrievalSet
 from stages.encoders import vision
 
@@ -69,8 +69,7 @@ def asked_for(found: RetrievalSet, crop: bool) -> list[Query]:
 
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
-    precision = job.settings(Runtime, "runtime")
-    device = precision.start()
+    precision, device = inference.start(job)
     scale, settings = job.params["scale"], job.params["ch4_deepindex"]
     places = placed(settings)
     layers = by_encoder(places.values())

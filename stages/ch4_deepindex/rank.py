@@ -186,7 +186,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     scale, settings = job.params["scale"], job.params["ch4_deepindex"]
     own = settings["per_set"][args.dataset]
     best = VARIANTS[own["best"]]
-    faiss.omp_set_num_threads(job.params["runtime"]["threads"])
+    faiss.omp_set_num_threads(job.params["inference"]["threads"])
     source = job.dep(f"data/{scale}/features/ch4_deepindex/{args.dataset}")
     books = job.dep(f"data/{scale}/codebooks/ch4_deepindex/{args.dataset}")
     about = load_set(source)

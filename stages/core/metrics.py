@@ -31,6 +31,11 @@ def least(*classes: str) -> str:
     return max(classes, key=DETERMINISM.index)
 
 
+def made_by(training: dict[str, Any], prediction: dict[str, Any]) -> dict[str, Any]:
+    """What a training says of itself, as reproducible as the less reproducible of training and prediction."""
+    return training | {"determinism": least(training["determinism"], prediction["determinism"])}
+
+
 @dataclass(frozen=True)
 class Dataset:
     """The data behind a file's numbers, and whether it is the thesis's own (`official`; `unverified`: no checksum is known)."""

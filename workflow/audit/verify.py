@@ -8,6 +8,7 @@ by their own locks. Sentences name the file and say what is wrong.
 
 import argparse
 import configparser
+import contextlib
 import hashlib
 import importlib
 import json
@@ -22,9 +23,9 @@ from typing import Any
 from stages.core import metrics, stage
 from stages.core.errors import UserError
 from stages.core.files import md5_of_folder, sha256
-from workflow import code, environment
+from workflow import code, environment, kept
 from workflow.audit.compare import differences
-from workflow.lock import FILE, Lock, load_yaml, put
+from workflow.lock import FILE, Lock, load_yaml, put, untrained
 
 RUNS = Path("data/runs")
 RELEASES = Path("reports/releases")
@@ -101,6 +102,9 @@ def verify() -> Report:
         raise UserError("nothing has run here, there is no dvc.lock: run `dvc repro` first")
     lock, report, files = Lock(), Report(), Files()
     declared = graph()
+    if absent := sorted(untrained({name: job.outs for name, job in declared.items()}, lock)):
+        report.notes.append(f"{len(absent)} trainings have never run, such as {absent[0]}: no number is of them")
+        declared = {name: job for name, job in declared.items() if name not in absent}
     report.add(declarations(declared, lock), f"{len(declared)} stages: commands, paths and parameters in dvc.lock are those in force")
     report.add(code_changes(), "the code fingerprints are those of the code")
     report.add(packages(), f"{len(environment.pins(Path('requirements.lock')))} packages are those of requirements.lock")
@@ -111,6 +115,7 @@ def verify() -> Report:
     for folder in sorted(RELEASES.glob("*/dvc.lock")):
         found = list(release(folder.parent, files))
         report.add(found, f"release {folder.parent.name}: metrics, tables, code and parameters are those of its own dvc.lock")
+        recompute_release(folder.parent, report)
     return report
 
 
@@ -161,7 +166,10 @@ def packages() -> list[str]:
 
 def checksums(lock: Lock, declared: dict[str, stage.Job], files: Files, report: Report) -> None:
     """Every output and every input against the checksum in dvc.lock, in the working tree and in DVC's cache."""
-    breaks, missing, objects = [], [], 0
+    breaks: list[str] = []
+    missing: list[str] = []
+    left: list[str] = []
+    objects = 0
     cache = cache_folder()
     for name in declared.keys() & lock.stages.keys():
         entry = lock.stages[name]
@@ -175,7 +183,7 @@ def checksums(lock: Lock, declared: dict[str, stage.Job], files: Files, report: 
                 if files.md5(path) != out["md5"]:
                     breaks.append(f"{out['path']} is not what {name} made: {_which(path, cache, out['md5'], files)}")
             elif not all(place.exists() for place, _ in stored) or not stored:
-                missing.append(out["path"])
+                (left if _is_left(name) else missing).append(out["path"])
         for dep in entry.get("deps", []):
             path, maker = Path(dep["path"]), lock.hashes.get(dep["path"])
             if name == "code":
@@ -189,9 +197,17 @@ def checksums(lock: Lock, declared: dict[str, stage.Job], files: Files, report: 
             f"{len(missing)} outputs are neither here nor in DVC's cache, such as {missing[0]}: run `dvc pull` or `dvc repro`; "
             "all else that is reported here was verified without them"
         )
+    if left:
+        report.notes.append(f"{len(left)} outputs were left where a bundle made them, such as {left[0]}: dvc.lock has their checksums")
     report.add(
         breaks, f"{len(files.known)} files and {objects} objects in the cache ({files.bytes / 1e6:.0f} MB): the checksums of dvc.lock"
     )
+
+
+def _is_left(stage: str) -> bool:
+    """Whether a bundle made the stage's outputs elsewhere, and left them there."""
+    file = RUNS / f"{stage}.json"
+    return file.exists() and not _read(file).get("returned", True)
 
 
 def cache_folder() -> Path:
@@ -308,30 +324,33 @@ def recompute(declared: dict[str, stage.Job], lock: Lock, report: Report) -> Non
     report.add(breaks, f"recomputed from stored predictions and metrics files: {again} outputs with {numbers} numbers and cells, all equal")
 
 
-def replay(job: stage.Job, folder: Path) -> None:
-    """Run a stage's `main` in this process, with its outputs below `folder`."""
+def replay(job: stage.Job, folder: Path, root: Path = Path()) -> None:
+    """Run a stage's `main` in this process, with what it reads below `root` and its outputs below `folder`."""
     _, _, module, *words = shlex.split(job.command)
     loaded = importlib.import_module(module)
     parser = loaded.parser() if hasattr(loaded, "parser") else argparse.ArgumentParser()
     again = Replay(job.name, job.command, job.deps, job.outs, job.params, folder=folder)
-    loaded.main(parser.parse_args(words), again)
+    with contextlib.chdir(root):
+        loaded.main(parser.parse_args(words), again)
 
 
 def release(folder: Path, files: Files) -> Iterator[str]:
     """What in a release is not as its own lock file has it."""
     lock = Lock(folder / "dvc.lock")
     claimed = {folder / "release.json", folder / "params.yaml", folder / "dvc.lock", folder / "requirements.lock"}
-    claimed |= {folder / name for name in ("verdicts.csv", "claims.json")}
+    claimed |= {folder / name for name in ("verdicts.csv", "claims.json", kept.FACTS)}
+    if (folder / kept.FACTS).exists():
+        claimed |= kept.packed_files(_read(folder / kept.FACTS), folder)
     for name, entry in lock.stages.items():
         for out in entry.get("outs", []):
-            kept = folder / Path(out["path"]).relative_to("reports") if out["path"].startswith("reports/") else None
-            if kept is None or "figures" in kept.parts:
-                continue  # data is not released, nor are figures that show photos
-            claimed |= {kept, *kept.rglob("*")}
-            if not kept.exists():
-                yield f"{kept} is missing: {name} made it"
-            elif files.md5(kept) != out["md5"]:
-                yield f"{kept} is not what {name} made, by the release's dvc.lock"
+            copy = folder / Path(out["path"]).relative_to("reports") if out["path"].startswith("reports/") else None
+            if copy is None or "figures" in copy.parts:
+                continue  # data is judged by itself, and figures that show photos are not released
+            claimed |= {copy, *copy.rglob("*")}
+            if not copy.exists():
+                yield f"{copy} is missing: {name} made it"
+            elif files.md5(copy) != out["md5"]:
+                yield f"{copy} is not what {name} made, by the release's dvc.lock"
         record = folder / "runs" / f"{name}.json"
         claimed.add(record)
         if record.exists():
@@ -346,6 +365,54 @@ def release(folder: Path, files: Files) -> Iterator[str]:
     for file in sorted(folder.rglob("*")):
         if file.is_file() and file not in claimed and "figures" not in file.relative_to(folder).parts:
             yield f"{file}: no stage of the release's dvc.lock made it"
+
+
+def recompute_release(folder: Path, report: Report) -> None:
+    """Compute a release's metrics again from the predictions that it keeps, by the evaluation's code in force."""
+    if not (folder / kept.FACTS).exists():
+        return
+    facts, lock = _read(folder / kept.FACTS), Lock(folder / "dvc.lock")
+    breaks: list[str] = []
+    numbers = 0
+    with tempfile.TemporaryDirectory() as root, tempfile.TemporaryDirectory() as outs:
+        breaks += kept.restore(facts, folder, lock, Path(root))
+        for name in kept.evaluations(facts, lock) if not breaks else []:
+            again = job_of(name, lock)
+            try:
+                replay(again, Path(outs), Path(root))
+                unlike = list(_other_numbers(folder, again, Path(outs)))
+            except Exception as error:  # whatever code of another time makes of them
+                unlike = [f"{type(error).__name__}: {error}"]
+            numbers += sum(len(kept.values(folder / Path(out).relative_to("reports"))) for out in again.outs)
+            if unlike and _fingerprint(folder, again) == _fingerprint(Path("reports"), again):
+                breaks += [f"release {folder.name}, {name} recomputed: {sentence}" for sentence in unlike]
+            elif unlike:
+                report.notes.append(f"release {folder.name}, {name} recomputed by code that has changed since: {unlike[0]}")
+    report.add(breaks, f"release {folder.name}: {numbers} numbers recomputed from the predictions that it keeps")
+
+
+def job_of(name: str, lock: Lock) -> stage.Job:
+    """A stage as a lock file has it."""
+    entry = lock.stages[name]
+    params: dict[str, Any] = {}
+    for key, value in entry.get("params", {}).get("params.yaml", {}).items():
+        put(params, key.split("."), value)
+    deps, outs = ([item["path"] for item in entry.get(key, [])] for key in ("deps", "outs"))
+    return stage.Job(name, entry["cmd"], deps, outs, params)
+
+
+def _other_numbers(folder: Path, job: stage.Job, again: Path) -> Iterator[str]:
+    for out in job.outs:
+        then, now = kept.values(folder / Path(out).relative_to("reports")), kept.values(again / out)
+        for key in sorted(then.keys() | now.keys()):
+            if then.get(key) != now.get(key):
+                yield f"{out}: {', '.join(str(part) for part in key if part)} was {then.get(key)}, is {now.get(key)}"
+
+
+def _fingerprint(reports: Path, job: stage.Job) -> str:
+    """The code fingerprint of a stage, in a release or here."""
+    (file,) = [reports / Path(dep).relative_to("reports") for dep in job.deps if dep.startswith(stage.CODE)]
+    return file.read_text() if file.exists() else ""
 
 
 def _out_of(path: str, lock: Lock) -> str:

@@ -1,0 +1,24 @@
+"""Which trainings there are: what predicts and evaluates takes those, so that some of a grid of models and seeds can be judged."""
+
+import itertools
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from stages.core.stage import Job
+
+
+def present(job: Job, folder: str, models: Iterable[str], seeds: Iterable[int]) -> list[tuple[str, int, Path]]:
+    """Each model and seed of which there is `folder`/<model>-seed<seed>, with that place, in the lists' order.
+
+    folder : a declared dependency, or below one: models, or what they predicted. Those that are not there are named on
+    standard error and in the run record. Where none is, a UserError says of the first, as of any dependency, what to run.
+    """
+    wanted = [(model, seed, f"{folder}/{model}-seed{seed}") for model, seed in itertools.product(models, seeds)]
+    found = [(model, seed, job.dep(path)) for model, seed, path in wanted if Path(path).exists()]
+    if wanted and not found:
+        job.dep(wanted[0][2])
+    if absent := [path for _, _, path in wanted if not Path(path).exists()]:
+        print(f"{job.name} goes without {', '.join(absent)}: not there", file=sys.stderr)
+        job.note(absent=absent)
+    return found

@@ -1,0 +1,128 @@
+"""What a release keeps of the data behind its metrics, so that they can be computed again on any CPU, without a model.
+
+An evaluation whose predictions are small is kept whole: in data/ of the release, each file compressed, the predictions that
+its metrics files name and the JSON and CSV that it reads beside them. data.json has of every output that these are of each
+file's checksum and size, from which the output's checksum in dvc.lock follows, whatever was left out (models, pictures). Of
+other evaluations it has the checksums and sizes of the predictions that they name.
+"""
+
+import lzma
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from stages.core import metrics
+from stages.core.errors import UserError
+from stages.core.files import md5, md5_of_folder, write_json
+from workflow.lock import Lock
+
+FACTS = "data.json"
+DATA = "data"
+LARGEST = 1_000_000  # bytes, compressed, of the predictions of one model
+TEXT = 200_000  # bytes of a JSON or CSV beside them
+
+
+def write(lock: Lock, names: set[str], folder: Path) -> None:
+    """Write data.json and data/ of the release in `folder`, by the stages `names` of the lock."""
+    kept: dict[str, Any] = {}
+    left: dict[str, Any] = {}
+    for stage in sorted(names & lock.stages.keys()):
+        predictions = named_by(lock.stages[stage])
+        packed = {file: lzma.compress(file.read_bytes()) for path in predictions for file in files_of(path)} if predictions else {}
+        if not packed:
+            continue
+        sizes = [sum(len(packed[file]) for file in files_of(path)) for path in predictions]
+        if max(sizes) > LARGEST or any("/sources/" in out for out in outputs_read(stage, lock)):
+            left |= {path.as_posix(): _facts(path) for path in predictions}
+            continue
+        for out in outputs_read(stage, lock):
+            texts = [file for file in files_of(Path(out)) if file.suffix in (".json", ".csv") and file.stat().st_size <= TEXT]
+            chosen = {file: packed.get(file) or lzma.compress(file.read_bytes()) for file in texts}
+            chosen |= {file: content for file, content in packed.items() if file == Path(out) or Path(out) in file.parents}
+            kept[out] = {
+                file.relative_to(out).as_posix(): {"md5": md5(file), "size": file.stat().st_size, "kept": file in chosen}
+                for file in files_of(Path(out))
+            }
+            for file, content in chosen.items():
+                target = folder / DATA / f"{file}.xz"
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(content)
+    if kept or left:
+        write_json(folder / FACTS, {"kept": kept, "left": left})
+
+
+def named_by(entry: dict[str, Any]) -> list[Path]:
+    """The predictions that the metrics files among a stage's outputs name, as far as they are here."""
+    files = [Path(out["path"]) for out in entry.get("outs", []) if out["path"].startswith("reports/metrics/")]
+    named = {record.predictions for file in files if is_metrics(file) for record in metrics.read(file).records}
+    return sorted(path for path in map(Path, named - {None}) if path.exists())  # type: ignore[arg-type]
+
+
+def is_metrics(file: Path) -> bool:
+    """Whether a file is a metrics file, and not other JSON beside these, such as descriptions of layers."""
+    return file.suffix == ".json" and file.exists() and '"schema"' in file.read_text(encoding="utf-8")
+
+
+def outputs_read(stage: str, lock: Lock) -> list[str]:
+    """The outputs below data/ that a stage's dependencies are, lie in or hold."""
+    deps = [dep["path"] for dep in lock.stages[stage].get("deps", []) if dep["path"].startswith("data/")]
+    return sorted(out for out in lock.makers if any(out == dep or out.startswith(f"{dep}/") or dep.startswith(f"{out}/") for dep in deps))
+
+
+def files_of(path: Path) -> list[Path]:
+    """A file, or all files below a folder."""
+    return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    files = files_of(path)
+    return {"md5": md5(path), "size": sum(file.stat().st_size for file in files), "files": len(files)}
+
+
+def restore(facts: dict[str, Any], folder: Path, lock: Lock, root: Path) -> Iterator[str]:
+    """Unpack what a release keeps below `root`, each file under its own path; a sentence for all that is not what the lock says.
+
+    facts : what data.json holds. folder : the release's.
+    """
+    for out, files in facts["kept"].items():
+        listed = {name: about["md5"] for name, about in files.items()}
+        if (md5_of_folder(listed) if list(listed) != ["."] else listed["."]) != lock.hashes.get(out):
+            yield f"{folder / FACTS}: the checksums of {out} are not those of what {lock.maker(out)} made, by the release's dvc.lock"
+        for name, about in files.items():
+            if not about["kept"]:
+                continue
+            path = (Path(out) / name).as_posix()
+            packed = folder / DATA / f"{path}.xz"
+            if not packed.is_file():
+                yield f"{packed} is missing: {folder / FACTS} says that it is kept"
+                continue
+            target = root / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                target.write_bytes(lzma.decompress(packed.read_bytes()))
+            except lzma.LZMAError:
+                yield f"{packed} is damaged: restore it from git"
+                continue
+            if md5(target) != about["md5"]:
+                yield f"{packed} holds another file than {folder / FACTS} says"
+
+
+def packed_files(facts: dict[str, Any], folder: Path) -> set[Path]:
+    """The files of data/ that a release has."""
+    found = {Path(out) / name for out, files in facts["kept"].items() for name, about in files.items() if about["kept"]}
+    return {folder / DATA / f"{path.as_posix()}.xz" for path in found}
+
+
+def evaluations(facts: dict[str, Any], lock: Lock) -> list[str]:
+    """The stages whose metrics can be computed again from what is kept: all that they read below data/ is of outputs that are."""
+    wanted = {name for name, entry in lock.stages.items() if any(out["path"].startswith("reports/metrics/") for out in entry["outs"])}
+    read = {name: outputs_read(name, lock) for name in sorted(wanted)}
+    return [name for name, outs in read.items() if outs and set(outs) <= facts["kept"].keys()]
+
+
+def values(file: Path) -> dict[tuple, float]:
+    """The numbers of a metrics file by what they are of."""
+    try:
+        return {record.identity: record.value for record in metrics.read(file).records}
+    except UserError:
+        return {}
