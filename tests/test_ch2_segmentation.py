@@ -589,13 +589,6 @@ def test_table_2_7_s_heads_are_voc_s_classes():
     assert list(voc2012.CLASSES)[1:] == sorted(voc2012.CLASSES[1:])  # VOC numbers them by name
 
 
-def test_a_training_on_a_gpu_is_not_made_bitwise_by_predicting_on_a_cpu():
-    assert predict.made_by({"determinism": "stochastic", "parameters": 3}, {"determinism": "bitwise"}) == {
-        "determinism": "stochastic", "parameters": 3,
-    }  # fmt: skip
-    assert predict.made_by({"determinism": "bitwise"}, {"determinism": "stochastic"})["determinism"] == "stochastic"
-
-
 def test_metrics_of_a_table_of_counts_by_hand():
     confusion = np.zeros((21, 21), int)
     confusion[0, 0], confusion[0, 20], confusion[20, 20], confusion[15, 0] = 6, 2, 3, 1

@@ -314,15 +314,6 @@ def test_detectors_maps_are_thinned_where_they_are_thick(here, tmp_path):
     assert {(record.model, record.encoder) for record in records} == {("canny", None), ("gpb-owt-ucm", None), ("se", "forest trained here")}
 
 
-@pytest.mark.parametrize(("training", "prediction", "expected"), [
-    ("bitwise", "bitwise", "bitwise"), ("bitwise", "stochastic", "stochastic"), ("stochastic", "bitwise", "stochastic"),
-])  # fmt: skip
-def test_a_number_is_as_reproducible_as_its_worse_half(training, prediction, expected):
-    assert predict.made_by({"determinism": training, "parameters": 3}, {"determinism": prediction, "device": "cpu"}) == {
-        "determinism": expected, "parameters": 3,
-    }  # fmt: skip
-
-
 def test_metrics_files_name_models_and_their_origin(here):
     networks = metrics.read(Path("reports/metrics/ch3_edges/bsds500.json"))
     assert {record.model for record in networks.records} == {"baseline-2", "fcfn"}

@@ -63,7 +63,7 @@ def project(tmp_path, monkeypatch):
         "requirements.lock": "torch==1\n",
         "model.py": "x = 1\n",
         "dvc.lock": yaml.safe_dump({"stages": {stage: {} for stage in ("train@a-0", "tables", *TIMED)}}),
-        "data/graph.json": json.dumps({"stages": {stage: {"name": stage} for stage in ("train@a-0", "tables", *TIMED)}}),
+        "data/graph.json": json.dumps({"stages": {stage: {"name": stage, "outs": []} for stage in ("train@a-0", "tables", *TIMED)}}),
         "reports/code/train.json": "{}",
         "reports/metrics/c/m.json": "{}",
         "reports/tables/c/t.md": "t",

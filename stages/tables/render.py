@@ -208,7 +208,7 @@ def _stand_in(cell: Cell, found: Measurement | None) -> str:
 def _notes(table: Table, cells: dict[str, list[Cell]], releases: list[Results], letters: dict[str, str]) -> list[str]:
     lines = [f"Note {number}: {note.text}" for number, note in enumerate(table.notes, 1)]
     if any(cell.run or cell.releases for cell in cells["stated"] if cell.column.source == "metrics"):
-        lines.append("Over several seeds: mean ± sample deviation (number of seeds).")
+        lines.append("Over several seeds: mean ± sample deviation (number of seeds); a value without is of one seed, or of what has none.")
     for release in releases:
         if release.source in letters:
             shown = [found for cell in cells["stated"] for found in cell.releases.values() if found.source == release.source]

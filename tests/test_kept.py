@@ -1,0 +1,163 @@
+"""What a release keeps of predictions: its numbers can be computed again without a model, and what was changed is found."""
+
+import json
+import lzma
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import SMALLEST, run_in
+
+from stages.core.files import md5
+from workflow.audit import verify
+from workflow.lock import Lock
+
+NAME = "mini-holes"
+FOLDER = Path("reports/releases", NAME)
+SCORES = "data/data/mini/predictions/ch2_fusion/cifar10/cfn-a-seed0.npz.xz"
+METRICS = "metrics/ch2_fusion/cifar10.json"
+
+
+def succeed(folder: Path, *command: str) -> str:
+    done = run_in(folder, *command)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def released(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose lists have a seed that was never trained, with a release of what there is, and no data any more."""
+    root = tmp_path_factory.mktemp("kept") / "clone"
+    shutil.copytree(finished, root, symlinks=True)
+    succeed(root, "python", "-m", "workflow.scale", "mini", *SMALLEST.split(), "ch2_fusion.seeds=[0,1]")
+    stages = ("ch2_predict@cifar10", "ch2_evaluate@cifar10", "ch2_figures@cifar10", "tables@ch2_fusion")
+    said = succeed(root, "dvc", "repro", "--single-item", *stages)
+    assert "ch2_predict@cifar10 goes without data/mini/models/ch2_fusion/cifar10/cfn-a-seed1: not there" in said
+    succeed(root, "python", "-m", "workflow.release", NAME)
+    return root
+
+
+@pytest.fixture
+def project(released: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    root = tmp_path / "clone"
+    ignored = shutil.ignore_patterns("data", ".dvc", ".git")
+    shutil.copytree(released, root, ignore=lambda path, names: ignored(path, names) if Path(path) == released else [])
+    monkeypatch.chdir(root)
+    return root
+
+
+def recomputed() -> verify.Report:
+    report = verify.Report()
+    verify.recompute_release(FOLDER, report)
+    return report
+
+
+def test_a_release_holds_what_there_is_and_says_what_there_is_not(released: Path) -> None:
+    about = json.loads((released / FOLDER / "release.json").read_text())
+    assert (about["trainings"], about["not_trained"]) == (1, ["ch2_train_cifar10@cfn-a-1"])
+    assert "ch2_train_cifar10@cfn-a-1" not in Lock(released / FOLDER / "dvc.lock").stages
+    records = json.loads((released / FOLDER / METRICS).read_text())["records"]
+    assert {record["seed"] for record in records} == {0}
+    done = run_in(released, sys.executable, "-m", "workflow.audit", "verify")
+    lines = done.stdout.splitlines()
+    assert "note   1 trainings have never run, such as ch2_train_cifar10@cfn-a-1: no number is of them" in lines
+    assert not [line for line in lines if line.startswith("BREAK") and "mini-holes" in line], done.stdout
+    # the error, and the mean weight of each of three branches
+    assert f"holds  release {NAME}: 4 numbers recomputed from the predictions that it keeps" in lines
+
+
+def test_models_and_pictures_are_not_kept(released: Path) -> None:
+    packed = {file.relative_to(released / FOLDER / "data").as_posix() for file in (released / FOLDER / "data").rglob("*.xz")}
+    names = {Path(name).name.removesuffix(".xz") for name in packed}
+    assert names == {"cfn-a-seed0.npz", "cfn-a-seed0.json", "provenance.json", "about.json", "curve.csv"}
+    kept = json.loads((released / FOLDER / "data.json").read_text())["kept"]
+    model = kept["data/mini/models/ch2_fusion/cifar10/cfn-a-seed0"]["model.pt"]
+    file = released / "data/mini/models/ch2_fusion/cifar10/cfn-a-seed0/model.pt"
+    assert model == {"md5": md5(file), "size": file.stat().st_size, "kept": False}
+    assert not kept["data/mini/predictions/ch2_fusion/cifar10"]["cfn-a-activations.npz"]["kept"]  # it holds photographs
+
+
+def test_numbers_are_computed_again_where_there_is_no_data(project: Path) -> None:
+    assert not (project / "data").exists()
+    report = recomputed()
+    assert (report.breaks, report.notes) == ([], [])
+
+
+def repack(name: str, change: Callable[[bytes], bytes]) -> None:
+    file = FOLDER / name
+    file.write_bytes(lzma.compress(change(lzma.decompress(file.read_bytes()))))
+
+
+def other_scores() -> str:
+    repack(SCORES, lambda content: content[:-1] + b"?")
+    return f"{FOLDER}/{SCORES} holds another file than {FOLDER}/data.json says"
+
+
+def other_scores_and_their_checksum() -> str:
+    import numpy as np
+
+    file = FOLDER / SCORES
+    place = Path("forged.npz")
+    place.write_bytes(lzma.decompress(file.read_bytes()))
+    stored = dict(np.load(place))
+    np.savez(place, scores=-stored["scores"], labels=stored["labels"])
+    file.write_bytes(lzma.compress(place.read_bytes()))
+    facts = json.loads((FOLDER / "data.json").read_text())
+    facts["kept"]["data/mini/predictions/ch2_fusion/cifar10"]["cfn-a-seed0.npz"]["md5"] = md5(place)
+    (FOLDER / "data.json").write_text(json.dumps(facts))
+    return "data.json: the checksums of data/mini/predictions/ch2_fusion/cifar10 are not those of what ch2_predict@cifar10 made"
+
+
+def damaged() -> str:
+    (FOLDER / SCORES).write_bytes(b"not compressed")
+    return f"{FOLDER}/{SCORES} is damaged: restore it from git"
+
+
+def removed() -> str:
+    (FOLDER / SCORES).unlink()
+    return f"{FOLDER}/{SCORES} is missing: {FOLDER}/data.json says that it is kept"
+
+
+def another_number() -> str:
+    file = FOLDER / METRICS
+    record = next(record for record in json.loads(file.read_text())["records"] if record["metric"] == "error")
+    value = record["value"]
+    file.write_text(file.read_text().replace(f'"value": {value}}}', f'"value": {value - 1}}}'))
+    return f"ch2_evaluate@cifar10 recomputed: reports/metrics/ch2_fusion/cifar10.json: cfn-a, error was {value - 1}, is {value}"
+
+
+@pytest.mark.parametrize("change", [other_scores, other_scores_and_their_checksum, damaged, removed, another_number])
+def test_what_was_changed_is_found(project: Path, change: Callable[[], str]) -> None:
+    sentence = change()
+    breaks = recomputed().breaks
+    assert len(breaks) == 1 and sentence in breaks[0], breaks
+
+
+def test_a_number_that_newer_code_computes_otherwise_is_a_note(project: Path) -> None:
+    another_number()
+    with Path("reports/code/ch2_fusion.evaluate.json").open("a") as file:
+        file.write("\n")
+    report = recomputed()
+    assert report.breaks == []
+    (note,) = report.notes
+    assert "ch2_evaluate@cifar10 recomputed by code that has changed since: " in note
+
+
+def test_a_file_that_nothing_speaks_of_is_found(project: Path) -> None:
+    (FOLDER / "data/more.xz").write_bytes(b"")
+    assert f"{FOLDER}/data/more.xz: no stage of the release's dvc.lock made it" in list(verify.release(FOLDER, verify.Files()))
+
+
+def test_large_predictions_leave_their_checksums(released: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from workflow import kept
+
+    monkeypatch.chdir(released)
+    monkeypatch.setattr(kept, "LARGEST", 100)
+    lock = Lock(FOLDER / "dvc.lock")
+    kept.write(lock, set(lock.stages), tmp_path)
+    facts = json.loads((tmp_path / "data.json").read_text())
+    place = "data/mini/predictions/ch2_fusion/cifar10/cfn-a-seed0.npz"
+    assert facts == {"kept": {}, "left": {place: {"files": 1, "md5": md5(Path(place)), "size": Path(place).stat().st_size}}}
+    assert not (tmp_path / "data").exists()
