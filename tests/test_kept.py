@@ -16,7 +16,7 @@ from workflow.lock import Lock
 
 NAME = "mini-holes"
 FOLDER = Path("reports/releases", NAME)
-SCORES = "data/data/mini/predictions/ch2_fusion/cifar10/cfn-a-seed0.npz.xz"
+SCORES = "kept/data/mini/predictions/ch2_fusion/cifar10/cfn-a-seed0.npz.xz"
 METRICS = "metrics/ch2_fusion/cifar10.json"
 
 
@@ -69,10 +69,10 @@ def test_a_release_holds_what_there_is_and_says_what_there_is_not(released: Path
 
 
 def test_models_and_pictures_are_not_kept(released: Path) -> None:
-    packed = {file.relative_to(released / FOLDER / "data").as_posix() for file in (released / FOLDER / "data").rglob("*.xz")}
+    packed = {file.relative_to(released / FOLDER / "kept").as_posix() for file in (released / FOLDER / "kept").rglob("*.xz")}
     names = {Path(name).name.removesuffix(".xz") for name in packed}
     assert names == {"cfn-a-seed0.npz", "cfn-a-seed0.json", "provenance.json", "about.json", "curve.csv"}
-    kept = json.loads((released / FOLDER / "data.json").read_text())["kept"]
+    kept = json.loads((released / FOLDER / "kept.json").read_text())["kept"]
     model = kept["data/mini/models/ch2_fusion/cifar10/cfn-a-seed0"]["model.pt"]
     file = released / "data/mini/models/ch2_fusion/cifar10/cfn-a-seed0/model.pt"
     assert model == {"md5": md5(file), "size": file.stat().st_size, "kept": False}
@@ -92,7 +92,7 @@ def repack(name: str, change: Callable[[bytes], bytes]) -> None:
 
 def other_scores() -> str:
     repack(SCORES, lambda content: content[:-1] + b"?")
-    return f"{FOLDER}/{SCORES} holds another file than {FOLDER}/data.json says"
+    return f"{FOLDER}/{SCORES} holds another file than {FOLDER}/kept.json says"
 
 
 def other_scores_and_their_checksum() -> str:
@@ -104,10 +104,10 @@ def other_scores_and_their_checksum() -> str:
     stored = dict(np.load(place))
     np.savez(place, scores=-stored["scores"], labels=stored["labels"])
     file.write_bytes(lzma.compress(place.read_bytes()))
-    facts = json.loads((FOLDER / "data.json").read_text())
+    facts = json.loads((FOLDER / "kept.json").read_text())
     facts["kept"]["data/mini/predictions/ch2_fusion/cifar10"]["cfn-a-seed0.npz"]["md5"] = md5(place)
-    (FOLDER / "data.json").write_text(json.dumps(facts))
-    return "data.json: the checksums of data/mini/predictions/ch2_fusion/cifar10 are not those of what ch2_predict@cifar10 made"
+    (FOLDER / "kept.json").write_text(json.dumps(facts))
+    return "kept.json: the checksums of data/mini/predictions/ch2_fusion/cifar10 are not those of what ch2_predict@cifar10 made"
 
 
 def damaged() -> str:
@@ -117,7 +117,7 @@ def damaged() -> str:
 
 def removed() -> str:
     (FOLDER / SCORES).unlink()
-    return f"{FOLDER}/{SCORES} is missing: {FOLDER}/data.json says that it is kept"
+    return f"{FOLDER}/{SCORES} is missing: {FOLDER}/kept.json says that it is kept"
 
 
 def another_number() -> str:
@@ -146,8 +146,8 @@ def test_a_number_that_newer_code_computes_otherwise_is_a_note(project: Path) ->
 
 
 def test_a_file_that_nothing_speaks_of_is_found(project: Path) -> None:
-    (FOLDER / "data/more.xz").write_bytes(b"")
-    assert f"{FOLDER}/data/more.xz: no stage of the release's dvc.lock made it" in list(verify.release(FOLDER, verify.Files()))
+    (FOLDER / "kept/more.xz").write_bytes(b"")
+    assert f"{FOLDER}/kept/more.xz: no stage of the release's dvc.lock made it" in list(verify.release(FOLDER, verify.Files()))
 
 
 def test_large_predictions_leave_their_checksums(released: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +157,7 @@ def test_large_predictions_leave_their_checksums(released: Path, tmp_path: Path,
     monkeypatch.setattr(kept, "LARGEST", 100)
     lock = Lock(FOLDER / "dvc.lock")
     kept.write(lock, set(lock.stages), tmp_path)
-    facts = json.loads((tmp_path / "data.json").read_text())
+    facts = json.loads((tmp_path / "kept.json").read_text())
     place = "data/mini/predictions/ch2_fusion/cifar10/cfn-a-seed0.npz"
     assert facts == {"kept": {}, "left": {place: {"files": 1, "md5": md5(Path(place)), "size": Path(place).stat().st_size}}}
-    assert not (tmp_path / "data").exists()
+    assert not (tmp_path / "kept").exists()

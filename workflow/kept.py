@@ -1,7 +1,7 @@
 """What a release keeps of the data behind its metrics, so that they can be computed again on any CPU, without a model.
 
-An evaluation whose predictions are small is kept whole: in data/ of the release, each file compressed, the predictions that
-its metrics files name and the JSON and CSV that it reads beside them. data.json has of every output that these are of each
+An evaluation whose predictions are small is kept whole: in kept/ of the release, each file compressed, the predictions that
+its metrics files name and the JSON and CSV that it reads beside them. kept.json has of every output that these are of each
 file's checksum and size, from which the output's checksum in dvc.lock follows, whatever was left out (models, pictures). Of
 other evaluations it has the checksums and sizes of the predictions that they name.
 """
@@ -16,39 +16,47 @@ from stages.core.errors import UserError
 from stages.core.files import md5, md5_of_folder, write_json
 from workflow.lock import Lock
 
-FACTS = "data.json"
-DATA = "data"
-LARGEST = 1_000_000  # bytes, compressed, of the predictions of one model
-TEXT = 200_000  # bytes of a JSON or CSV beside them
+FACTS = "kept.json"
+FILES = "kept"
+LARGEST = 1_000_000  # bytes, compressed, of the predictions of one model, or of a file beside them
 
 
 def write(lock: Lock, names: set[str], folder: Path) -> None:
-    """Write data.json and data/ of the release in `folder`, by the stages `names` of the lock."""
+    """Write kept.json and kept/ of the release in `folder`, by the stages `names` of the lock."""
     kept: dict[str, Any] = {}
     left: dict[str, Any] = {}
     for stage in sorted(names & lock.stages.keys()):
         predictions = named_by(lock.stages[stage])
-        packed = {file: lzma.compress(file.read_bytes()) for path in predictions for file in files_of(path)} if predictions else {}
-        if not packed:
+        if not predictions:
             continue
-        sizes = [sum(len(packed[file]) for file in files_of(path)) for path in predictions]
-        if max(sizes) > LARGEST or any("/sources/" in out for out in outputs_read(stage, lock)):
+        outs = outputs_read(stage, lock)
+        packed = {} if any("/sources/" in out for out in outs) else _packed(predictions, outs)
+        if not packed:
             left |= {path.as_posix(): _facts(path) for path in predictions}
             continue
-        for out in outputs_read(stage, lock):
-            texts = [file for file in files_of(Path(out)) if file.suffix in (".json", ".csv") and file.stat().st_size <= TEXT]
-            chosen = {file: packed.get(file) or lzma.compress(file.read_bytes()) for file in texts}
-            chosen |= {file: content for file, content in packed.items() if file == Path(out) or Path(out) in file.parents}
+        for out in outs:
+            files = files_of(Path(out))
             kept[out] = {
-                file.relative_to(out).as_posix(): {"md5": md5(file), "size": file.stat().st_size, "kept": file in chosen}
-                for file in files_of(Path(out))
+                file.relative_to(out).as_posix(): {"md5": md5(file), "size": file.stat().st_size, "kept": file in packed} for file in files
             }
-            for file, content in chosen.items():
-                target = folder / DATA / f"{file}.xz"
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(content)
+        for file, content in packed.items():
+            target = folder / FILES / f"{file}.xz"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
     if kept or left:
         write_json(folder / FACTS, {"kept": kept, "left": left})
+
+
+def _packed(predictions: list[Path], outs: list[str]) -> dict[Path, bytes]:
+    """The predictions and the JSON and CSV of the outputs, compressed; nothing if any of it is large."""
+    texts = [file for out in outs for file in files_of(Path(out)) if file.suffix in (".json", ".csv")]
+    packed: dict[Path, bytes] = {}
+    for path in [*predictions, *texts]:
+        found = {file: lzma.compress(file.read_bytes()) for file in files_of(path)}
+        if sum(map(len, found.values())) > LARGEST:
+            return {}
+        packed |= found
+    return packed
 
 
 def named_by(entry: dict[str, Any]) -> list[Path]:
@@ -92,7 +100,7 @@ def restore(facts: dict[str, Any], folder: Path, lock: Lock, root: Path) -> Iter
             if not about["kept"]:
                 continue
             path = (Path(out) / name).as_posix()
-            packed = folder / DATA / f"{path}.xz"
+            packed = folder / FILES / f"{path}.xz"
             if not packed.is_file():
                 yield f"{packed} is missing: {folder / FACTS} says that it is kept"
                 continue
@@ -108,9 +116,9 @@ def restore(facts: dict[str, Any], folder: Path, lock: Lock, root: Path) -> Iter
 
 
 def packed_files(facts: dict[str, Any], folder: Path) -> set[Path]:
-    """The files of data/ that a release has."""
+    """The files of kept/ that a release has."""
     found = {Path(out) / name for out, files in facts["kept"].items() for name, about in files.items() if about["kept"]}
-    return {folder / DATA / f"{path.as_posix()}.xz" for path in found}
+    return {folder / FILES / f"{path.as_posix()}.xz" for path in found}
 
 
 def evaluations(facts: dict[str, Any], lock: Lock) -> list[str]:

@@ -2,8 +2,8 @@
 
 reports/releases/NAME/ holds release.json (scale, date, commit, protocol, machines, packages, how many cells and claims
 have which verdict), verdicts.csv (every cell of the ledger that is the project's to reproduce), claims.json, params.yaml,
-dvc.lock, requirements.lock, code/ (the fingerprints), metrics/, tables/, figures/ and the run records in runs/; and in data/
-the predictions behind the metrics where they are small, in data.json the checksums of all (workflow/kept.py). Verdicts are by
+dvc.lock, requirements.lock, code/ (the fingerprints), metrics/, tables/, figures/ and the run records in runs/; and in kept/
+the predictions behind the metrics where they are small, in kept.json the checksums of all (workflow/kept.py). Verdicts are by
 the release's own numbers alone. Figures that show a data set's own pictures are left out.
 
 Refused where the code differs from the commit, a result is out of date, or the audit finds a problem. Trainings that have never
