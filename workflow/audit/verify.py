@@ -11,6 +11,7 @@ import configparser
 import contextlib
 import hashlib
 import importlib
+import io
 import json
 import shlex
 import tempfile
@@ -330,7 +331,7 @@ def replay(job: stage.Job, folder: Path, root: Path = Path()) -> None:
     loaded = importlib.import_module(module)
     parser = loaded.parser() if hasattr(loaded, "parser") else argparse.ArgumentParser()
     again = Replay(job.name, job.command, job.deps, job.outs, job.params, folder=folder)
-    with contextlib.chdir(root):
+    with contextlib.chdir(root), contextlib.redirect_stderr(io.StringIO()):  # what it says to whoever runs it
         loaded.main(parser.parse_args(words), again)
 
 
