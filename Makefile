@@ -20,6 +20,7 @@ repro: $(INSTALLED)  ## run what is out of date, at the scale in force: every ta
 	@python -m workflow.scale --check
 	dvc repro
 	@dvc status --quiet || { echo "error: DVC could not keep every result, see above: is the disk full?" >&2; exit 1; }
+	@python -m workflow.drift
 	@echo "Tables: reports/tables ($$(grep -E '^(scale|protocol):' params.yaml | sort -r | paste -s -d ' ' -))"
 
 test: $(INSTALLED)  ## run the tests; ARGS="-k table" chooses
@@ -40,6 +41,7 @@ audit: $(INSTALLED)  ## does every number follow from what is said to have made 
 snakemake: $(INSTALLED)  ## like repro, on Snakemake, several stages at once (CORES=2)
 	@python -m workflow.scale --check
 	snakemake --cores $(CORES)
+	@python -m workflow.drift
 
 mlflow: $(INSTALLED)  ## show the runs in MLflow on 127.0.0.1 (PORT=5000)
 	python -m workflow.track
