@@ -120,7 +120,7 @@ def build(
     write(f"{top or '.'}/requirements.lock", f"# pinned\ntorch=={torch}\nmypy=={torch}\n")
     records = [
         Record(model, "error", value, "%", "lower", "bitwise", seed=seed, n=100,
-               predictions=f"{data}/predictions/ch9_toy/one/{model}-seed{seed}.npz")
+               predictions=f"{data}/predictions/ch9_toy/one/{model}-seed{seed}.npz", trained=f"{data}/models/ch9_toy/one/{model}-seed{seed}")
         for model, values in errors.items() for seed, value in enumerate(values)
     ]  # fmt: skip
     folder = Path(reports) / "metrics/ch9_toy"

@@ -572,7 +572,7 @@ def test_metrics_of_all_classes(here):
     assert (found.chapter, found.experiment, found.dataset.kind) == ("ch2_segmentation", "voc2012", "miniature")
     assert {record.model for record in found.records} == set(MODELS)
     assert {(record.n, record.unit, record.encoder) for record in found.records} == {(4, "%", "VGG-16 (vgg16_imagenet), miniature weights")}
-    curves = pd.read_csv("reports/metrics/ch2_segmentation/voc2012.curves.csv")
+    curves = pd.read_csv("reports/metrics/ch2_segmentation/voc2012.training.csv")
     assert curves.groupby("model").size().to_dict() == {"fcn-8s": 6, "fcfn": 6}
 
 

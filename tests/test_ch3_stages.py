@@ -325,7 +325,7 @@ def test_metrics_files_name_models_and_their_origin(here):
     assert {record.metric for record in nyud.records} >= {"ods", "ods_011"}
     values = {record.metric: record.value for record in nyud.records}
     assert values["ods_011"] >= values["ods"]
-    assert len(pd.read_csv("reports/metrics/ch3_edges/nyud_v2.curves.csv")) == 2 * 9
+    assert len(pd.read_csv("reports/metrics/ch3_edges/nyud_v2.pr.csv")) == 2 * 9
 
 
 def test_the_truth_scores_1_and_nothing_scores_0(here):
@@ -362,7 +362,7 @@ def test_figure_3_8_has_every_curve_and_every_printed_score(here):
     table = pd.read_csv("reports/figures/ch3_edges/figure_3_8.csv")
     lines = table.dropna(subset="threshold")
     assert lines.groupby("model", sort=False).size().to_dict() == dict.fromkeys(["canny", "se", "gpb-owt-ucm", "baseline-2", "fcfn"], 9)
-    curves = pd.read_csv("reports/metrics/ch3_edges/bsds500.curves.csv")
+    curves = pd.read_csv("reports/metrics/ch3_edges/bsds500.pr.csv")
     expected = curves[curves.model == "fcfn"].precision.to_numpy()
     np.testing.assert_allclose(lines[lines.model == "fcfn"].precision, expected, atol=1e-12)
     points = table[table.threshold.isna()].set_index("model").f

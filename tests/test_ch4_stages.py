@@ -547,7 +547,7 @@ def test_paris_ignores_junk_and_counts_good_and_ok(tmp_path: Path, monkeypatch: 
     assert (first.unit, first.better, first.n, first.seed, first.encoder) == ("%", "higher", 2, 0, "alexnet fc6 + vgg19 fc18")
     assert (first.determinism, first.precision) == ("bitwise", "fp32")
     assert first.predictions == "data/mini/predictions/ch4_deepindex/paris6k"
-    curves = pd.read_csv("reports/metrics/ch4_deepindex/paris6k.curves.csv")
+    curves = pd.read_csv("reports/metrics/ch4_deepindex/paris6k.sweep.csv")
     assert curves.model.tolist() == ["dpi-7", "dpi-6-18"]
     assert (curves.words[0], curves.alpha[1]) == (12, 4) and math.isnan(curves.words[1]) and math.isnan(curves.alpha[0])
     # (0 + 1/2) / 2 of the first query's two, and (0 + 1/2) / 2 of the second's one
@@ -678,7 +678,7 @@ def test_figure_4_6_shows_every_curve(here: Path) -> None:
     run(figures, "holidays")
     table = pd.read_csv("reports/figures/ch4_deepindex/figure_4_6.csv")
     assert table.groupby("dataset", sort=False).size().to_dict() == {"holidays": 4 * 2 + 2, "ukb": 4 * 2 + 2}
-    curves = pd.read_csv("reports/metrics/ch4_deepindex/ukb.curves.csv")
+    curves = pd.read_csv("reports/metrics/ch4_deepindex/ukb.sweep.csv")
     assert table[table.dataset == "ukb"].ns.tolist() == curves.ns.tolist()
     assert len(pd.read_csv("reports/figures/ch4_deepindex/figure_4_2.csv")) == 9 * 14
     for number in ("4_2", "4_6"):

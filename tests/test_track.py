@@ -58,6 +58,7 @@ def record(model: str, metric: str = "error", value: float = 14.5, seed: int | N
     return {
         "model": model, "seed": seed, "metric": metric, "value": value, "unit": "%", "better": "lower", "n": None, "encoder": None,
         "determinism": "bitwise", "parameters": None, "predictions": f"data/mini/predictions/ch2_fusion/cifar10/{model}-seed{seed}.npz",
+        "trained": f"data/mini/models/ch2_fusion/cifar10/{model}-seed{seed}",
     } | more  # fmt: skip
 
 
@@ -177,7 +178,9 @@ def test_what_is_logged(folder, capsys, monkeypatch):
 
 
 def test_hash_of_the_lock_entry(folder):
-    write_metrics(Path("reports/metrics/ch2_fusion/cifar10.json"), [record("x", predictions="data/mini/prepared/cifar10/a.npz")])
+    write_metrics(
+        Path("reports/metrics/ch2_fusion/cifar10.json"), [record("x", trained=None, predictions="data/mini/prepared/cifar10/a.npz")]
+    )
     (result,) = track.collect()
     assert result.tags["stage"] == "prepare@cifar10"
     assert result.tags["stage_lock_sha256"] == hashlib.sha256(PREPARED_ENTRY.encode()).hexdigest()
@@ -262,7 +265,7 @@ def test_releases_and_facts_without_a_data_set(folder):
     (release / "runs").mkdir()
     (release / "runs/train@cfn-a-0.json").write_text(json.dumps({"duration_s": 99}))
     counts = [
-        record("cfn-a", "layers", value, seed=None, predictions=None, dataset=dataset)
+        record("cfn-a", "layers", value, seed=None, predictions=None, trained=None, dataset=dataset)
         for dataset, value in (("cifar10", 9), ("cifar100", 10))
     ]
     write_metrics(Path("reports/metrics/ch2_fusion/architectures.json"), counts, dataset=None, protocol="full")

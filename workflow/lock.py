@@ -10,6 +10,8 @@ import yaml
 from stages.core.errors import UserError
 
 FILE = Path("dvc.lock")
+# Where what was trained lies, below data/<scale>/.
+TRAINED = ("/models/", "/forests/", "/codebooks/")
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -74,21 +76,23 @@ class Lock:
 
 
 def untrained(declared: Mapping[str, Iterable[str]], lock: Lock) -> set[str]:
-    """The trainings (stages that make something below models/) that have never run: name -> outputs, as dvc.yaml declares them.
+    """The trainings that have never run, of these stages: name -> outputs, as dvc.yaml declares them.
 
     dvc.lock may have an entry of that name all the same, of another scale, with other outputs.
     """
     return {
         name
         for name, outs in declared.items()
-        if all("/models/" in out and not Path(out).exists() for out in outs)
+        if is_training(outs)
+        and not any(Path(out).exists() for out in outs)
         and {out["path"] for out in lock.stages.get(name, {}).get("outs", [])} != set(outs)
     }
 
 
-def model_of(predictions: str) -> str:
-    """The folder of the model that made a file of predictions, by the layout of data/."""
-    return Path(predictions.replace("/predictions/", "/models/", 1)).with_suffix("").as_posix()
+def is_training(outs: Iterable[str]) -> bool:
+    """Whether a stage with these outputs trains: networks, forests, codebooks."""
+    outs = list(outs)
+    return bool(outs) and all(any(folder in out for folder in TRAINED) for out in outs)
 
 
 def put(tree: dict[str, Any], path: list[str], value: Any) -> None:

@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING, Any
 from stages.core import metrics
 from stages.core.errors import UserError
 from stages.core.metrics import MetricsFile, Record
-from workflow.lock import FILE, Lock, model_of
+from workflow.lock import FILE, Lock
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -166,9 +166,9 @@ def _result(source: Source, path: Path, file: MetricsFile, records: list[Record]
 
 
 def _stage(lock: Lock, records: list[Record], metrics_file: Path) -> str | None:
-    """The stage that made the model, known by the layout of data/; else the predictions, else the metrics file."""
-    stored = [record.predictions for record in records if record.predictions][:1]
-    makers = (lock.maker(path) for path in [*map(model_of, stored), *stored, metrics_file.as_posix()])
+    """The stage that trained what the records are of; else the one that made the predictions, else the metrics file."""
+    places = [getattr(record, key) for key in ("trained", "predictions") for record in records]
+    makers = (lock.maker(path) for path in [*filter(None, places), metrics_file.as_posix()])
     return next((maker for maker in makers if maker), None)
 
 

@@ -21,7 +21,7 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def records_of(model: str, seed: int, predictions: Path, curve: list[dict[str, str]], about: dict) -> list[metrics.Record]:
+def records_of(model: str, seed: int, folder: Path, predictions: Path, curve: list[dict[str, str]], about: dict) -> list[metrics.Record]:
     """The test error, and the mean fusion weight of each branch at the end of training where the model has such weights."""
     with np.load(predictions) as stored:
         scores, labels = stored["scores"], stored["labels"]
@@ -34,7 +34,7 @@ def records_of(model: str, seed: int, predictions: Path, curve: list[dict[str, s
         metrics.Record(
             model=model, seed=seed, metric=metric, value=value, unit=unit, better=better, n=n, encoder=None,
             determinism=about["determinism"], parameters=about["parameters"], precision=about["precision"],
-            predictions=predictions.as_posix(),
+            predictions=predictions.as_posix(), trained=folder.as_posix(),
         )
         for metric, value, unit, better, n in values
     ]  # fmt: skip
@@ -48,14 +48,14 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     for model, seed, folder in trainings.present(job, models, settings["models"][args.dataset], settings["seeds"]):
         curve = read_csv(folder / "curve.csv")
         about = json.loads((predictions / f"{model}-seed{seed}.json").read_text())
-        records += records_of(model, seed, predictions / f"{model}-seed{seed}.npz", curve, about)
+        records += records_of(model, seed, folder, predictions / f"{model}-seed{seed}.npz", curve, about)
         curves += [{"model": model, "seed": str(seed), **row} for row in curve]
     provenance = json.loads((predictions / "provenance.json").read_text())
     metrics.write(
         job.out(f"reports/metrics/ch2_fusion/{args.dataset}.json"), chapter="ch2_fusion", experiment=args.dataset, scale=scale,
         protocol=job.params["protocol"], dataset=metrics.Dataset(args.dataset, provenance["kind"], provenance["note"]), records=records,
     )  # fmt: skip
-    write_csv(job.out(f"reports/metrics/ch2_fusion/{args.dataset}.curves.csv"), curves)
+    write_csv(job.out(f"reports/metrics/ch2_fusion/{args.dataset}.training.csv"), curves)
 
 
 if __name__ == "__main__":

@@ -86,7 +86,7 @@ def _branches(found: dict[str, np.ndarray]) -> list[tuple[str, np.ndarray]]:
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
     protocol, chosen = job.params["protocol"], job.params["ch2_fusion"]["figures"]
-    curves = pd.read_csv(job.dep("reports/metrics/ch2_fusion/cifar10.curves.csv"))
+    curves = pd.read_csv(job.dep("reports/metrics/ch2_fusion/cifar10.training.csv"))
     out = job.out("reports/figures/ch2_fusion")
     out.mkdir()
     models = [model for model in CURVES_OF_FIGURE_2_7 if model in set(curves.model)]

@@ -29,12 +29,15 @@ def errors(predictions: Path) -> tuple[dict[str, float], int]:
     return {f"top{k}_error": top_error_percent(best, labels, k) for k in (1, 5)}, len(labels)
 
 
-def records_of(model: str, seed: int | None, predictions: Path, curve: list[dict[str, str]], about: dict[str, Any]) -> list[metrics.Record]:
+def records_of(
+    model: str, seed: int | None, trained: Path | None, predictions: Path, curve: list[dict[str, str]], about: dict[str, Any]
+) -> list[metrics.Record]:
     """The errors, and the mean fusion weight of each branch at the end of training where the model has such weights."""
     found, n = errors(predictions)
     facts = {
         "determinism": about["determinism"], "parameters": about["parameters"], "precision": about["precision"],
         "predictions": predictions.as_posix(), "encoder": "published weights" if seed is None else None,
+        "trained": trained.as_posix() if trained else None,
     }  # fmt: skip
     records = [
         metrics.Record(model=model, seed=seed, metric=metric, value=value, unit="%", better="lower", n=n, **facts)
@@ -63,9 +66,9 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     records, curves = [], []
     for model, seed, folder in trained_models(job, job.params["ch2_imagenet"]["models"]):
         name, curve = file_name(model, seed), read_csv(folder / "curve.csv")
-        records += records_of(model, seed, predictions / f"{name}.npz", curve, stored["models"][name])
+        records += records_of(model, seed, folder, predictions / f"{name}.npz", curve, stored["models"][name])
         curves += [{"model": model, "seed": str(seed), **row} for row in curve]
-    records += records_of(ALEXNET, None, predictions / f"{ALEXNET}.npz", [], stored["models"][ALEXNET])
+    records += records_of(ALEXNET, None, None, predictions / f"{ALEXNET}.npz", [], stored["models"][ALEXNET])
     for part in ("train", "val"):
         records += skipped(part, stored[f"skipped_{part}"], stored[part] + stored[f"skipped_{part}"])
     provenance = json.loads((predictions / "provenance.json").read_text())
@@ -73,7 +76,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         job.out("reports/metrics/ch2_imagenet/imagenet.json"), chapter="ch2_imagenet", experiment="imagenet", scale=scale,
         protocol=job.params["protocol"], dataset=metrics.Dataset("imagenet", provenance["kind"], provenance["note"]), records=records,
     )  # fmt: skip
-    write_csv(job.out("reports/metrics/ch2_imagenet/imagenet.curves.csv"), curves)
+    write_csv(job.out("reports/metrics/ch2_imagenet/imagenet.training.csv"), curves)
 
 
 if __name__ == "__main__":

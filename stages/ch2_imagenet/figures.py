@@ -33,7 +33,7 @@ def draw_figure_2_8b(weights: pd.DataFrame, model: str) -> Figure:
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
     model = job.params["ch2_imagenet"]["figures"]["branches"]
-    weights = weight_curve(pd.read_csv(job.dep("reports/metrics/ch2_imagenet/imagenet.curves.csv")), model)
+    weights = weight_curve(pd.read_csv(job.dep("reports/metrics/ch2_imagenet/imagenet.training.csv")), model)
     drawn = Path(job.out("reports/figures/ch2_imagenet/figure_2_8b.svg"))
     weights.to_csv(job.out("reports/figures/ch2_imagenet/figure_2_8b.csv"), lineterminator="\n")
     with matplotlib.rc_context(figures.STYLE):

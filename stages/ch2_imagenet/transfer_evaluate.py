@@ -59,7 +59,7 @@ def records_of(model: dict[str, Any], scores: dict[str, Value], n: int, predicti
         metrics.Record(
             model=model["model"], seed=model["seed"], metric=metric, value=value, unit=unit, better=better,
             n=n if metric in scores else None, encoder=f"{model['model']} {model['layer']}", predictions=predictions.as_posix(),
-            **{key: model[key] for key in ("determinism", "parameters", "precision")},
+            trained=model.get("trained"), **{key: model[key] for key in ("determinism", "parameters", "precision")},
         )
         for metric, (value, unit, better) in values.items()
     ]  # fmt: skip

@@ -124,7 +124,7 @@ def trained(job: stage.Job, names: list[str], precision: Runtime, device: torch.
     for name, seed, folder in trained_models(job, names):
         model = precision.place(load(folder, name, classes, job.settings(Network, "ch2_imagenet.network"), device), device)
         training, here = json.loads((folder / "about.json").read_text())["determinism"], precision.describe(device)
-        about = {"model": name, "seed": seed, "parameters": count_parameters(model), **here}
+        about = {"model": name, "seed": seed, "parameters": count_parameters(model), "trained": folder.as_posix(), **here}
         about["determinism"] = metrics.least(training, here["determinism"])
         yield Encoder(partial(by_network, model, mean, precision, device), about)
 

@@ -74,7 +74,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     for model, seed, trained in trainings.present(job, models_folder(scale), settings["models"], settings["seeds"]):
         folder = predictions / f"{model}-seed{seed}"
         about = json.loads((predictions / f"{model}-seed{seed}.json").read_text())
-        facts = {key: about[key] for key in ABOUT} | {"predictions": folder.as_posix()}
+        facts = {key: about[key] for key in ABOUT} | {"predictions": folder.as_posix(), "trained": trained.as_posix()}
         records += records_of(model, seed, confusion_of(examples, folder), len(examples), facts)
         curves += [{"model": model, "seed": str(seed), **row} for row in read_csv(trained / "curve.csv")]
     provenance = json.loads((predictions / "provenance.json").read_text())
@@ -82,7 +82,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         job.out("reports/metrics/ch2_segmentation/voc2012.json"), chapter="ch2_segmentation", experiment="voc2012", scale=scale,
         protocol=job.params["protocol"], dataset=metrics.Dataset("voc2012", provenance["kind"], provenance["note"]), records=records,
     )  # fmt: skip
-    write_csv(job.out("reports/metrics/ch2_segmentation/voc2012.curves.csv"), curves)
+    write_csv(job.out("reports/metrics/ch2_segmentation/voc2012.training.csv"), curves)
 
 
 if __name__ == "__main__":

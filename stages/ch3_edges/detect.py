@@ -13,6 +13,7 @@ from tqdm import tqdm
 from stages.ch3_edges import canny, structured
 from stages.ch3_edges.detectors import structured_edges
 from stages.core import stage
+from stages.core.files import write_json
 from stages.datasets import bsds500
 from stages.metrics.edge_maps import write_map
 from stages.metrics.nms import thin_edges
@@ -43,8 +44,8 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         }
         for name, edges in maps.items():
             write_map(out / name / f"{example.name}.png", edges)
-    # Whose Structured Edges these are: a forest of our own, or ready maps.
-    (out / "se.txt").write_text("forest trained here" if (Path(place) / structured.FILE).exists() else f"ready maps, {place}")
+    ours = (Path(place) / structured.FILE).exists()
+    write_json(out / "se.json", {"encoder": "forest trained here", "trained": place} if ours else {"encoder": f"ready maps, {place}"})
     shutil.copyfile(source / "provenance.json", out / "provenance.json")
 
 

@@ -46,13 +46,13 @@ def detected(experiment: str, folder: Path, job: stage.Job) -> Iterator[tuple[st
     """Every set of maps: whose it is, the seed, its folder, and what a record says of how it was made."""
     if experiment == "detectors":
         # A forest's training draws at random, from a seed that is not among those of the networks.
-        source = {"se": (folder / "se.txt").read_text()}
-        yield from ((name, None, folder / name, {"determinism": "bitwise", "encoder": source.get(name)}) for name in DETECTORS)
+        about = {"se": json.loads((folder / "se.json").read_text())}
+        yield from ((name, None, folder / name, {"determinism": "bitwise", **about.get(name, {})}) for name in DETECTORS)
         return
     settings = job.params["ch3_edges"]
     for name, seed, maps in trainings.present(job, folder.as_posix(), settings["tested"][experiment], settings["seeds"]):
         about = json.loads(maps.with_suffix(".json").read_text())
-        yield name, seed, maps, {key: about[key] for key in ("determinism", "parameters", "precision", "encoder")}
+        yield name, seed, maps, {key: about[key] for key in ("determinism", "parameters", "precision", "encoder", "trained")}
 
 
 def records_of(model: str, seed: int | None, suffix: str, scores: dict[str, Any], about: dict[str, Any]) -> list[metrics.Record]:
@@ -90,7 +90,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         job.out(f"reports/metrics/ch3_edges/{args.experiment}.json"), chapter="ch3_edges", experiment=args.experiment, scale=scale,
         protocol=protocol, dataset=metrics.Dataset(experiment.dataset, provenance["kind"], provenance["note"]), records=records,
     )  # fmt: skip
-    write_csv(job.out(f"reports/metrics/ch3_edges/{args.experiment}.curves.csv"), curves)
+    write_csv(job.out(f"reports/metrics/ch3_edges/{args.experiment}.pr.csv"), curves)
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ def draw(curves: pd.DataFrame, scores: dict[str, float], cited: dict[str, float]
 def main(args: argparse.Namespace, job: stage.Job) -> None:
     curves, scores = [], {}
     for experiment in ("detectors", "bsds500"):
-        curves.append(pd.read_csv(job.dep(f"reports/metrics/ch3_edges/{experiment}.curves.csv")))
+        curves.append(pd.read_csv(job.dep(f"reports/metrics/ch3_edges/{experiment}.pr.csv")))
         scores.update(best_scores(metrics.read(job.dep(f"reports/metrics/ch3_edges/{experiment}.json"))))
     models = [*DETECTORS, *job.params["ch3_edges"]["figures"]["curves"]]
     lines = mean_curves(pd.concat(curves), models)

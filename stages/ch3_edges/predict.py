@@ -82,7 +82,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
             if row < settings["shown"] and seed == settings["seeds"][0]:
                 write_map(out / "whole" / name / f"{example.name}.png", edges)
         about = json.loads((folder / "about.json").read_text())
-        write_json(out / f"{name}-seed{seed}.json", metrics.made_by(about, precision.describe(device)))
+        write_json(out / f"{name}-seed{seed}.json", metrics.made_by(about, precision.describe(device)) | {"trained": folder.as_posix()})
     job.note(milliseconds_per_image=round(1000 * seconds / images, 3), gpu=gpu_name(device), **precision.describe(device))
     shutil.copyfile(source / "provenance.json", out / "provenance.json")
 

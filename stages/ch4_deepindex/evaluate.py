@@ -72,6 +72,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         about = {
             "n": len(queries), "determinism": made["determinism"], "precision": made["precision"],
             "encoder": encoder_of(model.places, made["layers"]), "predictions": predictions.as_posix(),
+            "trained": model.trained,
         }  # fmt: skip
         records += records_of(model, found, about)
     metrics.write(
@@ -79,7 +80,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         protocol=job.params["protocol"], dataset=dataset_of(args.dataset, json.loads((predictions / "provenance.json").read_text())),
         records=records,
     )  # fmt: skip
-    write_csv(job.out(f"reports/metrics/ch4_deepindex/{args.dataset}.curves.csv"), curves)
+    write_csv(job.out(f"reports/metrics/ch4_deepindex/{args.dataset}.sweep.csv"), curves)
 
 
 if __name__ == "__main__":

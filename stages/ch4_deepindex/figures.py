@@ -119,7 +119,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     source = job.dep(f"data/{scale}/features/ch4_deepindex/{args.dataset}")
     encoder = json.loads((source / "about.json").read_text())["layers"][PLACE].replace(".", " ")
     points = group_points(source, settings["figures"]["shown_groups"])
-    curves = {name: pd.read_csv(folder / f"{name}.curves.csv") for name in settings["sets"]}
+    curves = {name: pd.read_csv(folder / f"{name}.sweep.csv") for name in settings["sets"]}
     kinds = {name: metrics.read(folder / f"{name}.json") for name in settings["sets"]}
     table = pd.concat([found.assign(dataset=name) for name, found in curves.items()])
     for number, rows in (("4_2", points), ("4_6", table)):

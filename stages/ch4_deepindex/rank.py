@@ -7,9 +7,10 @@ A ranking has the images that share an entry with the query, the best first; the
 """
 
 import argparse
+import itertools
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -199,9 +200,12 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         yield from without_index(task, features, best)
         for seed in settings["seeds"]:
             folder = books / f"seed{seed}"
-            yield from without_signature(task, folder, settings, own, seed)
-            yield from with_signature(task, features, patches, folder, settings, own, seed)
-            yield from compressed(task, patches, folder, settings["ivfpq"], best, seed)
+            of_seed = itertools.chain(
+                without_signature(task, folder, settings, own, seed),
+                with_signature(task, features, patches, folder, settings, own, seed),
+                compressed(task, patches, folder, settings["ivfpq"], best, seed),
+            )
+            yield from ((replace(model, trained=folder.as_posix()), rankings) for model, rankings in of_seed)
 
     out = job.out(f"data/{scale}/predictions/ch4_deepindex/{args.dataset}")
     out.mkdir(parents=True)

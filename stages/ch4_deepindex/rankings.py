@@ -14,7 +14,7 @@ SWEEP = "sweep"  # models that only Figure 4.6 shows end so
 
 @dataclass(frozen=True)
 class Model:
-    """Whose rankings they are: a model of the tables, of which layers, and what else it is known by."""
+    """Whose rankings they are: a model of the tables, of which layers, and what else it is known by; `trained`: its codebooks' folder."""
 
     model: str
     places: tuple[str, ...]
@@ -22,6 +22,7 @@ class Model:
     assignments: int | None = None
     words: int | None = None
     alpha: float | None = None
+    trained: str | None = None
 
 
 def save(rankings: Rankings, file: Path) -> None:

@@ -22,7 +22,7 @@ SCHEMA = 1
 PROTOCOLS = ("miniature", "shortened", "full")
 KINDS = ("official", "unverified", "altered", "stand-in", "miniature")
 BETTER = ("lower", "higher", "none")
-OPTIONAL = ("dataset", "precision")  # keys of a record that stand only where they say something
+OPTIONAL = ("dataset", "precision", "trained")  # keys of a record that stand only where they say something
 DETERMINISM = ("bitwise", "numeric", "stochastic")
 
 
@@ -50,7 +50,8 @@ class Record:
     """One number: `metric` of `model`, trained with `seed`, over `n` test items.
 
     `dataset` is set only where one file speaks of several data sets (parameter counts by number of classes), `precision`
-    (fp32, bf16) where something was trained.
+    (fp32, bf16) where something was trained, `trained` where it lies: the folder of the network, forest or codebooks that the
+    number is of.
     """
 
     model: str
@@ -66,6 +67,7 @@ class Record:
     predictions: str | None = None
     dataset: str | None = None
     precision: str | None = None
+    trained: str | None = None
 
     @property
     def identity(self) -> tuple:
@@ -180,6 +182,7 @@ def _one_of(choices: tuple[str, ...]) -> tuple[Callable[[Any], bool], str]:
 
 _TEXT = (_is_text, "a non-empty string")
 _TEXT_OR_NULL = (_or_none(_is_text), "a non-empty string or null")
+_PATH = (_or_none(lambda value: _is_text(value) and not value.startswith("/")), "a path relative to the project, or null")
 
 # key -> (check, what the value must be)
 _FILE = {
@@ -203,12 +206,10 @@ _RECORD = {
     "n": (_or_none(lambda value: _is_count(value) and value > 0), "a whole number from 1, or null"),
     "encoder": _TEXT_OR_NULL,
     "parameters": (_or_none(_is_count), "a whole number from 0, or null"),
-    "predictions": (
-        _or_none(lambda value: _is_text(value) and not value.startswith("/")),
-        "a path relative to the project, or null",
-    ),
+    "predictions": _PATH,
     "dataset": _TEXT_OR_NULL,
     "precision": _TEXT_OR_NULL,
+    "trained": _PATH,
 }
 
 

@@ -19,7 +19,8 @@ from stages.core.metrics import Dataset, MetricsFile, Record
 from stages.tables import ledger, transcript
 from stages.tables.ledger import THIS_RUN, Cell, Measurement, Results
 from stages.tables.transcript import Column, Row, Table
-from workflow.lock import FILE, Lock, model_of
+from workflow.kept import is_metrics
+from workflow.lock import FILE, Lock, is_training
 
 PUBLISHED = Path("stages/tables/published")
 RELEASES = Path("reports/releases")
@@ -327,26 +328,40 @@ def _of_file(
             )
         raise UserError(f"{origin.path(file)} is made by no stage of {origin.lock_file}: run `dvc repro`, or restore the two from git")
     place = origin.path(file)
-    if records is None and file.startswith("reports/metrics/") and place.suffix == ".json" and '"schema"' in place.read_text():
+    if records is None and file.startswith("reports/metrics/") and is_metrics(place):
         content = metrics.read(place)
         records, dataset = content.records, content.dataset
-    predictions = {record.predictions for record in records or () if record.predictions}
-    if file.startswith("data/") and "/predictions/" in file:
-        predictions = {file}
-    chain, aside = narrowed(origin.lock, made, {model_of(path) for path in predictions}, dataset.name if dataset else "")
+    chain, aside = narrowed(origin.lock, made, _trained(origin, file, records), dataset.name if dataset else "")
     return Evidence(origin, file, tuple(made), chain, aside, records or (), dataset, found)
 
 
 # --------------------------------------------------------------------------------------------------------- chains
 
 
-def narrowed(lock: Lock, stages: list[str], models: Iterable[str] = (), dataset: str = "") -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What led to `stages`, nearest first; and which stages they read too that a number of `models` does not come from.
+def _trained(origin: Origin, file: str, records: Iterable[Record] | None) -> set[str] | None:
+    """What was trained for these records of a metrics file, or for a file of predictions, by the records that name it.
 
-    A stage may read a whole folder, into which several stages write. Where some of these led to the models, or have the
-    data set's name, the others of that folder are left out.
+    None where it is not known: `file` is neither, or was written before records said what they are of.
     """
-    makers = {lock.maker(model) for model in models}
+    if "/predictions/" in file:
+        files = sorted((origin.reports / "metrics").glob("*/*.json"))
+        found = [record for path in files if is_metrics(path) for record in metrics.read(path).records]
+        records = [record for record in found if record.predictions == file]
+    elif records is not None:
+        found = list(metrics.read(origin.path(file)).records)
+    if not records or not any(record.trained for record in found):
+        return None
+    return {record.trained for record in records if record.trained}
+
+
+def narrowed(lock: Lock, stages: list[str], trained: set[str] | None = None, dataset: str = "") -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What led to `stages`, nearest first; and which stages they read too that a number does not come from.
+
+    trained : the folders of what was trained for the number, of which there may be none; None if that is not known. Then nothing
+    is left out; else other trainings are, and of a folder into which several stages write those that neither led to what was
+    trained nor have the data set's name, if any of the folder's has.
+    """
+    makers = {lock.maker(model) for model in trained or ()}
     needed = {name for maker in makers if maker for name in lock.chain(maker)}
     depth = dict.fromkeys(stages, 0)
     aside: set[str] = set()
@@ -355,14 +370,20 @@ def narrowed(lock: Lock, stages: list[str], models: Iterable[str] = (), dataset:
         stage = pending.pop(0)
         for dep in lock.stages[stage].get("deps", []):
             sources = _makers(lock, dep["path"])
-            kept = [name for name in sources if name in needed or (dataset and name.partition("@")[2] == dataset)] if needed else []
-            aside |= set(sources) - set(kept or sources)
-            for name in kept or sources:
+            kept = _led_there(lock, sources, needed, dataset) if trained is not None else sources
+            aside |= set(sources) - set(kept)
+            for name in kept:
                 # as far back as the longest way to it, so that no stage comes before one that reads it
                 if depth.get(name, -1) <= depth[stage]:
                     depth[name] = depth[stage] + 1
                     pending.append(name)
     return tuple(sorted(depth, key=lambda name: depth[name])), tuple(sorted(aside - set(depth)))
+
+
+def _led_there(lock: Lock, sources: list[str], needed: set[str], dataset: str) -> list[str]:
+    own = [name for name in sources if name in needed or not is_training(out["path"] for out in lock.stages[name].get("outs", []))]
+    chosen = [name for name in own if name in needed or (dataset and name.partition("@")[2] == dataset)]
+    return chosen or own
 
 
 def descriptions() -> dict[str, str]:
