@@ -29,6 +29,7 @@ from stages.core.files import md5, write_json
 from stages.core.stage import packages
 from workflow.audit.verify import graph, replay
 from workflow.lock import Lock
+from workflow.runs import place
 import yaml
 content = yaml.safe_load(Path("dvc.lock").read_text())
 for name, job in graph().items():
@@ -41,7 +42,7 @@ for name, job in graph().items():
         if name != "code":
             item["md5"] = md5(Path(item["path"]))
     record = {"stage": name, "packages": packages(), "made": {out["path"]: out["md5"] for out in entry["outs"]}}
-    write_json(Path(f"data/runs/{name}.json"), record)
+    write_json(place(name, entry), record)
 Path("dvc.lock").write_text(yaml.safe_dump(content, sort_keys=False))
 """
 

@@ -105,6 +105,12 @@ ch2_fusion.training.log_every=1 ch2_fusion.training.test_every=1 ch2_fusion.trai
 """
 
 
+def record_of(root: Path, stage: str) -> Path:
+    """The one run record that a stage has left in a project."""
+    (file,) = (root / "data/runs" / stage).glob("*.json")
+    return file
+
+
 def run_in(folder: Path, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a command of this environment in a clone, with a site cache of its own."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

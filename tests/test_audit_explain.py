@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
+from conftest import record_of
 
 from stages.core import metrics
 from stages.core.errors import UserError
@@ -17,6 +18,7 @@ from stages.core.metrics import Dataset, Record
 from workflow.audit.explain import explain, interpretations
 from workflow.audit.target import find, narrowed
 from workflow.lock import Lock
+from workflow.runs import place
 
 ROOT = Path(__file__).parent.parent
 
@@ -92,7 +94,7 @@ def build(
             "made": {o["path"]: o["md5"] for o in lock[name]["outs"]},
         }
         if runs != "none":
-            write(f"{runs}/{name}.json", about | facts)
+            write(place(name, lock[name], Path(runs)), about | facts)
 
     def lock_hash(path):
         return next((out["md5"] for entry in lock.values() for out in entry["outs"] if out["path"] == path), "many")
@@ -120,7 +122,8 @@ def build(
     write(f"{top or '.'}/requirements.lock", f"# pinned\ntorch=={torch}\nmypy=={torch}\n")
     records = [
         Record(model, "error", value, "%", "lower", "bitwise", seed=seed, n=100,
-               predictions=f"{data}/predictions/ch9_toy/one/{model}-seed{seed}.npz", trained=f"{data}/models/ch9_toy/one/{model}-seed{seed}")
+               predictions=f"{data}/predictions/ch9_toy/one/{model}-seed{seed}.npz",
+               trained=f"{data}/models/ch9_toy/one/{model}-seed{seed}")
         for model, values in errors.items() for seed, value in enumerate(values)
     ]  # fmt: skip
     folder = Path(reports) / "metrics/ch9_toy"
@@ -310,7 +313,7 @@ def test_the_text_says_the_same(project):
 
 
 def change_run(stage, **facts):
-    file = Path(f"data/runs/{stage}.json")
+    file = record_of(Path(), stage)
     content = json.loads(file.read_text()) | facts
     write(file, {key: value for key, value in content.items() if value is not None})
 
@@ -318,7 +321,7 @@ def change_run(stage, **facts):
 @pytest.mark.parametrize(
     ("spoil", "part"),
     [
-        (lambda: Path("data/runs/ch9_train@b-0.json").unlink(), "no run record: there is no data/runs/ch9_train@b-0.json"),
+        (lambda: record_of(Path(), "ch9_train@b-0").unlink(), "no run record: there is no data/runs/ch9_train@b-0/"),
         (lambda: change_run("ch9_train@b-0", made={"data/mini/models/ch9_toy/one/b-seed0": "other"}), "the record is of another run"),
         (lambda: change_run("ch9_train@b-0", made=None), "the record does not say what it made"),
         (lambda: change_run("ch9_train@b-0", bundle="job-7"), "made elsewhere, through the bundle job-7"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import run_in
+from conftest import record_of, run_in
 
 from stages.core.files import md5
 from workflow.audit.compare import differences, first_difference
@@ -136,15 +136,15 @@ def add_a_metrics_file(project: Path) -> str:
 
 
 def take_the_record_of_another_run(project: Path) -> str:
-    file = project / "data/runs/ch2_train_cifar10@cfn-a-0.json"
+    file = record_of(project, "ch2_train_cifar10@cfn-a-0")
     record = json.loads(file.read_text())
     record["made"][MODEL] = "0" * 32 + ".dir"
     file.write_text(json.dumps(record))
-    return "data/runs/ch2_train_cifar10@cfn-a-0.json is the record of another run"
+    return f"{file.relative_to(project)} is the record of another run"
 
 
 def run_with_another_package(project: Path) -> str:
-    file = project / "data/runs/ch2_train_cifar10@cfn-a-0.json"
+    file = record_of(project, "ch2_train_cifar10@cfn-a-0")
     replace(file, '"torch": "2.', '"torch": "1.')
     return "ch2_train_cifar10@cfn-a-0 was made with torch 1."
 

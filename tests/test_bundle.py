@@ -33,7 +33,7 @@ from bundle_project import (  # noqa: F401 - fixtures
     succeed,
     untar,
 )
-from conftest import run_in
+from conftest import record_of, run_in
 
 from stages.core import files
 from stages.core.errors import UserError
@@ -73,7 +73,7 @@ def test_there_and_back_is_the_same_as_here(base: Path, packed: Path, ran: Path,
     for folder in ("prepared", "models"):
         assert files.md5(elsewhere / "data/mini" / folder) == files.md5(here / "data/mini" / folder)
     assert "up to date" in succeed(elsewhere, "dvc", "status", "train", "prepare")
-    record = json.loads((elsewhere / "data/runs/train@a.json").read_text())
+    record = json.loads(record_of(elsewhere, "train@a").read_text())
     assert (record["bundle"], record["packages"].keys()) == (about["id"], {"python", "numpy"})
     assert "step 2 of a" in (elsewhere / "data/logs/train@a.log").read_text()
     assert list((elsewhere / "data").glob(".*.partial")) == []
@@ -280,7 +280,7 @@ def test_a_killed_run_takes_its_stages_along_and_is_continued(slow: Callable[...
     done = run(folder, bare, "--jobs", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 of 4 finished earlier" in done.stdout
-    records = [json.loads((folder / f"project/data/runs/train@{model}.json").read_text()) for model in ("a", "b")]
+    records = [json.loads(record_of(folder / "project", f"train@{model}").read_text()) for model in ("a", "b")]
     assert all(0 < record["resumed_at"] < 12 for record in records)
     bundle.unpack([folder / "results.tar"])
     assert json.loads((project / "reports/total.json").read_text()) == {"a": 12 * SQUARES, "b": 12 * SQUARES}

@@ -1,5 +1,6 @@
 """The stage contract: nothing undeclared is read, written or imported; outputs are whole or absent; what a run leaves behind."""
 
+import hashlib
 import json
 import os
 import re
@@ -9,9 +10,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY, Toy
+from conftest import REPOSITORY, Toy, record_of
 
 from stages.core.stage import Job
+from workflow import runs
 
 # What may be read, written and imported
 
@@ -195,7 +197,7 @@ def test_an_exception_leaves_no_output_and_the_next_run_succeeds(toy: Toy) -> No
     assert "ValueError: in the middle" in done.stderr  # a defect of ours keeps its traceback
     assert not (toy.root / "out/a.txt").exists()
     assert not (toy.root / "out/d").exists()
-    assert not (toy.root / "data/runs/toy.json").exists()
+    assert not (toy.root / "data/runs").exists()
     assert toy.leftovers() == []
     toy.write(body.format("pass"), outs=["out/a.txt", "out/d"])
     toy.succeed()
@@ -317,7 +319,7 @@ def test_the_key_depends_on_nothing_else(job: Job, monkeypatch: pytest.MonkeyPat
 def test_the_run_record_says_where_and_how_long(toy: Toy) -> None:
     toy.write("job.note(train_seconds=1.5, gpu=None)\ntime.sleep(0.2)\njob.out('out/a.txt').write_text('')", imports="import time")
     toy.succeed()
-    record = json.loads((toy.root / "data/runs/toy.json").read_text())
+    record = json.loads(record_of(toy.root, "toy").read_text())
     assert (record["stage"], record["cmd"], record["train_seconds"], record["gpu"]) == ("toy", "python -m stages.toy", 1.5, None)
     assert 0.2 <= record["duration_s"] < 60
     assert timedelta(0) <= datetime.now(UTC) - datetime.fromisoformat(record["started"]) < timedelta(minutes=2)
@@ -328,6 +330,51 @@ def test_the_run_record_says_where_and_how_long(toy: Toy) -> None:
     assert 5 < record["peak_memory_mb"] < 2000
     assert re.fullmatch("[0-9a-f]{32}", record["key"])
     assert str(toy.root) not in json.dumps(record)
+
+
+def test_each_thing_that_was_run_has_a_record_of_its_own_that_its_lock_entry_finds(toy: Toy) -> None:
+    """Going back to an earlier parameter finds the earlier record; the checksums are those that DVC writes."""
+    body = "job.out('out/a.txt').write_text(job.dep('in').joinpath('x').read_text() * job.params['times'])"
+    toy.file("in/x", "x\n")
+    kept = []
+    for times in (1, 2, 1):
+        toy.write(body, deps=["in"], params={"times": times, "rate": 1e-6})
+        toy.succeed()
+        kept.append(sorted((toy.root / "data/runs/toy").iterdir()))
+    assert (len(kept[0]), len(kept[1]), kept[2]) == (1, 2, kept[1])
+    code = hashlib.md5((toy.root / "reports/code/toy.json").read_bytes()).hexdigest()
+    one = hashlib.md5(b"x\n").hexdigest()
+    folder = hashlib.md5(f'[{{"md5": "{one}", "relpath": "x"}}]'.encode()).hexdigest() + ".dir"
+    entry = {
+        "cmd": "python -m stages.toy",
+        "deps": [{"path": "in", "md5": folder, "nfiles": 1}, {"path": "reports/code/toy.json", "md5": code}],
+        "params": {"params.yaml": {"rate": 1e-6, "times": 1}},
+        "outs": [{"path": "out/a.txt", "md5": one}],
+    }
+    assert runs.place("toy", entry, toy.root / "data/runs") == kept[0][0]
+    assert runs.read("toy", entry, toy.root / "data/runs")["made"] == {"out/a.txt": one}
+    entry["params"]["params.yaml"]["times"] = 3
+    assert runs.read("toy", entry, toy.root / "data/runs") is None
+
+
+def test_what_a_stage_declares_and_never_opens_is_recorded(toy: Toy) -> None:
+    """Of a folder, by who made what lies in it: a stage that reads one of three data sets has declared too much."""
+    for name in ("a", "b", "c"):
+        toy.file(f"data/mini/prepared/{name}/x", "x")
+    toy.file("data/mini/sources/y", "y")
+    toy.write(
+        "job.checkpoint\njob.dep('data/mini/prepared/b').joinpath('x').read_text()\nlist(job.dep('data/mini/prepared/c').iterdir())\n"
+        "job.out('out/a.txt').write_text('')",
+        deps=["data/mini/prepared", "data/mini/sources"],
+    )
+    graph = json.loads((toy.root / "data/graph.json").read_text())
+    for name in ("a", "b", "c"):
+        outs = [f"data/mini/prepared/{name}", f"data/mini/prepared/{name}_facts"]
+        graph["stages"][f"prepare {name}"] = {"name": name, "deps": [], "outs": outs, "params": {}}
+    toy.file("data/graph.json", json.dumps(graph))
+    toy.succeed()
+    record = json.loads(record_of(toy.root, "toy").read_text())
+    assert record["unopened"] == ["data/mini/prepared/a", "data/mini/prepared/c", "data/mini/sources"]  # to list is not to read
 
 
 def test_results_hold_neither_a_time_nor_a_path_of_this_machine() -> None:

@@ -34,13 +34,12 @@ from typing import Any, BinaryIO
 
 from stages.core.errors import UserError
 from stages.core.files import write_json
-from stages.core.stage import CODE
+from stages.core.stage import CODE, RUNS, run_key
 from workflow import bundle_run
 from workflow.bundle_run import FORMAT, PART, RESULTS, Archive, BundleError, byte_count, covers, md5_of, overlap, pour
 from workflow.graph import Step
 from workflow.lock import FILE, Lock
 
-RUNS = Path("data/runs")
 LOGS = Path("data/logs")
 STAGING = Path("data/.unpack.partial")
 WHAT = {"cmd": "command", "params": "parameters", "deps": "dependencies", "outs": "outputs"}
@@ -538,7 +537,8 @@ def _install(taken: list[dict[str, Any]], repo: Any) -> None:
             record = STAGING / "runs" / f"{name}.json"
             write_json(record, {**json.loads(record.read_text()), "bundle": results["bundle"], "returned": back})
             moves += [(STAGING / "outs" / out, Path(out)) for out in stage["outs"] if back]
-            moves += [(record, RUNS / record.name)]
+            key = run_key(stage["cmd"], stage["params"], stage["deps"], stage["outs"])
+            moves += [(record, RUNS / name / f"{key}.json")]
             if (log := STAGING / "logs" / f"{name}.log").exists():
                 moves += [(log, LOGS / log.name)]
     lock = FILE.read_bytes() if FILE.exists() else None

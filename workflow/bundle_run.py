@@ -20,6 +20,7 @@ import os
 import platform
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -305,7 +306,9 @@ def upstream(stages: list[dict[str, Any]]) -> dict[str, set[str]]:
 
 
 def record_of(stage: dict[str, Any]) -> Path:
-    return PROJECT / "data/runs" / f"{stage['name']}.json"
+    """The record of the stage's last run here; its folder, if it has not run."""
+    folder = PROJECT / "data/runs" / stage["name"]
+    return max(folder.glob("*.json"), key=lambda file: file.stat().st_mtime, default=folder)
 
 
 def is_finished(stage: dict[str, Any]) -> bool:
@@ -342,7 +345,7 @@ def run(stages: list[dict[str, Any]], jobs: int, lock: int) -> bool:
     if done:
         _say(f"{len(done)} of {len(stages)} finished earlier")
     for stage in waiting:  # else one that is to be made again would count as finished if this call is killed
-        record_of(stage).unlink(missing_ok=True)
+        shutil.rmtree(PROJECT / "data/runs" / stage["name"], ignore_errors=True)
     if waiting:
         for old in earlier(Path(f"{RESULTS}.tar")):
             old.unlink()

@@ -33,7 +33,7 @@ def committed(path: str) -> str | None:
 def drifted(then: Lock, now: Lock) -> Iterator[tuple[str, list[str], list[str]]]:
     """Stages that were made alike and whose outputs differ, in the order of `now`: name, these outputs, stages that it follows."""
     differ: set[str] = set()
-    for name in _in_order(now):
+    for name in now.in_order():
         old, new = then.stages.get(name), now.stages[name]
         if old is None or _made_by(old) != _made_by(new):
             continue
@@ -42,21 +42,6 @@ def drifted(then: Lock, now: Lock) -> Iterator[tuple[str, list[str], list[str]]]
         if outs:
             differ.add(name)
             yield name, outs, [other for other in now.before(name) if other in differ]
-
-
-def _in_order(lock: Lock) -> list[str]:
-    """The stages of a lock, none before one that it reads."""
-    order: dict[str, None] = {}
-
-    def visit(name: str) -> None:
-        if name not in order:
-            for other in lock.before(name):
-                visit(other)
-            order[name] = None
-
-    for name in lock.stages:
-        visit(name)
-    return list(order)
 
 
 def _made_by(entry: dict[str, Any]) -> Any:

@@ -62,6 +62,20 @@ class Lock:
                 pending += self.before(name)
         return found
 
+    def in_order(self) -> list[str]:
+        """All stages, none before one that it reads."""
+        order: dict[str, None] = {}
+
+        def visit(name: str) -> None:
+            if name not in order:
+                for other in self.before(name):
+                    visit(other)
+                order[name] = None
+
+        for name in self.stages:
+            visit(name)
+        return list(order)
+
     def params(self, stage: str) -> dict[str, Any]:
         """The entries of params.yaml that `stage` and all stages before it depend on, as the lock has them: dotted key -> value."""
         found: dict[str, Any] = {}
@@ -73,6 +87,15 @@ class Lock:
         if maker := self.maker(dep):
             yield maker
         yield from (name for out, name in self.makers.items() if out.startswith(dep + "/"))
+
+
+def nested_params(entry: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of an entry of dvc.lock as a stage has them: nested, those of other files than params.yaml under the file's stem."""
+    found: dict[str, Any] = {}
+    for file, values in entry.get("params", {}).items():
+        for key, value in values.items():
+            put(found, [*([] if file == "params.yaml" else [Path(file).stem]), *key.split(".")], value)
+    return found
 
 
 def untrained(declared: Mapping[str, Iterable[str]], lock: Lock) -> set[str]:

@@ -29,12 +29,11 @@ from stages.core.stage import GRAPH
 from stages.tables import claims, ledger
 from stages.tables.ledger import Results
 from stages.tables.render import number_text, value_text
-from workflow import kept, scale, summary
+from workflow import kept, runs, scale, summary
 from workflow.lock import Lock, load_yaml, untrained
 from workflow.summary import Verdicts
 
 RELEASES = Path("reports/releases")
-RUNS = Path("data/runs")
 # What differs from the commit because another scale is in force; the release holds its own copy.
 MADE = ("params.yaml", "dvc.lock", "reports/")
 # What a training's run record says of where its steps ran.
@@ -71,9 +70,10 @@ def in_force(lock: str, names: set[str]) -> str:
 
 
 def run_records(names: set[str]) -> list[dict[str, Any]]:
-    """The run records of these stages."""
-    files = [RUNS / f"{stage}.json" for stage in sorted(names)]
-    return [json.loads(file.read_text()) for file in files if file.exists()]
+    """The run records of these stages, of the runs that dvc.lock is of."""
+    stages = Lock().stages
+    found = [runs.read(name, stages[name]) for name in sorted(names & stages.keys())]
+    return [record for record in found if record]
 
 
 def audit() -> None:

@@ -36,6 +36,7 @@ from typing import TYPE_CHECKING, Any
 from stages.core import metrics
 from stages.core.errors import UserError
 from stages.core.metrics import MetricsFile, Record
+from workflow import runs as run_records
 from workflow.lock import FILE, Lock
 
 if TYPE_CHECKING:
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 
 METRICS = Path("reports/metrics")
 RELEASES = Path("reports/releases")
-RUNS = Path("data/runs")
 TURN = Path("data/track.lock")
 STORE = "sqlite:///mlflow.db"
 # Resolved by whatever server shows the store; MLflow's own default is the absolute path of a folder on this machine.
@@ -98,7 +98,7 @@ def collect() -> list[Result]:
 
 
 def _sources() -> list[Source]:
-    sources = [Source(METRICS, FILE, RUNS, commit=_commit())]
+    sources = [Source(METRICS, FILE, run_records.RUNS, commit=_commit())]
     for folder in sorted(RELEASES.glob("*/metrics")):
         release = folder.parent
         commit = _read_json(release / "release.json").get("commit")
@@ -160,7 +160,7 @@ def _result(source: Source, path: Path, file: MetricsFile, records: list[Record]
         entry = lock.stages[stage]
         tags |= {"stage": stage, "stage_lock_sha256": _digest(entry), "mlflow.source.name": entry["cmd"]}
         params = {**_flat(lock.params(stage)), **params}
-        run = _read_json(source.runs / f"{stage}.json")
+        run = run_records.read(stage, entry, source.runs) or {}
     started, milliseconds = _when(run)
     return Result(file.chapter, name, params, _points(records, curve), tags, {**_facts(run), **source.commit}, started, milliseconds)
 

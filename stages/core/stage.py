@@ -6,7 +6,8 @@ graph that DVC resolved from dvc.yaml (data/graph.json), which says what the com
 - reading anything else of the project, or importing a module that its fingerprint does not list, fails the stage by name;
 - outputs are written aside and renamed into place together once the stage has succeeded;
 - a checkpoint's name is a hash of all that the stage depends on, so a stale one is never picked up;
-- what differs from run to run (machine, packages, duration) goes to data/runs/, which no hash covers.
+- what differs from run to run (machine, packages, duration) goes to data/runs/, which no hash covers, under a name made of what
+  was run on what and came out: going back to earlier parameters finds the earlier record again.
 """
 
 import argparse
@@ -35,6 +36,7 @@ from stages.core.fingerprint import syntax_hash
 
 GRAPH = Path("data/graph.json")
 CODE = "reports/code/"
+RUNS = Path("data/runs")
 UNTRACKED = ("data/checkpoints", "data/archives")
 # The events that change a file without opening it, and which of their arguments are its names.
 CHANGES = {"os.rename": (0, 1), "os.link": (1,), "os.symlink": (1,), "os.remove": (0,), "os.rmdir": (0,), "os.truncate": (0,)}
@@ -56,6 +58,8 @@ class Job:
     outs: list[str]
     params: dict[str, Any]
     notes: dict[str, Any] = field(default_factory=dict)
+    parts: list[list[str]] = field(default_factory=list)
+    """What the dependencies consist of: what each other stage has made in them, or themselves."""
 
     def dep(self, path: str) -> Path:
         """A declared dependency, or a path below one."""
@@ -95,14 +99,15 @@ class Job:
         return json.loads(self.dep(files[0]).read_text())
 
     @cached_property
+    def inputs(self) -> dict[str, str]:
+        """The dependencies' checksums, as dvc.lock has them."""
+        return {dep: md5(Path(dep)) for dep in sorted(self.deps)}
+
+    @cached_property
     def key(self) -> str:
         """Hash of everything the stage depends on: command, code, parameters, inputs and packages."""
-        digest = hashlib.sha256(json.dumps([self.command, self.params, packages()], sort_keys=True).encode())
-        for file in _files(self.deps):
-            digest.update(file.as_posix().encode())
-            with file.open("rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
-        return digest.hexdigest()[:32]
+        content = json.dumps([self.command, self.params, packages(), self.inputs], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:32]
 
     @property
     def checkpoint(self) -> Path:
@@ -133,6 +138,8 @@ def _job() -> Iterator[Job]:
     _remove_asides(job)
     guard = _Guard(job)
     guard.check()  # before hours of work
+    if all(Path(dep).exists() for dep in job.deps):
+        _ = job.inputs  # read now, before it is watched what the stage itself reads
     sys.addaudithook(guard)
     started, clock = datetime.now(UTC), time.perf_counter()
     try:
@@ -140,7 +147,7 @@ def _job() -> Iterator[Job]:
         guard.check()
         guard.active = False
         _publish(job)
-        _record(job, started, time.perf_counter() - clock)
+        _record(job, started, time.perf_counter() - clock, [part[0] for part in guard.unopened])
         job.checkpoint.unlink(missing_ok=True)
     except Exception as error:
         if guard.broken and not isinstance(error, UserError):
@@ -161,7 +168,11 @@ def _declared(command: str) -> Job:
         graph = json.loads(GRAPH.read_text())
     if command not in graph["stages"]:
         raise UserError(f"`{command}` is not a stage of dvc.yaml with the lists now in params.yaml: add it there, or see `dvc stage list`")
-    return Job(command=command, **graph["stages"][command])
+    job = Job(command=command, **graph["stages"][command])
+    for dep in job.deps:
+        made = [[out for out in other["outs"] if out.startswith(f"{dep}/")] for other in graph["stages"].values()]
+        job.parts += [outs for outs in made if outs] or [[dep]]
+    return job
 
 
 class _Guard:
@@ -175,6 +186,7 @@ class _Guard:
         self.checked: set[str] = set()
         self.writable = [*UNTRACKED, *(str(_aside(out).parent) for out in job.outs)]
         self.readable = [*job.deps, *self.writable]
+        self.unopened = [part for part in job.parts if not part[0].startswith(CODE)]
 
     def __call__(self, event: str, arguments: tuple) -> None:
         if not self.active:
@@ -195,6 +207,8 @@ class _Guard:
         # What is imported is judged by module; the import system also lists folders.
         importing = "__pycache__" in path or (not writes and (event != "open" or path.endswith(".py")))
         if (importing and _covered(path, ["stages"])) or _covered(path, self.writable if writes else self.readable):
+            if event == "open" and self.unopened and not writes:
+                self.unopened = [part for part in self.unopened if not _covered(path, part)]
             return
         if not writes and not os.path.lexists(f"{self.root}/{path}"):
             return  # nothing to read; or a name relative to an open folder elsewhere, which the event does not tell
@@ -234,7 +248,13 @@ def _publish(job: Job) -> None:
         _aside(out).replace(out)
 
 
-def _record(job: Job, started: datetime, seconds: float) -> None:
+def run_key(command: str, params: dict[str, Any], deps: dict[str, str], outs: dict[str, str]) -> str:
+    """The name of a run's record: a hash of what was run, on what, and what came out (checksums by path)."""
+    return hashlib.sha256(json.dumps([command, params, deps, outs], sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _record(job: Job, started: datetime, seconds: float, unopened: list[str]) -> None:
+    made = {out: md5(Path(out)) for out in job.outs}
     record = {
         "stage": job.name,
         "cmd": job.command,
@@ -245,10 +265,11 @@ def _record(job: Job, started: datetime, seconds: float) -> None:
         "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "machine": {"platform": platform.platform(), "processor": _processor(), "cores": os.cpu_count()},
         "packages": packages(),
-        "made": {out: md5(Path(out)) for out in job.outs},
+        "made": made,
+        "unopened": unopened,
     }
     record |= job.notes
-    write_json(Path("data/runs") / f"{job.name}.json", record)
+    write_json(RUNS / job.name / f"{run_key(job.command, job.params, job.inputs, made)}.json", record)
 
 
 def _covered(path: str, declared: list[str]) -> bool:
@@ -263,11 +284,6 @@ def _aside(out: str) -> Path:
 def _remove_asides(job: Job) -> None:
     for out in job.outs:
         shutil.rmtree(_aside(out).parent, ignore_errors=True)
-
-
-def _files(paths: list[str]) -> Iterator[Path]:
-    for path in sorted(map(Path, paths)):
-        yield from sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
 
 
 def packages() -> dict[str, str]:

@@ -26,6 +26,7 @@ def parser() -> argparse.ArgumentParser:
     explain.add_argument("--picture", type=Path, metavar="FILE.svg", help="also draw the chain")
     rerun = commands.add_parser("rerun", help="make it again in a temporary clone with an empty cache, and compare")
     rerun.add_argument("what", nargs="+", help="a cell, as for explain, or a stage")
+    rerun.add_argument("--dry", action="store_true", help="only say which stages would run")
     diff = commands.add_parser("diff", help="which cells differ, and which of their inputs")
     diff.add_argument("a", help="a commit, a release, a scale, or . for the working tree")
     diff.add_argument("b")
@@ -48,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     if args.command == "rerun":
         from workflow.audit.rerun import rerun
 
-        text, same = rerun(args.what)
+        text, same = rerun(args.what, args.dry)
         print(text)
         return int(not same)
     from workflow.audit.diff import diff

@@ -25,6 +25,7 @@ from stages.core.errors import UserError
 from stages.core.metrics import Dataset, MetricsFile
 from stages.core.stage import PACKAGES
 from stages.tables.transcript import Table
+from workflow import runs
 from workflow.audit.explain import SOURCE, SOURCES, code, flat
 from workflow.audit.target import RELEASES, Evidence, Origin, at_hand, choose, entry, evidence_of, load, of_release, published
 from workflow.lock import FILE, Lock, load_yaml
@@ -61,14 +62,10 @@ class Side:
 
     def record(self, stage: str) -> dict[str, Any] | None:
         """The stage's run record, if there is one that is not of another run."""
-        file = self.origin.runs / f"{stage}.json"
-        if not file.is_file():
+        found = runs.read(stage, self.origin.lock.stages.get(stage, {"cmd": ""}), self.origin.runs)
+        if found is None:
             return None
-        try:
-            found = json.loads(file.read_text(encoding="utf-8"))
-            made = found.get("made")
-        except (ValueError, AttributeError):
-            raise UserError(f"{file} is not a run record: delete it, or restore it from git") from None
+        made = found.get("made")
         outs = {out["path"]: out.get("md5") for out in self.origin.lock.stages.get(stage, {}).get("outs", [])}
         # A record that does not say what it made is believed of the results that it was written with only.
         return found if made == outs or (made is None and not self.commit) else None

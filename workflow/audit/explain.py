@@ -17,6 +17,7 @@ from typing import Any
 
 from stages.core.errors import UserError
 from stages.core.files import md5
+from workflow import runs
 from workflow.audit.target import THIS_RUN, Evidence, Origin, TableCell, Target, descriptions, entry, find
 from workflow.lock import Lock
 
@@ -183,10 +184,9 @@ def code(origin: Origin, stage: str) -> tuple[dict[str, str], str]:
 
 def _run(origin: Origin, stage: str) -> Json:
     """The stage's run record, and what keeps it from being this one's."""
-    file = origin.runs / f"{stage}.json"
-    found = _json(file)
+    found = runs.read(stage, origin.lock.stages[stage], origin.runs)
     if found is None:
-        return {"run": None, "run_note": f"no run record: there is no {file}"}
+        return {"run": None, "run_note": f"no run record: there is no {runs.place(stage, origin.lock.stages[stage], origin.runs)}"}
     hashes = {out["path"]: out.get("md5") for out in origin.lock.stages[stage].get("outs", [])}
     notes = []
     if "bundle" in found:

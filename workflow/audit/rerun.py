@@ -1,7 +1,8 @@
 """Run again what made a number, from nothing, and compare: a temporary clone with an empty cache, in this environment.
 
-The clone is the commit plus what the working tree has changed, so that what runs is what is in force. Every stage that leads
-to the target runs, and the outputs of each are compared with those in dvc.lock.
+The clone is the commit plus what the working tree has changed, so that what runs is what is in force. The stages that led to the
+target run, of a cell no other trainings than its own: a stage that would read these too does without them, and of what it makes
+the target's own part is compared. All other outputs are compared whole, by their checksums in dvc.lock.
 """
 
 import json
@@ -10,21 +11,26 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from stages.core import metrics
 from stages.core.errors import UserError
 from stages.core.files import md5
+from stages.core.metrics import Record
 from stages.tables.ledger import Cell, Results, measure
 from stages.tables.transcript import experiment_of
 from workflow.audit.compare import differences
 from workflow.audit.target import Target, find
+from workflow.kept import is_metrics
 from workflow.lock import FILE, Lock
 from workflow.release import git
 
 
-def rerun(words: list[str]) -> tuple[str, bool]:
+def rerun(words: list[str], dry: bool = False) -> tuple[str, bool]:
     """Make a cell, file, figure or stage again; what came out, and whether it is the same (within the tolerance of its cells).
+
+    dry : only say which stages would run.
 
     Raises UserError for an unknown target, results that are not those in force, and a stage that fails.
     """
@@ -34,18 +40,20 @@ def rerun(words: list[str]) -> tuple[str, bool]:
     if not target.stages:
         raise UserError(f"no stage of this project has made {target.title}: there is nothing to run again")
     lock = Lock()
-    chain = [name for stage in target.stages for name in lock.chain(stage)]
-    chain = list(dict.fromkeys(reversed(chain)))
+    chain = in_order(target, lock)
+    if dry:
+        return "\n".join(chain), True
+    partial = partly(chain, lock)
     with tempfile.TemporaryDirectory() as folder:
         clone = Path(folder) / "clone"
         clone_here(clone)
         print(f"running {len(chain)} stages again, in a clone with an empty cache", file=sys.stderr)
-        _repro(target.stages, clone)
+        _repro(chain, clone)
         again = Lock(clone / FILE)
         lines, same = [], True
         for name in chain:
-            unlike = _compare(name, lock, again, clone)
-            lines += [f"{name}: {sentence}" for sentence in unlike] or [f"{name}: equal bytes ({len(lock.stages[name]['outs'])} outputs)"]
+            unlike, what = _compare(name, lock, again, clone, target.records if name in partial else None)
+            lines += [f"{name}: {sentence}" for sentence in unlike] or [f"{name}: {what}"]
             same = same and not unlike
         if not same and target.cells:
             judged = [_judge(cell, clone) for cell in target.cells]
@@ -53,6 +61,33 @@ def rerun(words: list[str]) -> tuple[str, bool]:
             same = all(within for _, within in judged)
     verdict = "the same came out" if same else "something else came out"
     return "\n".join([*lines, f"{target.title}: {verdict}"]), same
+
+
+def in_order(target: Target, lock: Lock) -> list[str]:
+    """The stages to run, in an order in which they can: those that led to the target, and whatever they cannot do without.
+
+    Of a folder that several stages fill, a stage can do with some; what one stage alone makes it needs, though the target may not
+    come from it.
+    """
+    wanted = set(target.chain)
+    pending = list(wanted)
+    while pending:
+        for dep in lock.stages[pending.pop()].get("deps", []):
+            maker = lock.maker(dep["path"])
+            if maker and maker not in wanted:
+                wanted.add(maker)
+                pending.append(maker)
+    return [name for name in lock.in_order() if name in wanted]
+
+
+def partly(chain: list[str], lock: Lock) -> set[str]:
+    """The stages of the chain that are to read less than dvc.lock says, or what such a stage makes."""
+    found: set[str] = set()
+    for name in chain:
+        before = lock.before(name)
+        if any(other not in chain or other in found for other in before):
+            found.add(name)
+    return found
 
 
 def _commit(target: Target) -> str:
@@ -69,29 +104,40 @@ def clone_here(clone: Path) -> None:
             shutil.copy2(file, clone / file)
         else:
             (clone / file).unlink(missing_ok=True)
-    # Results that came with the clone would be taken as they are.
+    # Results that came with the clone would be taken as they are; and DVC writes all entries of its lock again for each stage that runs.
     for name, entry in Lock(clone / FILE).stages.items():
         for out in entry["outs"]:
             place = clone / out["path"]
             if name != "code" and place.exists():
                 shutil.rmtree(place) if place.is_dir() else place.unlink()
+    (clone / FILE).unlink(missing_ok=True)
 
 
 def _repro(stages: list[str], clone: Path) -> None:
-    """Run the stages and all before them."""
+    """Run these stages, one after the other."""
     mine = Path(sys.executable).parent
     place = {"PATH": f"{mine}{os.pathsep}{os.environ['PATH']}", "DVC_SITE_CACHE_DIR": str(clone.parent / "site"), "DVC_NO_ANALYTICS": "1"}
-    command = [sys.executable, "-m", "dvc", "repro", "--force", *stages]
+    command = [sys.executable, "-m", "dvc", "repro", "--force", "--single-item", *stages]
     done = subprocess.run(command, cwd=clone, env={**os.environ, **place}, capture_output=True, text=True)
     if done.returncode:
         last = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith(("error:", "ERROR:"))]
         raise UserError(f"the run in the clone failed: {' '.join(last) or done.stderr[-500:]}")
 
 
-def _compare(name: str, lock: Lock, again: Lock, clone: Path) -> list[str]:
-    """How a stage's outputs differ from those in dvc.lock, a sentence for each file."""
+def _compare(name: str, lock: Lock, again: Lock, clone: Path, records: list[Record] | None) -> tuple[list[str], str]:
+    """How a stage's outputs differ from those in dvc.lock, a sentence for each file; and what to say if none does.
+
+    records : of a stage that read less than then, what to compare: the predictions that these name, and their values.
+    """
+    outs = lock.stages[name]["outs"]
+    if records is not None:
+        named = {Path(r.predictions) for r in records if r.predictions and lock.maker(r.predictions) == name}
+        unlike = [f"{path}: {sentence}" for path in sorted(named) if path.exists() for sentence in differences(path, clone / path)]
+        for out in outs:
+            unlike += [f"{out['path']}: {sentence}" for sentence in _other_values(records, clone / out["path"])]
+        return unlike, "this number's part is equal"
     sentences = []
-    for out in lock.stages[name]["outs"]:
+    for out in outs:
         now = again.hashes.get(out["path"])
         if now == out["md5"]:
             continue
@@ -100,7 +146,16 @@ def _compare(name: str, lock: Lock, again: Lock, clone: Path) -> list[str]:
             sentences += [f"{out['path']}: {sentence}" for sentence in differences(here, clone / here)]
         else:
             sentences.append(f"{out['path']} has the checksum {now}, in dvc.lock it is {out['md5']}; the output itself is not here")
-    return sentences
+    return sentences, f"equal bytes ({len(outs)} outputs)"
+
+
+def _other_values(records: list[Record], file: Path) -> Iterator[str]:
+    """Which of these records a metrics file has with another value; nothing where it is none, or has none of them."""
+    found = {record.identity: record.value for record in metrics.read(file).records} if is_metrics(file) else {}
+    for record in records:
+        if record.identity in found and found[record.identity] != record.value:
+            seed = "" if record.seed is None else f", seed {record.seed}"
+            yield f"{record.model} {record.metric}{seed}: value was {record.value}, is {found[record.identity]}"
 
 
 def _judge(cell: Cell, clone: Path) -> tuple[str, bool]:

@@ -24,11 +24,10 @@ from typing import Any
 from stages.core import metrics, stage
 from stages.core.errors import UserError
 from stages.core.files import md5_of_folder, sha256
-from workflow import code, environment, kept
+from workflow import code, environment, kept, runs
 from workflow.audit.compare import differences
-from workflow.lock import FILE, Lock, load_yaml, put, untrained
+from workflow.lock import FILE, Lock, load_yaml, nested_params, untrained
 
-RUNS = Path("data/runs")
 RELEASES = Path("reports/releases")
 RESULTS = ("reports/metrics", "reports/tables", "reports/figures")
 # What can be made again in seconds, from stored predictions or from metrics files alone.
@@ -110,7 +109,7 @@ def verify() -> Report:
     report.add(code_changes(), "the code fingerprints are those of the code")
     report.add(packages(), f"{len(environment.pins(Path('requirements.lock')))} packages are those of requirements.lock")
     checksums(lock, declared, files, report)
-    run_records(lock, report)
+    run_records(lock, declared, report)
     report.add(list(unclaimed(lock)), "every file of reports/metrics, tables and figures was made by a stage of dvc.lock")
     recompute(declared, lock, report)
     for folder in sorted(RELEASES.glob("*/dvc.lock")):
@@ -145,12 +144,9 @@ def declarations(declared: dict[str, stage.Job], lock: Lock) -> list[str]:
             theirs = [item["path"] for item in entry.get(key, [])]
             if unlike := sorted(set(ours) ^ set(theirs)):
                 sentences.append(f"{name}: {unlike[0]} is among its {key} in only one of dvc.yaml and dvc.lock")
-        locked: dict[str, Any] = {}
-        for file, values in entry.get("params", {}).items():
-            for key, value in values.items():
-                put(locked, [*([] if file == "params.yaml" else [Path(file).stem]), *key.split(".")], value)
         sentences += [
-            f"{name}: made with {key} = {_text(theirs)}, in force is {_text(ours)}" for key, theirs, ours in _unlike(locked, job.params)
+            f"{name}: made with {key} = {_text(theirs)}, in force is {_text(ours)}"
+            for key, theirs, ours in _unlike(nested_params(entry), job.params)
         ]
     return sentences
 
@@ -184,7 +180,7 @@ def checksums(lock: Lock, declared: dict[str, stage.Job], files: Files, report: 
                 if files.md5(path) != out["md5"]:
                     breaks.append(f"{out['path']} is not what {name} made: {_which(path, cache, out['md5'], files)}")
             elif not all(place.exists() for place, _ in stored) or not stored:
-                (left if _is_left(name) else missing).append(out["path"])
+                (left if _is_left(name, entry) else missing).append(out["path"])
         for dep in entry.get("deps", []):
             path, maker = Path(dep["path"]), lock.hashes.get(dep["path"])
             if name == "code":
@@ -205,10 +201,9 @@ def checksums(lock: Lock, declared: dict[str, stage.Job], files: Files, report: 
     )
 
 
-def _is_left(stage: str) -> bool:
+def _is_left(stage: str, entry: dict[str, Any]) -> bool:
     """Whether a bundle made the stage's outputs elsewhere, and left them there."""
-    file = RUNS / f"{stage}.json"
-    return file.exists() and not _read(file).get("returned", True)
+    return not (runs.read(stage, entry) or {}).get("returned", True)
 
 
 def cache_folder() -> Path:
@@ -249,21 +244,24 @@ def _which(path: Path, cache: Path, value: str, files: Files) -> str:
     return f"{', '.join(changed)} differs from the commit" if changed else "its checksum differs"
 
 
-def run_records(lock: Lock, report: Report) -> None:
-    """Run records against the lock: the same outputs, made with the packages in force unless a bundle made them elsewhere."""
+def run_records(lock: Lock, declared: dict[str, stage.Job], report: Report) -> None:
+    """Run records against the lock: the same outputs, made with the packages in force unless a bundle made them elsewhere.
+
+    And of all that was declared: a stage that never opens what it depends on would be made again for nothing.
+    """
     now = stage.packages()
     breaks, absent, elsewhere = [], [], []
-    for name, entry in lock.stages.items():
-        file = RUNS / f"{name}.json"
-        if entry["cmd"] == code.COMMAND:
-            continue
-        if not file.exists():
+    chosen = {name: lock.stages[name] for name in declared.keys() & lock.stages.keys() if lock.stages[name]["cmd"] != code.COMMAND}
+    for name, entry in sorted(chosen.items()):
+        record = runs.read(name, entry)
+        if record is None:
             absent.append(name)
             continue
-        record = _read(file)
         outs = {out["path"]: out["md5"] for out in entry.get("outs", [])}
+        if unopened := record.get("unopened"):
+            breaks.append(f"{name} declares {unopened[0]} among its deps and never opened it: narrow its entry in dvc.yaml")
         if record.get("made") != outs:
-            breaks.append(f"{file} is the record of another run of {name} than the one in dvc.lock")
+            breaks.append(f"{runs.place(name, entry)} is the record of another run of {name} than the one in dvc.lock")
         elif "bundle" in record:
             elsewhere.append(name)
         elif unlike := [key for key in record["packages"] if _public(record["packages"][key]) != _public(now.get(key, "none"))]:
@@ -271,7 +269,7 @@ def run_records(lock: Lock, report: Report) -> None:
             breaks.append(
                 f"{name} was made with {unlike[0]} {then}, in force is {now.get(unlike[0], 'none')}: run `dvc repro -f -s {name}`"
             )
-    report.add(breaks, f"{len(lock.stages) - 1 - len(absent)} run records: of these very outputs, with the packages in force")
+    report.add(breaks, f"{len(chosen) - len(absent)} run records: of these very outputs, with the packages in force")
     if elsewhere:
         report.notes.append(f"made elsewhere, by a bundle, with the machine and packages in their run records: {', '.join(elsewhere)}")
     if absent:
@@ -395,11 +393,8 @@ def recompute_release(folder: Path, report: Report) -> None:
 def job_of(name: str, lock: Lock) -> stage.Job:
     """A stage as a lock file has it."""
     entry = lock.stages[name]
-    params: dict[str, Any] = {}
-    for key, value in entry.get("params", {}).get("params.yaml", {}).items():
-        put(params, key.split("."), value)
     deps, outs = ([item["path"] for item in entry.get(key, [])] for key in ("deps", "outs"))
-    return stage.Job(name, entry["cmd"], deps, outs, params)
+    return stage.Job(name, entry["cmd"], deps, outs, nested_params(entry))
 
 
 def _other_numbers(folder: Path, job: stage.Job, again: Path) -> Iterator[str]:

@@ -1,0 +1,32 @@
+"""Run records: data/runs/<stage>/<key>.json, one for each time that something else was run or came out; a release has one a stage.
+
+The key follows from an entry of dvc.lock, so the record of what is in force is found whatever was tried since.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from stages.core.errors import UserError
+from stages.core.stage import RUNS, run_key
+from workflow.lock import nested_params
+
+
+def key_of(entry: dict[str, Any]) -> str:
+    """The key of the run that an entry of dvc.lock is of."""
+    deps, outs = ({item["path"]: item.get("md5") for item in entry.get(kind, [])} for kind in ("deps", "outs"))
+    return run_key(entry["cmd"], nested_params(entry), deps, outs)
+
+
+def place(stage: str, entry: dict[str, Any], runs: Path = RUNS) -> Path:
+    """Where the record of the run that made `entry` lies, if there is one. `runs` is data/runs of a working tree, or a release's."""
+    return runs / stage / f"{key_of(entry)}.json" if runs.parent.name == "data" else runs / f"{stage}.json"
+
+
+def read(stage: str, entry: dict[str, Any], runs: Path = RUNS) -> dict[str, Any] | None:
+    """The record of the run that made `entry`; None if there is none."""
+    file = place(stage, entry, runs)
+    try:
+        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+    except ValueError:
+        raise UserError(f"{file} is not a run record: delete it, or restore it from git") from None
