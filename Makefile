@@ -17,11 +17,7 @@ help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 repro: $(INSTALLED)  ## run what is out of date, at the scale in force: every table and figure
-	@python -m workflow.scale --check
-	dvc repro
-	@dvc status --quiet || { echo "error: DVC could not keep every result, see above: is the disk full?" >&2; exit 1; }
-	@python -m workflow.drift
-	@echo "Tables: reports/tables ($$(grep -E '^(scale|protocol):' params.yaml | sort -r | paste -s -d ' ' -))"
+	@python -m workflow.repro
 
 test: $(INSTALLED)  ## run the tests; ARGS="-k table" chooses
 	python -m pytest $(ARGS)

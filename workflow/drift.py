@@ -1,10 +1,11 @@
-"""Where results came out otherwise than committed, though command, parameters and code are the committed ones.
+"""Are the results the committed ones? If not: which came out otherwise though nothing that made them has changed, and by how much.
 
     python -m workflow.drift        # `make repro` ends with it
 
-One line a stage, in the order of the pipeline. `first` is said of a stage that read nothing but committed bytes: there this
-machine computes differently; `follows` of one whose inputs had come out otherwise before. Of metrics it says how many moved,
-and which one farthest relative to its size. Says nothing where all is as committed, or there is no commit to compare with.
+Of stages whose command, parameters and code are the committed ones and whose outputs are not, it prints one line each, in the
+order of the pipeline. `first` is said of a stage that read nothing but committed bytes: there this machine computes differently;
+`follows` of one whose inputs had come out otherwise before. Of metrics it says how many moved, and which one farthest relative to
+its size.
 """
 
 import json
@@ -30,18 +31,47 @@ def committed(path: str) -> str | None:
         return None
 
 
-def drifted(then: Lock, now: Lock) -> Iterator[tuple[str, list[str], list[str]]]:
-    """Stages that were made alike and whose outputs differ, in the order of `now`: name, these outputs, stages that it follows."""
+def report(names: set[str] | None = None) -> list[str]:
+    """The answer in a line, and a line for each stage that came out otherwise; nothing where there is no commit to compare with.
+
+    names : the stages in force; the lock has those of other scales too. None for all.
+    """
+    text = committed(FILE.as_posix())
+    if text is None or not FILE.exists():
+        return []
+    then, now = Lock(text=text), Lock()
+    names = now.stages.keys() & (names if names is not None else now.stages.keys())
+    same = {name for name in names if _outs(then, name) == _outs(now, name)}
+    if same == names:
+        return [f"All {len(names)} stages: the committed results, to the byte"]
+    drifted = [found for found in _drifted(then, now) if found[0] in names]
+    counts = {
+        "as committed, to the byte": len(same),
+        "made otherwise than committed (command, parameters, code or data)": len(names) - len(same) - len(drifted),
+        "came out otherwise by the same command, parameters and code": len(drifted),
+    }
+    return [f"{len(names)} stages: {'; '.join(f'{n} {what}' for what, n in counts.items() if n)}", *(_line(*found) for found in drifted)]
+
+
+def _outs(lock: Lock, name: str) -> dict[str, str | None]:
+    return {out["path"]: out.get("md5") for out in lock.stages.get(name, {}).get("outs", [])}
+
+
+def _drifted(then: Lock, now: Lock) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Stages that were made alike and whose outputs differ, in an order in which they run: name, these outputs, stages that it follows.
+
+    One whose data was made otherwise, on purpose, is none of them.
+    """
     differ: set[str] = set()
+    otherwise: set[str] = set()
     for name in now.in_order():
-        old, new = then.stages.get(name), now.stages[name]
-        if old is None or _made_by(old) != _made_by(new):
+        before = now.before(name)
+        if name not in then.stages or _made_by(then.stages[name]) != _made_by(now.stages[name]) or otherwise.intersection(before):
+            otherwise.add(name)
             continue
-        before = {out["path"]: out.get("md5") for out in old.get("outs", [])}
-        outs = [out["path"] for out in new.get("outs", []) if out.get("md5") != before.get(out["path"])]
-        if outs:
+        if outs := [path for path, md5 in _outs(now, name).items() if md5 != _outs(then, name).get(path)]:
             differ.add(name)
-            yield name, outs, [other for other in now.before(name) if other in differ]
+            yield name, outs, [other for other in before if other in differ]
 
 
 def _made_by(entry: dict[str, Any]) -> Any:
@@ -51,9 +81,9 @@ def _made_by(entry: dict[str, Any]) -> Any:
 
 def moved(file: str) -> str:
     """How far the numbers of a metrics file lie from those of the commit, in words; nothing where it holds none."""
-    old, new = _numbers(committed(file)), _numbers(Path(file).read_text(encoding="utf-8") if Path(file).exists() else None)
+    old, new = _numbers(committed(file)), _numbers(Path(file).read_text(encoding="utf-8") if Path(file).is_file() else None)
     changed = {key: new[key] - old[key] for key in old.keys() & new.keys() if old[key] != new[key]}
-    if not old or not new or not changed:
+    if not changed:
         return ""
     key = max(sorted(changed), key=lambda key: abs(changed[key]) / max(abs(old[key]), 1e-12))
     what = " ".join(part for part in key if part)
@@ -69,28 +99,22 @@ def _numbers(text: str | None) -> dict[tuple[str, ...], float]:
     return {(r.dataset or "", r.model, r.encoder or "", r.metric, f"seed {r.seed}" if r.seed is not None else ""): r.value for r in found}
 
 
-def line(name: str, outs: list[str], follows: list[str]) -> str:
-    """A stage's line."""
+def _line(name: str, outs: list[str], follows: list[str]) -> str:
     why = f"follows {follows[0]}" + (f" and {len(follows) - 1} more" if len(follows) > 1 else "") if follows else "first"
     numbers = [text for text in map(moved, outs) if text]
     return f"{name}: {why}: {'; '.join(numbers) or ', '.join(outs)}"
 
 
-def report() -> list[str]:
-    """The lines, with one before them that says what they are."""
-    text = committed(FILE.as_posix())
-    if text is None or not FILE.exists():
-        return []
-    lines = [line(*found) for found in drifted(Lock(text=text), Lock())]
-    if not lines:
-        return []
-    number = "1 stage" if len(lines) == 1 else f"{len(lines)} stages"
-    return [f"{number} came out otherwise than committed, by the same command, parameters and code:", *lines]
+def in_force() -> set[str]:
+    """The stages of dvc.yaml with the lists now in params.yaml."""
+    from workflow.audit.verify import graph
+
+    return set(graph())
 
 
 def main() -> None:
     try:
-        lines = report()
+        lines = report(in_force())
     except UserError as error:
         sys.exit(f"error: {error}")
     print("\n".join(lines), end="\n" if lines else "")

@@ -40,7 +40,9 @@ class Lock:
             try:
                 self.stages = load_yaml(text)["stages"]
             except (yaml.YAMLError, KeyError, TypeError):
-                raise UserError(f"{file} is not a lock file of DVC: restore it from git, or run `dvc repro`") from None
+                raise UserError(
+                    f"{file} is not a lock file of DVC: `git checkout {file} && dvc repro` restores it, what had run since from DVC's cache"
+                ) from None
         self.makers = {out["path"]: name for name, entry in self.stages.items() for out in entry.get("outs", [])}
         self.hashes = {out["path"]: out["md5"] for entry in self.stages.values() for out in entry.get("outs", []) if "md5" in out}
 

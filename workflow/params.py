@@ -9,7 +9,6 @@ Count = Annotated[int, Field(gt=0)]
 NotNegativeCount = Annotated[int, Field(ge=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
-Cifar = Literal["cifar10", "cifar10_augmented", "cifar100"]
 SETS = Literal[
     "cifar10",
     "cifar100",
@@ -325,7 +324,8 @@ class FusionModels(Section):
 
 class Fusion(Section):
     sources: list[Literal["cifar10", "cifar100"]]
-    datasets: list[Cifar]
+    datasets: list[Literal["cifar10", "cifar100"]]
+    augmented: list[Literal["cifar10_augmented"]]
     models: FusionModels
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
     contrast_scale: Positive
@@ -336,15 +336,16 @@ class Fusion(Section):
     @model_validator(mode="after")
     def consistent(self) -> Self:
         for dataset, models in self.models:
-            if bool(models) != (dataset in self.datasets):
-                raise ValueError(f"models.{dataset} and datasets disagree: a data set is listed if and only if it has models")
+            key = "augmented" if dataset.endswith("_augmented") else "datasets"
+            if bool(models) != (dataset in getattr(self, key)):
+                raise ValueError(f"models.{dataset} and {key} disagree: a data set is listed if and only if it has models")
             if len(set(models)) != len(models):
                 raise ValueError(f"models.{dataset} names a model twice")
-        for key in ("seeds", "datasets"):
+        for key in ("seeds", "datasets", "augmented"):
             refuse_twins(key, getattr(self, key))
-        for dataset in self.datasets:
+        for dataset in (*self.datasets, *self.augmented):
             if dataset.removesuffix("_augmented") not in self.sources:
-                raise ValueError(f"datasets has {dataset}, and sources lacks {dataset.removesuffix('_augmented')}")
+                raise ValueError(f"{dataset} is trained on, and sources lacks {dataset.removesuffix('_augmented')}")
         for model in (*self.figures.activations, self.figures.weights) if self.figures.datasets else ():
             if model not in self.models.cifar10:
                 raise ValueError(f"figures shows {model} on cifar10, which models.cifar10 does not train")
