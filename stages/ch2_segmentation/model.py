@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from stages.core.errors import UserError
+from stages.core.layers import ConvTranspose2d, PaddedConv2d, conv_transpose2d
 
 WIDTHS, DEPTHS, FC = (64, 128, 256, 512, 512), (2, 2, 3, 3, 3), 4096  # VGG-16's five blocks, and its fully-connected layers
 VGG16_PLACES = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)  # the blocks' convolutions in torchvision's `features`
@@ -91,7 +91,7 @@ class LocalFusion(nn.Module):
         return fused.relu() if self.relu else fused
 
 
-class Upsampling(nn.ConvTranspose2d):
+class Upsampling(ConvTranspose2d):
     """Upsampling by `factor`: from every class to every class, beginning as the bilinear interpolation of each by itself, or fixed as that.
 
     (N, K, H, W) -> (N, K, factor (H + 1), factor (W + 1)).
@@ -105,11 +105,11 @@ class Upsampling(nn.ConvTranspose2d):
         self.fixed = fixed
         self.requires_grad_(not fixed)
 
-    def forward(self, maps: Tensor, output_size: list[int] | None = None) -> Tensor:
+    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         if not self.fixed:
-            return super().forward(maps, output_size)
+            return super().forward(input, output_size)
         own = self.weight.diagonal().movedim(-1, 0)[:, None]  # the other weights are 0: K times less to do
-        return F.conv_transpose2d(maps, own.contiguous(), stride=self.stride, groups=len(own))
+        return conv_transpose2d(input, own, stride=self.stride, groups=len(own))
 
 
 class FCN8s(nn.Module):
@@ -254,7 +254,8 @@ def _block(number: int, widths: tuple[int, ...]) -> nn.Sequential:
     layers: list[nn.Module] = []
     channels = widths[number - 1] if number else 3
     for layer in range(DEPTHS[number]):
-        layers += [nn.Conv2d(channels, widths[number], 3, padding=PADDING if number == layer == 0 else 1), nn.ReLU(inplace=True)]
+        kind, padding = (PaddedConv2d, PADDING) if number == layer == 0 else (nn.Conv2d, 1)
+        layers += [kind(channels, widths[number], 3, padding=padding), nn.ReLU(inplace=True)]
         channels = widths[number]
     return nn.Sequential(*layers, nn.MaxPool2d(2, 2, ceil_mode=True))
 

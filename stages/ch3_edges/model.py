@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from stages.core.errors import UserError
+from stages.core.layers import ConvTranspose2d, PaddedConv2d
 
 WIDTHS, DEPTHS = (64, 128, 256, 512, 512), (2, 2, 3, 3, 3)  # of VGG-16's five blocks
 VGG16_PLACES = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)  # its convolutions in torchvision's `features`
@@ -31,8 +32,8 @@ class EdgeNetwork(nn.Module):
         for number, (width, depth) in enumerate(zip(widths, depths, strict=True)):
             layers: list[nn.Module] = [] if number == 0 else [nn.MaxPool2d(2, 2, ceil_mode=True)]
             for layer in range(depth):
-                padding = PADDING if number == layer == 0 else 1
-                layers += [nn.Conv2d(channels, width, 3, padding=padding), nn.ReLU()]
+                kind, padding = (PaddedConv2d, PADDING) if number == layer == 0 else (nn.Conv2d, 1)
+                layers += [kind(channels, width, 3, padding=padding), nn.ReLU()]
                 channels = width
             blocks.append(nn.Sequential(*layers))
         self.blocks = nn.ModuleList(blocks)
@@ -109,9 +110,9 @@ def _score(channels: int, weight: float) -> nn.Conv2d:
     return layer
 
 
-def _bilinear(factor: int) -> nn.ConvTranspose2d:
+def _bilinear(factor: int) -> ConvTranspose2d:
     """Upsampling by `factor` that begins as bilinear interpolation and can be learned."""
-    layer = nn.ConvTranspose2d(1, 1, 2 * factor, stride=factor, bias=False)
+    layer = ConvTranspose2d(1, 1, 2 * factor, stride=factor, bias=False)
     line = 1 - (torch.arange(2 * factor) - (factor - 0.5)).abs() / factor
     with torch.no_grad():
         layer.weight.copy_(line[:, None] * line)

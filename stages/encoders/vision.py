@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from stages.core import runtime
 from stages.core.errors import UserError
+from stages.core.layers import PaddedConv2d
 
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet's red, green and blue, between 0 and 1
 DEVIATION = (0.229, 0.224, 0.225)
@@ -81,6 +82,12 @@ def _from_torchvision(name: str) -> nn.Module:
         return models.get_model(name, weights=None)
 
 
+def _alexnet() -> nn.Module:
+    model = _from_torchvision("alexnet")
+    model.set_submodule("features.0", PaddedConv2d(3, 64, 11, stride=4, padding=2, device="meta"))
+    return model
+
+
 def _from_timm(name: str) -> nn.Module:
     timm = import_timm()
     with torch.device("meta"):
@@ -93,7 +100,7 @@ ENCODERS = {
         Encoder(
             "alexnet",
             "alexnet.pth",
-            functools.partial(_from_torchvision, "alexnet"),
+            _alexnet,
             {"fc6": ("classifier.2", None), "fc7": ("classifier.5", None)},  # after their ReLU
         ),
         Encoder(

@@ -1,0 +1,299 @@
+"""What this processor computes, as hashes, a line a layer: kernels, single layers, libraries, first steps of the networks at mini's sizes.
+
+    python tests/determinism.py > tests/determinism.txt     # after a change that is meant to change bytes
+    python tests/determinism.py --check                     # the first line that differs from determinism.txt
+    qemu-x86_64 -cpu EPYC-Rome python tests/determinism.py --few --check
+
+Lines stand in the order in which they depend on each other, forwards and backwards, so that the first that differs is what to look at.
+"""
+
+import argparse
+import hashlib
+import io
+import math
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+import stages.ch4_deepindex  # noqa: F401 - pins the instruction sets, so it has to come first
+
+# isort: split
+import faiss
+import numpy as np
+import torch
+from PIL import Image
+from scipy import ndimage
+from skimage.color import rgb2luv
+from skimage.feature import canny
+from sklearn.decomposition import PCA
+from sklearn.svm import LinearSVC
+from threadpoolctl import threadpool_info
+from torch import nn
+from torch.nn import functional as F
+
+from stages.ch2_fusion import model as fusion
+from stages.ch2_imagenet import networks as imagenet
+from stages.ch2_segmentation import model as segmentation
+from stages.ch3_edges import loss as edge_loss
+from stages.ch3_edges.model import EdgeNetwork
+from stages.core.layers import ConvTranspose2d, PaddedConv2d
+from stages.core.runtime import Runtime
+from stages.encoders.vision import ENCODERS, features, load
+from stages.metrics.correspondence import thin
+from stages.miniatures import encoders
+
+COMMITTED = Path(__file__).with_suffix(".txt")
+WIDTHS = (8, 16, 24, 32, 32)  # of the miniature VGG-16
+Line = tuple[str, str]
+
+
+def hashed(*values: object) -> str:
+    """Eight digits of the bytes of tensors, arrays, numbers or files."""
+    digest = hashlib.md5(usedforsecurity=False)
+    for value in values:
+        array = value.detach().numpy() if isinstance(value, torch.Tensor) else value
+        digest.update(array if isinstance(array, bytes) else np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:8]
+
+
+def kernels() -> Iterator[Line]:
+    """Which instruction sets are in use, as far as the libraries say."""
+    yield "torch", torch.backends.cpu.get_cpu_capability()
+    yield "faiss", faiss.SIMDConfig.get_level_name()
+    yield "OpenBLAS", " ".join(sorted({library["architecture"] for library in threadpool_info() if library["internal_api"] == "openblas"}))
+    yield "NumPy", " ".join(name for name in ("X86_V3", "X86_V4") if np._core._multiarray_umath.__cpu_features__[name])
+
+
+def layers() -> Iterator[Line]:
+    """Single layers forwards and backwards."""
+    yield from layer("conv 3>8 3x3 padded by 35", PaddedConv2d(3, 8, 3, padding=35), 4, 3, 120, 120)
+    yield from layer("conv 3>8 3x3 padded by 100", PaddedConv2d(3, 8, 3, padding=100), 1, 3, 80, 96)
+    yield from layer("conv 3>8 11x11 stride 4", PaddedConv2d(3, 8, 11, stride=4, padding=2), 2, 3, 64, 64)
+    yield from layer("conv 3>8 7x7 stride 2", nn.Conv2d(3, 8, 7, stride=2, padding=3), 2, 3, 64, 64)
+    yield from layer("conv 3>11 5x5", nn.Conv2d(3, 11, 5, padding=2), 4, 3, 32, 32)
+    yield from layer("conv 16>24 3x3", nn.Conv2d(16, 24, 3, padding=1), 4, 16, 47, 47)
+    yield from layer("conv 32>64 7x7", nn.Conv2d(32, 64, 7), 1, 32, 9, 10)
+    yield from layer("conv 32>1 1x1", nn.Conv2d(32, 1, 1), 4, 32, 24, 24)
+    yield from layer("conv 32>32 1x1 of 50", nn.Conv2d(32, 32, 1), 50, 32, 8, 8)
+    yield from layer("conv 32>32 3x3 in groups", nn.Conv2d(32, 32, 3, padding=1, groups=32), 4, 32, 8, 8)
+    for factor, side in ((2, 94), (16, 12)):
+        yield from layer(f"transposed 1>1 x{factor}", ConvTranspose2d(1, 1, 2 * factor, stride=factor, bias=False), 4, 1, side, side)
+    for groups in (1, 21):
+        transposed = ConvTranspose2d(21, 21, 16, stride=8, bias=False, groups=groups)
+        yield from layer(f"transposed 21>21 x8 in {groups}", transposed, 1, 21, 18, 20)
+    yield from layer("transposed 32>16 x2", ConvTranspose2d(32, 16, 3, stride=2, padding=1, output_padding=1), 4, 32, 16, 16)
+    yield from layer("max pooling", nn.MaxPool2d(3, 2, ceil_mode=True), 4, 8, 47, 47)
+    yield from layer("average pooling", nn.AvgPool2d(3, 2, ceil_mode=True), 4, 8, 47, 47)
+    yield from layer("batch norm", nn.BatchNorm2d(8), 4, 8, 47, 47)
+    yield from layer("linear", nn.Linear(300, 70), 50, 300)
+
+
+def layer(name: str, module: nn.Module, *shape: int) -> Iterator[Line]:
+    random = torch.Generator().manual_seed(0)
+    for parameter in module.parameters():
+        parameter.data = torch.randn(parameter.shape, generator=random) * 0.1
+    maps = torch.randn(*shape, generator=random)
+    maps.requires_grad_(shape[1] != 3)  # no network asks for the gradient of its images
+    found = module(maps)
+    found.backward(torch.randn(found.shape, generator=random))
+    values = [("out", found), ("dx", maps.grad), *((f"d{name}", parameter.grad) for name, parameter in module.named_parameters())]
+    yield name, " ".join(f"{name} {hashed(value)}" for name, value in values if value is not None)
+
+
+def functions() -> Iterator[Line]:
+    """PyTorch's functions and sums. Not its square root, see the README."""
+    random = torch.Generator().manual_seed(0)
+    maps = torch.randn(4, 21, 37, 41, generator=random)
+    yield "exp, log, sigmoid, tanh", hashed(maps.exp(), maps.abs().log(), maps.sigmoid(), maps.tanh())
+    yield "softmax", hashed(maps.softmax(1), maps.log_softmax(1))
+    yield "sums", hashed(maps.sum(), maps.mean((2, 3)), maps.std(), maps.norm())
+    yield "interpolate", hashed(F.interpolate(maps, (50, 60), mode="bilinear"))
+    yield (
+        "entropies",
+        hashed(
+            F.binary_cross_entropy_with_logits(maps, (maps > 1).float(), maps.abs(), reduction="sum"),
+            F.cross_entropy(maps, maps[:, 0].long() % 21),
+        ),
+    )
+    weights = nn.Parameter(maps.clone())
+    optimizer = torch.optim.Adam([weights], fused=True)
+    for _ in range(3):
+        weights.grad = maps * weights.detach()
+        optimizer.step()
+    yield "Adam, fused", hashed(weights)
+
+
+def libraries() -> Iterator[Line]:
+    """What stages compute outside PyTorch."""
+    random = np.random.default_rng(0)
+    values, vectors = random.random(5000) + 0.1, random.random((700, 48), dtype=np.float32)
+    single = values.astype(np.float32)
+    picture, bytes_ = random.random((60, 80)), np.kron(random.integers(0, 256, (20, 25, 3)), np.ones((4, 4, 1))).astype(np.uint8)
+    yield "libm", hashed([[math.exp(-x), math.log(x), math.sin(x), math.cos(x), x**0.37, math.atan2(x, 2)] for x in values.tolist()])
+    yield "NumPy functions", hashed(*(of(x) for of in (np.exp, np.log, np.sin, np.sqrt, np.tanh) for x in (values, single)), single**0.37)
+    yield "NumPy sums", hashed(values.sum(), single.sum(), single.std(), vectors.mean(0), np.linalg.norm(vectors, axis=1))
+    yield "NumPy products", hashed(vectors @ vectors.T, vectors.astype(float) @ vectors.T.astype(float), vectors @ vectors[0])
+    yield "NumPy eigenvectors", hashed(*np.linalg.eigh(np.cov(vectors.T)))
+    yield "SciPy", hashed(
+        ndimage.gaussian_filter(picture, 1.7), ndimage.convolve1d(picture.astype(np.float32), [0.2, 0.3, 0.5]),
+        ndimage.map_coordinates(picture, random.random((2, 500)) * 50, order=1), ndimage.distance_transform_edt(picture > 0.9),
+    )  # fmt: skip
+    yield "scikit-image", hashed(rgb2luv(bytes_), canny(picture, 1.5))
+    labels = vectors[:, 0] > 0.5
+    yield "scikit-learn", hashed(LinearSVC().fit(vectors, labels).coef_, PCA(10, svd_solver="covariance_eigh").fit(vectors).components_)
+    yield "numba", hashed(thin(picture > 0.7))
+    image = Image.fromarray(bytes_)
+    yield "Pillow resize", hashed(*(image.resize((57, 91), kind) for kind in (Image.Resampling.BILINEAR, Image.Resampling.LANCZOS)))
+    yield "Pillow JPEG", hashed(encoded(image, "JPEG", quality=90), Image.open(io.BytesIO(encoded(image, "JPEG", quality=90))))
+    yield "Pillow PNG", hashed(*(encoded(image, "PNG", compress_level=level) for level in (0, 6, 9)))
+    faiss.omp_set_num_threads(1)
+    kmeans = faiss.Kmeans(48, 50, niter=5, seed=1, min_points_per_centroid=1)
+    kmeans.train(vectors)
+    yield "faiss k-means", hashed(kmeans.centroids)
+    for kind in (faiss.IndexFlatL2, faiss.IndexFlatIP):
+        index = kind(48)
+        index.add(vectors)
+        yield f"faiss {kind.__name__}", hashed(*index.search(vectors[:30], 9))
+    quantiser = faiss.ProductQuantizer(48, 12, 4)
+    quantiser.train(vectors)
+    yield "faiss ProductQuantizer", hashed(faiss.vector_to_array(quantiser.centroids), quantiser.compute_codes(vectors))
+
+
+def encoded(image: Image.Image, kind: str, **options: int) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def steps(name: str, model: nn.Module, loss_of: Callable[[nn.Module], torch.Tensor], count: int) -> Iterator[Line]:
+    """The first steps of SGD: what the layers with weights put out, in their order, and these weights' gradients, in the reverse order."""
+    random = torch.Generator().manual_seed(0)
+    for place, parameter in model.named_parameters():
+        if parameter.dim() > 1 and parameter.requires_grad:
+            parameter.data = torch.randn(parameter.shape, generator=random) * parameter[0].numel() ** -0.5
+        elif place.endswith("bias"):
+            nn.init.constant_(parameter, 0.1)
+    own = {module: place for place, module in model.named_modules() if list(module.parameters(recurse=False))}
+    seen: list[tuple[nn.Module, str]] = []
+    for module in own:
+        module.register_forward_hook(lambda module, _, output: seen.append((module, hashed(output))))
+    optimizer = torch.optim.SGD([parameter for parameter in model.parameters() if parameter.requires_grad], lr=1e-6, momentum=0.9)
+    torch.manual_seed(0)  # dropout
+    for step in range(count):
+        seen.clear()
+        optimizer.zero_grad()
+        loss = loss_of(model)
+        loss.backward()
+        yield from ((f"{name}, step {step}: {own[module]} forwards", found) for module, found in seen)
+        yield f"{name}, step {step}: loss", hashed(loss)
+        for module, _ in reversed(seen):
+            gradients = [parameter.grad for parameter in module.parameters(recurse=False) if parameter.grad is not None]
+            if gradients:
+                yield f"{name}, step {step}: {own[module]} backwards", hashed(*gradients)
+        optimizer.step()
+
+
+def in_one(name: str, found: Iterator[Line]) -> Line:
+    """Lines as one."""
+    return name, hashed(*(value.encode() for _, value in found))
+
+
+def edge_network(name: str, size: tuple[int, int] | None, count: int) -> Iterator[Line]:
+    random = torch.Generator().manual_seed(0)
+    images = torch.randn(4, 3, 120, 120, generator=random) * 50
+    labels = (torch.rand(4, 5, 120, 120, generator=random) > 0.9).to(torch.uint8)
+
+    def loss(model: nn.Module) -> torch.Tensor:
+        return edge_loss.deep_supervision_loss(*model(images), labels, labels[:, :1], edge_loss.pixel_weights)
+
+    yield from steps(name, EdgeNetwork(widths=WIDTHS, size=size), loss, count)
+
+
+def segmentation_network(name: str, kind: Callable[..., nn.Module], count: int, **options: object) -> Iterator[Line]:
+    random = torch.Generator().manual_seed(0)
+    image, truth = torch.randn(1, 3, 80, 96, generator=random), torch.randint(0, 21, (1, 80, 96), generator=random)
+    network = kind(widths=WIDTHS, fc=64, skip_scales=(8, 8), **options)
+    yield from steps(name, network, lambda model: F.cross_entropy(model(image), truth), count)
+
+
+def fusion_network(name: str, classes: int) -> Iterator[Line]:
+    random = torch.Generator().manual_seed(0)
+    images, labels = torch.randn(50, 3, 32, 32, generator=random), torch.randint(0, classes, (50,), generator=random)
+    settings = fusion.Network(1 / 6, 0.2, True, 3, 0.12, 0.1, 1 / 3)
+    model = fusion.build(name, classes, settings, random)
+    yield from steps(f"{name} of {classes}", model, lambda model: F.cross_entropy(model(images), labels), 1)
+
+
+def imagenet_network(name: str) -> Iterator[Line]:
+    random = torch.Generator().manual_seed(0)
+    images, labels = torch.randn(32, 3, 64, 64, generator=random), torch.randint(0, 10, (32,), generator=random)
+    model = imagenet.build(name, 10, imagenet.Network(1 / 8, 0.25), random)
+    yield from steps(name, model, lambda model: sum(F.cross_entropy(scores, labels) for scores in model(images).unbind(1)), 1)
+
+
+def other_networks() -> Iterator[Line]:
+    """All but those of `lines`' few: by layer one of each kind, and the rest of the kind by network."""
+    yield from edge_network("fcfn of edges", (120, 120), 1)
+    yield from segmentation_network("fcfn", segmentation.FCFN, 1, size=(80, 96))
+    yield in_one("fcn-8s, learned", segmentation_network("", segmentation.FCN8s, 1, fixed_upsampling=False))
+    yield from fusion_network("cfn-b", 100)
+    yield from (in_one(f"{name} of {classes}", fusion_network(name, classes)) for name in fusion.MODELS for classes in (10, 100))
+    yield from imagenet_network("cfn-11")
+    yield from (in_one(name, imagenet_network(name)) for name in imagenet.MODELS)
+
+
+def encoder_features() -> Iterator[Line]:
+    random = torch.Generator().manual_seed(0)
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        encoders.write_alexnet(place, widths=[8, 16, 24, 24, 16], fc=128, seed=10)
+        encoders.write_vgg19(place, widths=[6, 8, 12, 16, 16], fc=128, seed=11)
+        encoders.write_squeezenet1_1(place, seed=12)
+        encoders.write_efficientnet_lite0(place, seed=13)
+        for side in (64, 224):
+            pictures = torch.randint(0, 256, (2, 3, side, side), dtype=torch.uint8, generator=random)
+            for name, encoder in ENCODERS.items():
+                found = features(load(name, place), encoder, list(encoder.layers), pictures)
+                yield from ((f"{name} at {side}: {layer}", hashed(values)) for layer, values in found.items())
+
+
+def lines(few: bool) -> Iterator[Line]:
+    """All lines, or those that an emulated processor comes through in a minute or two."""
+    Runtime("cpu", 1, "fp32").start()
+    yield from kernels()
+    yield from layers()
+    yield from functions()
+    yield from libraries()
+    yield from edge_network("hed", None, 1 if few else 2)
+    yield from segmentation_network("fcn-8s", segmentation.FCN8s, 1 if few else 2)
+    if not few:
+        yield from other_networks()
+        yield from encoder_features()
+
+
+def first_difference(found: list[Line], committed: str) -> str | None:
+    """One sentence that names the first line of `found` that `committed` has otherwise, or None."""
+    expected = dict(line.rsplit(" | ", 1) for line in committed.splitlines())
+    different = [(name, value) for name, value in found if expected.get(name) != value]
+    if not different:
+        return None
+    name, value = different[0]
+    return f"{len(different)} of {len(found)} lines differ from the committed ones, first `{name}`: {value}, not {expected.get(name)}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--few", action="store_true", help="layers, libraries, and one step of two networks")
+    parser.add_argument("--check", action="store_true", help="compare with determinism.txt")
+    args = parser.parse_args()
+    if not args.check:
+        for name, value in lines(args.few):
+            print(f"{name} | {value}", flush=True)
+    elif difference := first_difference(list(lines(args.few)), COMMITTED.read_text()):
+        sys.exit(f"error: {difference}")
+
+
+if __name__ == "__main__":
+    main()
