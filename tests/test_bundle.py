@@ -132,7 +132,6 @@ def write_project(root: Path) -> None:
     (root / "dvc.yaml").write_text(PIPELINE)
     (root / "params.yaml").write_text(yaml.safe_dump(PARAMS))
     (root / "notes.txt").write_text("from no stage\n")
-    (root / "pyproject.toml").write_text('[project]\nrequires-python = ">=3.11"\n')
     (root / ".gitignore").write_text("__pycache__/\n/data/\n")
     shutil.copy(REPOSITORY / ".dvcignore", root)
     succeed(root, "git", "init", "-q")
@@ -238,7 +237,7 @@ def test_there_and_back_is_the_same_as_here(base: Path, packed: Path, ran: Path,
     assert modules == {f"job/project/stages/{name}.py" for name in ("__init__", "prepare", "train", *(f"core/{name}" for name in core))}
     assert not [name for name in names if "total" in name or name.startswith("job/project/data/mini/prepared/s")]
     about = json.loads((ran / "bundle.json").read_text())
-    assert about["packages"] == ["numpy"]
+    assert (about["packages"], about["python"]) == (["numpy"], "3.11")
     assert [stage["name"] for stage in about["stages"]] == ["prepare", "train@a", "train@b"]
     assert about["stages"][0]["deps"]["data/mini/source"] == files.md5(base / "data/mini/source")
     assert about["stages"][1]["deps"]["data/mini/prepared"] is None
