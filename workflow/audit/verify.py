@@ -233,9 +233,14 @@ def _which(path: Path, cache: Path, value: str, files: Files) -> str:
 
 
 def run_records(lock: Lock, report: Report) -> None:
-    """Run records against the lock: the same outputs, made with the packages in force unless a bundle made them elsewhere."""
+    """Run records against the lock: the same outputs, made with the packages in force unless a bundle made them elsewhere.
+
+    Another Python than the one in force is a note, not a break, if it is one of ours: over those, code fingerprints and
+    results are the same.
+    """
     now = stage.packages()
     breaks, absent, elsewhere = [], [], []
+    others: dict[str, list[str]] = {}
     for name, entry in lock.stages.items():
         file = RUNS / f"{name}.json"
         if entry["cmd"] == code.COMMAND:
@@ -249,14 +254,20 @@ def run_records(lock: Lock, report: Report) -> None:
             breaks.append(f"{file} is the record of another run of {name} than the one in dvc.lock")
         elif "bundle" in record:
             elsewhere.append(name)
-        elif unlike := [key for key in record["packages"] if _public(record["packages"][key]) != _public(now.get(key, "none"))]:
+        elif unlike := [key for key, then in record["packages"].items() if not _alike(key, then, now.get(key, "none"))]:
             then = record["packages"][unlike[0]]
             breaks.append(
                 f"{name} was made with {unlike[0]} {then}, in force is {now.get(unlike[0], 'none')}: run `dvc repro -f -s {name}`"
             )
+        elif (python := record["packages"]["python"]) != now["python"]:
+            others.setdefault(python, []).append(name)
     report.add(breaks, f"{len(lock.stages) - 1 - len(absent)} run records: of these very outputs, with the packages in force")
     if elsewhere:
         report.notes.append(f"made elsewhere, by a bundle, with the machine and packages in their run records: {', '.join(elsewhere)}")
+    report.notes += [
+        f"made by Python {python}, in force is {now['python']}, with the same packages: {len(names)} stages, such as {names[0]}"
+        for python, names in sorted(others.items())
+    ]
     if absent:
         report.notes.append(f"{len(absent)} stages have no run record here, such as {absent[0]}: when and where they ran is not known")
 
@@ -384,6 +395,13 @@ def _unlike(then: Any, now: Any, key: str = "") -> Iterator[tuple[str, Any, Any]
 
 def _text(value: Any) -> str:
     return "nothing" if value is None else json.dumps(value)
+
+
+def _alike(package: str, then: str, now: str) -> bool:
+    """Whether results made with the one version are those of the other."""
+    if package == "python":
+        return environment.minor(then) in environment.PYTHONS
+    return _public(then) == _public(now)
 
 
 def _public(version: str) -> str:
