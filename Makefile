@@ -1,5 +1,5 @@
 # `make repro` and `make test` are the two commands; each makes the environment first, once.
-PYTHON ?= python3.11
+PYTHON ?=
 VENV ?= .venv
 CORES ?= 2
 PORT ?= 5000
@@ -11,7 +11,7 @@ export PATH := $(BIN):$(PATH)
 # Written last and named after the lock's content: an interrupted installation has no such file, nor has an outdated one.
 INSTALLED := $(VENV)/installed-$(firstword $(shell cksum < requirements.lock))
 
-.PHONY: help repro test lint audit snakemake mlflow graph scale environment lock
+.PHONY: help repro test lint audit snakemake mlflow graph scale environment lock always
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -49,10 +49,11 @@ graph: $(INSTALLED)  ## draw the pipeline, by chapter and by table
 scale: $(INSTALLED)  ## choose the scale: SCALE=mini, real_cpu, real or paper
 	python -m workflow.scale $(SCALE)
 
-environment: $(INSTALLED)  ## install the pinned packages, if they are not there yet
+environment: $(INSTALLED)  ## install the pinned packages, if they are not there yet; PYTHON=python3.12 chooses
 
-$(INSTALLED):
-	@sh workflow/setup.sh "$(PYTHON)" "$(VENV)"
+# A Python that is named is looked at each time: the environment may have another version.
+$(INSTALLED): $(if $(PYTHON),always)
+	@sh workflow/setup.sh "$(VENV)" "$(PYTHON)"
 	@touch $@
 
 lock: $(INSTALLED)  ## after an addition to requirements.in: install it and write requirements.lock

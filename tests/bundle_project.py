@@ -122,7 +122,6 @@ def write_project(root: Path) -> None:
     (root / "dvc.yaml").write_text(PIPELINE)
     (root / "params.yaml").write_text(yaml.safe_dump(PARAMS))
     (root / "notes.txt").write_text("from no stage\n")
-    (root / "pyproject.toml").write_text('[project]\nrequires-python = ">=3.11"\n')
     (root / ".gitignore").write_text("__pycache__/\n/data/\n")
     shutil.copy(REPOSITORY / ".dvcignore", root)
     succeed(root, "git", "init", "-q")

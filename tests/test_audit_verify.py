@@ -1,6 +1,7 @@
 """The audit holds on a finished run, and finds each thing that was changed afterwards, by name."""
 
 import json
+import platform
 import shutil
 import sys
 from collections.abc import Callable
@@ -149,6 +150,16 @@ def run_with_another_package(project: Path) -> str:
     return "ch2_train_cifar10@cfn-a-0 was made with torch 1."
 
 
+def run_with_a_python_that_is_none_of_ours(project: Path) -> str:
+    of_python(project, "3.10.4", "ch2_train_cifar10@cfn-a-0")
+    return "ch2_train_cifar10@cfn-a-0 was made with python 3.10.4, in force is 3.1"
+
+
+def of_python(project: Path, version: str, *stages: str) -> None:
+    for stage in stages:
+        replace(project / f"data/runs/{stage}.json", f'"python": "{platform.python_version()}"', f'"python": "{version}"')
+
+
 def edit_a_figure(project: Path) -> str:
     replace(project / "reports/figures/ch2_fusion/figure_2_7b.csv", ".", ",")
     figures = "reports/figures/ch2_fusion"
@@ -182,6 +193,7 @@ SPOILERS = [
     add_a_metrics_file,
     take_the_record_of_another_run,
     run_with_another_package,
+    run_with_a_python_that_is_none_of_ours,
     edit_a_figure,
     edit_a_release,
     lose_outputs,
@@ -200,6 +212,17 @@ def test_what_was_changed_is_found_and_named(project: Path, spoil: Callable[[Pat
     status, breaks = verify(project)
     assert status == 1
     assert [sentence for sentence in breaks if expected in sentence], breaks
+
+
+@pytest.mark.slow
+def test_what_another_of_our_pythons_made_is_a_note(project: Path) -> None:
+    of_python(project, "3.12.77", "download@cifar10", "ch2_train_cifar10@cfn-a-0")
+    of_python(project, "3.13.77", "ch2_figures@cifar10")
+    assert verify(project)[1] == []
+    said = run_in(project, sys.executable, "-m", "workflow.audit", "verify").stdout
+    now = f"in force is {platform.python_version()}, with the same packages"
+    assert f"note   made by Python 3.12.77, {now}: 2 stages, such as download@cifar10\n" in said
+    assert f"note   made by Python 3.13.77, {now}: 1 stages, such as ch2_figures@cifar10\n" in said
 
 
 @pytest.mark.slow

@@ -56,7 +56,7 @@ def test_there_and_back_is_the_same_as_here(base: Path, packed: Path, ran: Path,
     assert modules == {f"job/project/stages/{name}.py" for name in ("__init__", "prepare", "train", *(f"core/{name}" for name in core))}
     assert not [name for name in names if "total" in name or name.startswith("job/project/data/mini/prepared/s")]
     about = json.loads((ran / "bundle.json").read_text())
-    assert about["packages"] == ["numpy"]
+    assert (about["packages"], about["python"]) == (["numpy"], "3.11")
     assert [stage["name"] for stage in about["stages"]] == ["prepare", "train@a", "train@b"]
     assert about["stages"][0]["deps"]["data/mini/source"] == files.md5(base / "data/mini/source")
     assert about["stages"][1]["deps"]["data/mini/prepared"] is None

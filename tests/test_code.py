@@ -99,7 +99,7 @@ def test_what_cannot_be_parsed_or_written_is_one_sentence(tree: Path) -> None:
     assert sentence.count("\n") == 1
     assert "stages/core/seeds.py" in sentence
     assert "line 1" in sentence
-    seeds.write_text("type Seed = int\n")  # syntax of a later Python
+    seeds.write_text('seed = t"{seed}"\n')  # syntax of a later Python than any of ours
     assert run(tree) == "error: stages/core/seeds.py, line 1: invalid syntax\n"
     seeds.write_text(text)
     shutil.rmtree(tree / "reports/code")

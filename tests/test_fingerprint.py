@@ -1,14 +1,21 @@
 """Code fingerprints: a hash of what a module does, whatever its comments, docstrings, layout, and the Python that computes it."""
 
+import ast
 import json
+import platform
+import shutil
 import subprocess
 import sys
+import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+import syntax_trees
 from conftest import REPOSITORY
 
 from stages.core.fingerprint import syntax_hash
+from workflow import environment
 
 SOURCE = '''\
 """What it is."""
@@ -103,46 +110,75 @@ def test_a_string_that_is_no_docstring_counts() -> None:
     assert syntax_hash("x = 1\n'said later'") != syntax_hash("x = 1\n'said'")
 
 
-# Syntax that Pythons have parsed differently, or whose tree has gained fields.
-PORTABLE = r"""
-def f(a, /, b: "int" = 1, *c, d=..., **e) -> None:
-    '''Doc'''
-    x = f"{a!r:>{b}.2f} {{}} {'nested'} {a=}" "tail" f'{b:%H:%M}' + rb"".decode() + "é\u2028\ud800 " + u"old"
-    y = {**e, "k": [*c, (yield)]}; z = a if (w := b) else 1e400 - 2j
-    with open(x) as g, g as h: pass
-    try: assert x
-    except* (ValueError, OSError) as error: raise error from None
-    match a:
-        case {"x": [1, *_], **rest} | Point(x=0) if rest: return lambda *q, r=1: q[1:2, ::3, ...]
-class C(B, metaclass=M): x: int; __slots__ = ()
-type_ = print(1_000, 0x1F, 1e-05, 123456789012345678901234567890)
-"""
+# Over versions of Python: trees that each wrote down, and where others are at hand, their hashes
+
+
+TREES = {file.stem: file.read_text().splitlines() for file in syntax_trees.FOLDER.iterdir()}
+
+
+@pytest.mark.parametrize("version", TREES)
+def test_the_trees_of_every_python_have_the_hashes_of_this_one(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    trees = dict(zip(syntax_trees.SOURCES, TREES[version], strict=True))
+    ours = {source: syntax_hash(source) for source in trees}
+    with monkeypatch.context() as patched:
+        patched.setattr(ast, "parse", lambda source: syntax_trees.load(trees[source]))
+        theirs = {source: syntax_hash(source) for source in trees}
+    assert theirs == ours
+    assert len(set(ours.values())) == len(ours)
+
+
+def test_the_trees_are_of_every_python_and_differ() -> None:
+    texts = {environment.minor(version): "\n".join(trees) for version, trees in TREES.items()}
+    assert texts.keys() == set(environment.PYTHONS)
+    # 3.12 gave functions and classes a field, and f-strings empty parts, which 3.13 has no more.
+    assert [texts[version].count("type_params=[]") for version in environment.PYTHONS] == [0, 5, 5]
+    empty = {version: text.count("Constant(value='')") for version, text in texts.items()}
+    assert empty["3.11"] < empty["3.12"] > empty["3.13"]
+
+
+def test_the_trees_are_those_that_this_python_makes() -> None:
+    version = platform.python_version()
+    if version not in TREES:
+        pytest.skip(f"no trees of Python {version}, only of {', '.join(TREES)}")
+    assert [syntax_trees.dump(source) for source in syntax_trees.SOURCES] == TREES[version]
+
+
+def test_our_code_has_every_syntax_of_ours_in_the_trees() -> None:
+    def kinds(sources: Iterable[str]) -> set[str]:
+        return {type(node).__name__ for source in sources for node in ast.walk(ast.parse(source))}
+
+    assert kinds(our_sources().values()) - kinds(syntax_trees.SOURCES) == set()
+
+
+def test_our_code_has_no_character_that_some_python_does_not_know() -> None:
+    # The hash is of the repr of strings, which escapes what that Python's Unicode has not assigned: all have that of 3.2.
+    unknown = {name: [c for c in text if unicodedata.ucd_3_2_0.category(c) == "Cn"] for name, text in our_sources().items()}
+    assert {name: characters for name, characters in unknown.items() if characters} == {}
+
+
+def our_sources() -> dict[str, str]:
+    files = [file for folder in ("stages", "workflow") for file in sorted((REPOSITORY / folder).rglob("*.py"))]
+    return {file.relative_to(REPOSITORY).as_posix(): file.read_text(encoding="utf-8") for file in files}
+
+
 SCRIPT = """
 import json, sys
 from stages.core.fingerprint import syntax_hash
 sources = json.load(sys.stdin)
-print(json.dumps({name: syntax_hash(text) for name, text in sources.items()}))
+print("%d.%d" % sys.version_info[:2], json.dumps({name: syntax_hash(text) for name, text in sources.items()}))
 """
 
 
-def hashes_by_another_python(version: str, sources: dict[str, str]) -> dict[str, str]:
-    # Where pyenv or a similar tool keeps Pythons beside ours.
-    found = sorted(Path(sys.base_prefix).parent.glob(f"*{version}*/bin/python"))
-    if not found:
-        pytest.skip(f"no Python {version} beside this one")
-    command = [found[0], "-c", SCRIPT]
-    done = subprocess.run(command, cwd=REPOSITORY, input=json.dumps(sources), capture_output=True, text=True, check=True)
-    return json.loads(done.stdout)
-
-
-@pytest.mark.parametrize("version", ["3.12", "3.13", "3.14"])
+@pytest.mark.parametrize("version", [version for version in environment.PYTHONS if not platform.python_version().startswith(f"{version}.")])
 def test_another_python_computes_the_same_hashes(version: str) -> None:
-    files = [file for folder in ("stages", "workflow") for file in (REPOSITORY / folder).rglob("*.py")]
-    sources = {str(file): file.read_text() for file in files} | {"portable": PORTABLE, "example": SOURCE}
-    assert hashes_by_another_python(version, sources) == {name: syntax_hash(text) for name, text in sources.items()}
-
-
-@pytest.mark.parametrize("version", ["3.12", "3.13", "3.14"])
-def test_another_python_computes_the_same_hash_of_a_nested_format(version: str) -> None:
-    sources = {"nested": "f'{value:>{width}}'"}
-    assert hashes_by_another_python(version, sources) == {"nested": syntax_hash(sources["nested"])}
+    sources = our_sources() | {"example": SOURCE} | {text: text for text in syntax_trees.SOURCES}
+    # In PATH, or where pyenv and the like keep Pythons beside ours. What is found may be pyenv's stand-in, which does not run.
+    beside = sorted(Path(sys.base_prefix).parent.glob(f"*{version}*/bin/python{version}"))
+    for python in filter(None, [shutil.which(f"python{version}"), *beside]):
+        command = [python, "-W", "error", "-c", SCRIPT]
+        done = subprocess.run(command, cwd=REPOSITORY, input=json.dumps(sources), capture_output=True, text=True)
+        said, _, hashes = done.stdout.partition(" ")
+        if said == version:
+            assert json.loads(hashes) == {name: syntax_hash(text) for name, text in sources.items()}
+            return
+    pytest.skip(f"no Python {version} in PATH or beside this one")

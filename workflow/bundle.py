@@ -27,7 +27,6 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
@@ -35,7 +34,7 @@ from typing import Any, BinaryIO
 from stages.core.errors import UserError
 from stages.core.files import write_json
 from stages.core.stage import CODE, RUNS, run_key
-from workflow import bundle_run
+from workflow import bundle_run, environment
 from workflow.bundle_run import FORMAT, PART, RESULTS, Archive, BundleError, byte_count, covers, md5_of, overlap, pour
 from workflow.graph import Step
 from workflow.lock import FILE, Lock
@@ -94,7 +93,7 @@ def pack(names: list[str], out: Path, part_size: int | None, returned: list[str]
             "commit": _commit(),
             "code_differs": _code_differs(),
             "scale": scale.read(scale.PARAMS)["scale"],
-            "python": tomllib.loads(Path("pyproject.toml").read_text())["project"]["requires-python"].strip(">= "),
+            "python": environment.PYTHONS[0],
             "packages": third_party(sources),
             "stages": [
                 {

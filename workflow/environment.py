@@ -9,17 +9,21 @@ along (CUDA's libraries, Triton) is left out.
 
 import argparse
 import importlib.metadata
+import platform
 import re
 import sys
 from pathlib import Path
 
 import yaml
 
-PYTHON = "3.11"
+PYTHONS = ("3.11", "3.12", "3.13")
+"""The versions of Python on which the lock installs and results are the same bytes."""
+REQUIRES_PYTHON = ">=3.11,<3.14"
 LOCK = "requirements.lock"
 DIRECT = "requirements.in"
+PROJECT = "pyproject.toml"
 CONDA = "environment.yml"
-CONDA_DEPENDENCIES = [f"python={PYTHON}", "pip", {"pip": [f"-r {LOCK}"]}]
+CONDA_DEPENDENCIES = [f"python{REQUIRES_PYTHON}", "pip", {"pip": [f"-r {LOCK}"]}]
 NOT_LOCKED = re.compile(r"(pip|wheel|triton|(nvidia|cuda)-.*)$")
 
 
@@ -47,30 +51,38 @@ def installed() -> dict[str, str]:
 
 
 def problems(root: Path = Path()) -> list[str]:
-    """What is wrong with the three files in `root`, and with this environment by their lock."""
+    """What is wrong with the four files in `root`, and with this environment by their lock."""
     lock = pins(root / LOCK)
     sentences = [f"{LOCK} has no exact version of {name}" for name, version in lock.items() if not version]
     direct = pins(root / DIRECT)
     sentences += [f"{DIRECT} names {name}, which {LOCK} lacks: run `make lock`" for name in direct if name not in lock]
     if yaml.safe_load((root / CONDA).read_text())["dependencies"] != CONDA_DEPENDENCIES:
         sentences.append(f"{CONDA} must depend on {CONDA_DEPENDENCIES} and no more: versions belong into {LOCK}")
+    if f'requires-python = "{REQUIRES_PYTHON}"' not in (root / PROJECT).read_text().splitlines():
+        sentences.append(f'{PROJECT} must have the line requires-python = "{REQUIRES_PYTHON}"')
     return sentences + differences(lock)
 
 
 def differences(lock: dict[str, str]) -> list[str]:
-    """One sentence for each package that is installed here otherwise than locked, Python included."""
-    expected = {"python": PYTHON} | lock
+    """One sentence for each package that is installed here otherwise than locked, and one for a Python that is none of ours."""
     here = {normal(name): version for name, version in installed().items()}
-    here["python"] = f"{sys.version_info.major}.{sys.version_info.minor}"
     sentences = []
-    for name in sorted(here.keys() | expected.keys()):
+    for name in sorted(here.keys() | lock.keys()):
         if name not in here:
-            sentences.append(f"{name} {expected[name]} is not installed")
-        elif name not in expected:
+            sentences.append(f"{name} {lock[name]} is not installed")
+        elif name not in lock:
             sentences.append(f"{name} {here[name]} is installed, and {LOCK} lacks it")
-        elif here[name] != expected[name]:
-            sentences.append(f"{name} {here[name]} is installed, and must be {expected[name]}")
+        elif here[name] != lock[name]:
+            sentences.append(f"{name} {here[name]} is installed, and must be {lock[name]}")
+    python = minor(platform.python_version())
+    if python not in PYTHONS:
+        sentences.append(f"Python {python} runs this, and must be {', '.join(PYTHONS[:-1])} or {PYTHONS[-1]}")
     return sentences
+
+
+def minor(version: str) -> str:
+    """3.11 of 3.11.7."""
+    return ".".join(version.split(".")[:2])
 
 
 def write(file: Path) -> None:

@@ -1,21 +1,59 @@
 #!/bin/sh
-# Make the environment that requirements.lock describes: sh workflow/setup.sh PYTHON FOLDER (the Makefile calls it).
+# Make the environment that requirements.lock describes: sh workflow/setup.sh FOLDER [PYTHON] (the Makefile calls it).
 set -eu
 trap 'exit 130' INT TERM # an interrupted attempt at one torch must not go on to the other
-venv=$2
+venv=$1
+named=${2:-}
+versions="3.11 3.12 3.13" # as in workflow/environment.py
+ours="Python 3.11, 3.12 or 3.13"
+incomplete=
 
 fail() {
     echo "error: $1" >&2
     exit 1
 }
 
-# The interpreter itself: in an activated environment, the name found may be the one about to be replaced.
-python=$("$1" -c 'import os, sys; sys.version_info[:2] != (3, 11) and sys.exit(1); print(os.path.realpath(sys.executable))' 2>/dev/null) ||
-    fail "$1 is not a Python 3.11 that runs here: install Python 3.11, or name yours with PYTHON=path/to/python3.11"
+# Version, whether it can make environments, and the interpreter itself: a name may be that of one about to be replaced.
+look='import importlib.util, os, sys
+whole = all(map(importlib.util.find_spec, ("venv", "ensurepip")))
+print("%d.%d" % sys.version_info[:2], "whole" if whole else "partial", os.path.realpath(sys._base_executable))'
+
+usable() { # candidate: sets version and python, or incomplete where a package of the system is all that it lacks
+    found=$("$1" -c "$look" 2>/dev/null) || return 1
+    version=${found%% *}
+    python=${found#* * }
+    case " $versions " in *" $version "*) ;; *) return 1 ;; esac
+    case $found in *" whole "*) return 0 ;; esac
+    incomplete="${incomplete:-$1 has no ensurepip to make environments with: install python$version-venv (on Debian and Ubuntu)}"
+    return 1
+}
+
+find_python() {
+    # An outdated environment is made again by the Python that it had.
+    if usable "$venv/bin/python"; then return; fi
+    # The oldest first: our code is written for it.
+    for name in $(printf 'python%s ' $versions) python3; do
+        # All of PATH: the first of a name may be pyenv's stand-in for a version that is not switched on.
+        IFS=:
+        for folder in $PATH; do
+            unset IFS
+            if usable "$folder/$name"; then return; fi
+        done
+        unset IFS
+    done
+    fail "${incomplete:-there is no $ours here: install one}, or name yours with PYTHON=path/to/python"
+}
+
+if [ -n "$named" ] && ! usable "$named"; then
+    fail "${incomplete:-$named is not a $ours that runs here: install one}, or name yours with PYTHON=path/to/python"
+fi
 
 rm -rf "$venv.stale" "$venv"/installed-*
-# One that is complete already, however it was made, stays as it is.
-if "$venv/bin/python" -m workflow.environment >/dev/null 2>&1; then exit 0; fi
+# One that is complete already, however it was made, stays as it is, unless another version than its own was asked for.
+if [ -z "$named" ] || [ -d "$venv/lib/python$version" ]; then
+    if "$venv/bin/python" -m workflow.environment >/dev/null 2>&1; then exit 0; fi
+fi
+if [ -z "$named" ]; then find_python; fi
 
 # Begun or outdated: start afresh. Moved first, for half an environment could pass for a whole one.
 if [ -f "$venv/pyvenv.cfg" ]; then

@@ -247,10 +247,12 @@ def _which(path: Path, cache: Path, value: str, files: Files) -> str:
 def run_records(lock: Lock, declared: dict[str, stage.Job], report: Report) -> None:
     """Run records against the lock: the same outputs, made with the packages in force unless a bundle made them elsewhere.
 
-    And of all that was declared: a stage that never opens what it depends on would be made again for nothing.
+    And of all that was declared: a stage that never opens what it depends on would be made again for nothing. Another Python than
+    the one in force is a note, not a break, if it is one of ours: over those, code fingerprints and results are the same.
     """
     now = stage.packages()
     breaks, absent, elsewhere = [], [], []
+    others: dict[str, list[str]] = {}
     chosen = {name: lock.stages[name] for name in declared.keys() & lock.stages.keys() if lock.stages[name]["cmd"] != code.COMMAND}
     for name, entry in sorted(chosen.items()):
         record = runs.read(name, entry)
@@ -264,14 +266,20 @@ def run_records(lock: Lock, declared: dict[str, stage.Job], report: Report) -> N
             breaks.append(f"{runs.place(name, entry)} is the record of another run of {name} than the one in dvc.lock")
         elif "bundle" in record:
             elsewhere.append(name)
-        elif unlike := [key for key in record["packages"] if _public(record["packages"][key]) != _public(now.get(key, "none"))]:
+        elif unlike := [key for key, then in record["packages"].items() if not _alike(key, then, now.get(key, "none"))]:
             then = record["packages"][unlike[0]]
             breaks.append(
                 f"{name} was made with {unlike[0]} {then}, in force is {now.get(unlike[0], 'none')}: run `dvc repro -f -s {name}`"
             )
+        elif (python := record["packages"]["python"]) != now["python"]:
+            others.setdefault(python, []).append(name)
     report.add(breaks, f"{len(chosen) - len(absent)} run records: of these very outputs, with the packages in force")
     if elsewhere:
         report.notes.append(f"made elsewhere, by a bundle, with the machine and packages in their run records: {', '.join(elsewhere)}")
+    report.notes += [
+        f"made by Python {python}, in force is {now['python']}, with the same packages: {len(names)} stages, such as {names[0]}"
+        for python, names in sorted(others.items())
+    ]
     if absent:
         report.notes.append(f"{len(absent)} stages have no run record here, such as {absent[0]}: when and where they ran is not known")
 
@@ -447,6 +455,13 @@ def _unlike(then: Any, now: Any, key: str = "") -> Iterator[tuple[str, Any, Any]
 
 def _text(value: Any) -> str:
     return "nothing" if value is None else json.dumps(value)
+
+
+def _alike(package: str, then: str, now: str) -> bool:
+    """Whether results made with the one version are those of the other."""
+    if package == "python":
+        return environment.minor(then) in environment.PYTHONS
+    return _public(then) == _public(now)
 
 
 def _public(version: str) -> str:
