@@ -11,7 +11,7 @@ export PATH := $(BIN):$(PATH)
 # Written last and named after the lock's content: an interrupted installation has no such file, nor has an outdated one.
 INSTALLED := $(VENV)/installed-$(firstword $(shell cksum < requirements.lock))
 
-.PHONY: help repro test lint audit snakemake mlflow graph scale environment lock always
+.PHONY: help repro test lint audit snakemake push pull mlflow graph scale environment lock always
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -38,6 +38,12 @@ snakemake: $(INSTALLED)  ## like repro, on Snakemake, several stages at once (CO
 	@python -m workflow.scale --check
 	snakemake --cores $(CORES)
 	@python -m workflow.drift
+
+push: $(INSTALLED)  ## bring results and run records to the default remote of DVC
+	python -m workflow.share push
+
+pull: $(INSTALLED)  ## fetch them from there
+	python -m workflow.share pull
 
 mlflow: $(INSTALLED)  ## show the runs in MLflow on 127.0.0.1 (PORT=5000)
 	python -m workflow.track

@@ -1,5 +1,6 @@
 """`make repro`: a lock file that was cut off is brought back, and the last line answers the newcomer's question."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -50,8 +51,6 @@ def test_a_lock_that_has_only_changed_stays(place: Path) -> None:
 @pytest.mark.slow
 def test_a_killed_run_and_the_next_one(finished: Path, tmp_path: Path) -> None:
     """Killed while DVC writes its lock, as far as files can tell; then `make repro` has everything again, from DVC's cache."""
-    import shutil
-
     root = tmp_path / "clone"
     shutil.copytree(finished, root, symlinks=True)
     whole = (root / "dvc.lock").read_text()
@@ -67,3 +66,26 @@ def test_a_killed_run_and_the_next_one(finished: Path, tmp_path: Path) -> None:
     first, last = done.stdout.splitlines()[-2:]
     assert first.startswith("All ") and first.endswith(" stages: the committed results, to the byte")
     assert last == "Tables: reports/tables (scale: mini protocol: miniature)"
+
+
+@pytest.mark.slow
+def test_a_parameter_tried_and_taken_back_leaves_nothing_to_explain(finished: Path, tmp_path: Path) -> None:
+    root = tmp_path / "clone"
+    shutil.copytree(finished, root, symlinks=True)
+
+    def succeed(*command: str) -> str:
+        done = run_in(root, *command)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    params = root / "params.yaml"
+    params.write_text(params.read_text().replace("learning_rate: 0.1\n", "learning_rate: 0.2\n", 1))
+    said = succeed("python", "-m", "workflow.repro")
+    assert " made otherwise than committed (command, parameters, code or data)" in said and "first" not in said
+    tried = succeed("python", "-m", "workflow.audit", "verify")
+    succeed("git", "checkout", ".")
+    succeed("dvc", "checkout", "-q")
+    again = succeed("python", "-m", "workflow.audit", "verify")
+    assert "no run record" not in tried + again and "another run" not in again
+    assert "to the byte" in succeed("python", "-m", "workflow.repro")
+    assert succeed("git", "status", "--short") == ""
