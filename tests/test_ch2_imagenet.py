@@ -340,14 +340,14 @@ def test_networks_learn_and_their_errors_are_those_of_their_scores(world, monkey
     torch.testing.assert_close(mean, torch.from_numpy(np.mean(whole, axis=0)).permute(2, 0, 1).float())
     images, labels = central_crops(pictures, torch.arange(len(pictures)), 64).normalised(mean, CPU)
     for name in ("cnn-11", "cfn-11", "dsn-11"):
-        folder = world / f"data/mini/models/ch2_imagenet/{name}-seed0"
+        folder = world / f"data/mini/models/ch2_imagenet/{name}/seed0"
         model = predict.load(folder, name, 10, Network(width=0.125, fusion_init=0.25), CPU)
         scores = model(images)[:, -1]
         ranks = (scores > scores.gather(1, labels[:, None])).sum(1)  # how many classes are above the right one
         for k in (1, 5):
             assert values[name, f"top{k}_error"] == pytest.approx(100 * (ranks >= k).double().mean().item())
         assert values[name, "top1_error"] < 70  # of ten classes, chance is 90
-    state = runtime.load(world / "data/mini/models/ch2_imagenet/cfn-11-seed0/model.pt")
+    state = runtime.load(world / "data/mini/models/ch2_imagenet/cfn-11/seed0/model.pt")
     for branch in (1, 2, 3, 4):
         assert values["cfn-11", f"fusion_weight_{branch}"] == pytest.approx(state["fusion.weight"][:, branch - 1].mean().item())
     assert (state["fusion.weight"] - 0.25).abs().min() > 0
@@ -377,7 +377,7 @@ def test_the_first_steps_are_sgd_by_hand(world, tmp_path, monkeypatch):
     chapter = PARAMS["ch2_imagenet"]
     job = {"ch2_imagenet": chapter | {"training": chapter["training"] | changed | {"log_every": 1, "checkpoint_every": 3}}}
     stage_runs.run_main(train, "dsn-11 --seed 4", job)
-    found = runtime.load(Path("data/mini/models/ch2_imagenet/dsn-11-seed4/model.pt"))
+    found = runtime.load(Path("data/mini/models/ch2_imagenet/dsn-11/seed4/model.pt"))
     seed = (train.NAME, "imagenet", 4)
     model = build("dsn-11", 10, Network(**chapter["network"]), generator(*seed, "dsn-11", "weights"))
     pictures = Pictures(Path("data/mini/packed/imagenet"), "train")
@@ -395,7 +395,7 @@ def test_the_first_steps_are_sgd_by_hand(world, tmp_path, monkeypatch):
                 value -= (0.02 if iteration < 2 else 0.002) * (5 if name == "conv6.0.weight" else 1) * speed[name]
     for name, value in model.state_dict().items():
         torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-6)
-    curve = Path("data/mini/models/ch2_imagenet/dsn-11-seed4/curve.csv").read_text().splitlines()
+    curve = Path("data/mini/models/ch2_imagenet/dsn-11/seed4/curve.csv").read_text().splitlines()
     assert [float(line.split(",")[2]) for line in curve[1:]] == [0.02, 0.02, 0.002]
 
 
@@ -430,7 +430,7 @@ def test_a_killed_training_resumes_to_the_same_bytes(world, tmp_path, monkeypatc
     assert runtime.load(checkpoint)["done"] == 20
     stage_runs.run_main(train, "cfn-11 --seed 0", PARAMS)
     assert asked == 31 + 40  # from the checkpoint on
-    ours, whole = (folder / "data/mini/models/ch2_imagenet/cfn-11-seed0" for folder in (tmp_path, world))
+    ours, whole = (folder / "data/mini/models/ch2_imagenet/cfn-11/seed0" for folder in (tmp_path, world))
     assert (ours / "model.pt").read_bytes() == (whole / "model.pt").read_bytes()
     assert (ours / "curve.csv").read_bytes() == (whole / "curve.csv").read_bytes()
 

@@ -73,7 +73,7 @@ def write_networks(folder: Path) -> None:
     for name, seed in itertools.product(("cnn-11", "cfn-11"), (0, 1)):
         model = networks.build(name, 2, networks.Network(**NETWORK), generator(name, seed))
         model(torch.randn(8, 3, 64, 64, generator=generator(seed)) * 60)
-        place = folder / f"models/ch2_imagenet/{name}-seed{seed}"
+        place = folder / f"models/ch2_imagenet/{name}/seed{seed}"
         runtime.save(model.state_dict(), place / "model.pt")
         write_json(place / "about.json", {"determinism": "stochastic" if seed else "bitwise"})
 
@@ -165,7 +165,7 @@ def test_features_are_the_networks_own_of_the_middle_less_its_mean(here: Path, n
             expected = [vision.features(model, vision.ENCODERS["alexnet"], ["fc7"], picture)["fc7"] for picture in pictures]
         else:
             own = networks.build(file.split("-seed")[0], 2, networks.Network(**NETWORK), torch.Generator()).eval()
-            own.load_state_dict(runtime.load(Path(f"data/mini/models/ch2_imagenet/{file}/model.pt")))
+            own.load_state_dict(runtime.load(Path(f"data/mini/models/ch2_imagenet/{file.replace('-seed', '/seed')}/model.pt")))
             expected = [own.features(picture.float() - mean) for picture in pictures]
         np.testing.assert_allclose(features, torch.cat(expected).detach().numpy(), rtol=1e-3, atol=1e-4)
     models = json.loads((FEATURES / name / "about.json").read_text())["models"]

@@ -193,7 +193,7 @@ def test_dvc_composes_the_same(tmp_path: Path) -> None:
         (["ch2_fusion.models.cifar10=[cnn-a,cfn-b]"], ["figures shows cnn-b on cifar10"]),
         (["ch2_imagenet.crop=100"], ["ch2_imagenet: crop is 100, and pictures are brought to prepare.size, 72"]),
         (["ch2_imagenet.models=[]"], ["ch2_imagenet: models and sets disagree"]),
-        (["ch2_imagenet.models=[cnn-11]"], ["transfer.models has cfn-11, which models does not train"]),
+        (["ch2_imagenet.models=[cnn-11]"], ["transfer.sets is not empty, and models lacks cfn-11, whose features are transferred"]),
         (["ch2_imagenet.transfer.models=[]"], ["transfer.models and transfer.sets disagree"]),
         (["ch2_imagenet.transfer.sets=[ukb]"], ["figures.examples shows all six sets"]),
         (["ch2_imagenet.transfer.depth=3"], ["ch2_imagenet.transfer.depth", "greater than or equal to 4"]),

@@ -427,6 +427,8 @@ class ImageNetChapter(Section):
             raise ValueError("transfer.models and transfer.sets disagree: either both are empty or neither is")
         if self.transfer.sets and not self.sets:
             raise ValueError("transfer.sets is not empty, and sets is: nothing is trained on imagenet that could be transferred")
+        if self.transfer.sets and (missing := sorted({"cnn-11", "cfn-11"} - set(self.models))):
+            raise ValueError(f"transfer.sets is not empty, and models lacks {missing[0]}, whose features are transferred")
         if untrained := sorted(set(self.transfer.models) - {"alexnet", *self.models}):
             raise ValueError(f"transfer.models has {untrained[0]}, which models does not train")
         figures = self.figures

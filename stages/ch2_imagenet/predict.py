@@ -44,8 +44,9 @@ def load(folder: Path, name: str, classes: int, settings: Network, device: torch
 
 
 def trained_models(job: stage.Job, models: list[str]) -> list[tuple[str, int, Path]]:
-    """Every network that has been trained, with its seed and folder."""
-    return trainings.present(job, f"data/{job.params['scale']}/models/ch2_imagenet", models, job.params["ch2_imagenet"]["seeds"])
+    """Every network that has been trained, with its seed and folder: one a model, so that a stage can depend on some of them."""
+    folder, seeds = f"data/{job.params['scale']}/models/ch2_imagenet", job.params["ch2_imagenet"]["seeds"]
+    return trainings.present(job, folder, models, seeds, "{model}/seed{seed}")
 
 
 def file_name(model: str, seed: int | None) -> str:

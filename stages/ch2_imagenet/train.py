@@ -136,7 +136,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     )
     about = {"iterations": training.iterations, "parameters": count_parameters(model), **precision.describe(device)}
     job.note(**trained.notes(), **about, gpu=gpu_name(device), gpus=training.gpus)
-    loop.keep(job.out(f"data/{scale}/models/ch2_imagenet/{args.model}-seed{args.seed}"), model, trained, about)
+    loop.keep(job.out(f"data/{scale}/models/ch2_imagenet/{args.model}/seed{args.seed}"), model, trained, about)
 
 
 if __name__ == "__main__":

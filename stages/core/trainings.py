@@ -8,13 +8,15 @@ from pathlib import Path
 from stages.core.stage import Job
 
 
-def present(job: Job, folder: str, models: Iterable[str], seeds: Iterable[int]) -> list[tuple[str, int, Path]]:
-    """Each model and seed of which there is `folder`/<model>-seed<seed>, with that place, in the lists' order.
+def present(
+    job: Job, folder: str, models: Iterable[str], seeds: Iterable[int], name: str = "{model}-seed{seed}"
+) -> list[tuple[str, int, Path]]:
+    """Each model and seed of which there is a `name` in the folder, with that place, in the lists' order.
 
     folder : a declared dependency, or below one: models, or what they predicted. Those that are not there are named on
     standard error and in the run record. Where none is, a UserError says of the first, as of any dependency, what to run.
     """
-    wanted = [(model, seed, f"{folder}/{model}-seed{seed}") for model, seed in itertools.product(models, seeds)]
+    wanted = [(model, seed, f"{folder}/{name.format(model=model, seed=seed)}") for model, seed in itertools.product(models, seeds)]
     found = [(model, seed, job.dep(path)) for model, seed, path in wanted if Path(path).exists()]
     if wanted and not found:
         job.dep(wanted[0][2])
