@@ -45,9 +45,10 @@ push: $(INSTALLED)  ## bring results and run records to the default remote of DV
 pull: $(INSTALLED)  ## fetch them from there
 	python -m workflow.share pull
 
-mlflow: $(INSTALLED)  ## show the runs in MLflow on 127.0.0.1 (PORT=5000)
-	python -m workflow.track
-	mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port $(PORT) --workers 1
+mlflow: $(INSTALLED)  ## show the runs in MLflow on 127.0.0.1 (PORT=5000), or bring MLFLOW_TRACKING_URI's server up to date
+	python -m workflow.track --address http://127.0.0.1:$(PORT)
+	@case "$$MLFLOW_TRACKING_URI" in http*) ;; *) MLFLOW_DISABLE_TELEMETRY=true \
+	  mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" --host 127.0.0.1 --port $(PORT) --workers 1;; esac
 
 graph: $(INSTALLED)  ## draw the pipeline, by chapter and by table
 	python -m workflow.draw

@@ -54,12 +54,12 @@ class Lock:
         """The stages whose outputs `stage` read, by name."""
         return sorted({name for dep in self.stages[stage].get("deps", []) for name in self._makers_around(dep["path"])})
 
-    def chain(self, stage: str) -> list[str]:
-        """`stage` and all stages before it, nearest first."""
+    def chain(self, stage: str, trainings: bool = True) -> list[str]:
+        """`stage` and all stages before it, nearest first; without `trainings` not those, nor what only they read."""
         found, pending = [], [stage]
         while pending:
             name = pending.pop(0)
-            if name not in found:
+            if name not in found and (trainings or not is_training(out["path"] for out in self.stages[name].get("outs", []))):
                 found.append(name)
                 pending += self.before(name)
         return found
@@ -78,10 +78,13 @@ class Lock:
             visit(name)
         return list(order)
 
-    def params(self, stage: str) -> dict[str, Any]:
-        """The entries of params.yaml that `stage` and all stages before it depend on, as the lock has them: dotted key -> value."""
+    def params(self, stage: str, trainings: bool = True) -> dict[str, Any]:
+        """The entries of params.yaml that `stage` and all stages before it depend on, as the lock has them: dotted key -> value.
+
+        trainings : whether those of trainings are among them.
+        """
         found: dict[str, Any] = {}
-        for name in self.chain(stage):
+        for name in self.chain(stage, trainings):
             found = {**self.stages[name].get("params", {}).get("params.yaml", {}), **found}
         return found
 

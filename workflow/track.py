@@ -1,28 +1,25 @@
-"""Metrics files and curves as MLflow runs: a view of the files, which can be made again at any time.
+"""Metrics files and training curves as MLflow runs: a view of the files, which can be made again at any time.
 
-    python -m workflow.track                                            # into mlflow.db; look with `make mlflow`
+    make mlflow                                                         # into mlflow.db, and look: prints where
+    python -m workflow.track                                            # into mlflow.db
     MLFLOW_TRACKING_URI=http://127.0.0.1:5000 python -m workflow.track  # into a server
 
-An experiment for each chapter, a run for each model and seed of a metrics file, named like "cifar10 cfn-a seed 0".
-Metrics are the records, at the curve's last iteration, and the curve's columns. Parameters are those that dvc.lock has for
-the stage that made the model (else the predictions, else the metrics file) and for every stage before it. Releases are
-tracked the same way, with the lock and run records of their own folder and the tag `release`.
+An experiment for each chapter, a run for each model and seed of a metrics file, named like "cifar10 cfn-a seed 0, mini" or,
+of a release, "cifar10 cfn-a seed 0, real-2026-11-26"; the tag `group` ("cifar10, mini") is what those share that are to be
+compared, and the run has the data set as its input. Metrics are the records, at the training curve's last iteration, and the
+curve's columns. Parameters are those that dvc.lock has for the stage that trained the model (else the predictions, else the
+metrics file) and for every stage before it. What has no iterations (tables, figures, precision by recall, sweeps, layers)
+are the artifacts of one run for each chapter, "tables and figures, mini".
 
-A logged run is never changed. Tracking again with the same parameters, numbers and lock entry logs nothing. If any of them
-has changed, a new run is logged and the old one stays, with the tag `superseded` "true", so that the two can be compared;
-the filter `tags.superseded = "false"` shows what is in force. Going back to earlier results puts their run back in force.
-What has left the files (another scale, a model no longer listed) stays as it is; a run deleted in MLflow is logged anew;
-a run that was interrupted half-way is completed by the next call. No artifacts are logged: the files are in git.
+Releases are tracked the same way, with the lock and run records of their own folder and the tag `release`; facts that need
+no data, such as parameter counts, only where they differ from those that are tracked already. What has left the files
+(another scale, a model no longer listed) stays as it is; `workflow.mlflow_store` says what happens to what has changed.
 """
 
 import argparse
-import contextlib
 import csv
-import fcntl
-import hashlib
 import json
 import os
-import re
 import subprocess
 import sys
 from collections import defaultdict
@@ -31,79 +28,59 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from time import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stages.core import metrics
 from stages.core.errors import UserError
 from stages.core.metrics import MetricsFile, Record
+from workflow import mlflow_store
 from workflow import runs as run_records
-from workflow.lock import FILE, Lock
+from workflow.lock import FILE, Lock, is_training
+from workflow.mlflow_store import RUNS_PAGE, DataSet, Points, Result, digest, without_password
 
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from mlflow.entities import Run
-
-METRICS = Path("reports/metrics")
+REPORTS = Path("reports")
 RELEASES = Path("reports/releases")
-TURN = Path("data/track.lock")
 STORE = "sqlite:///mlflow.db"
-# Resolved by whatever server shows the store; MLflow's own default is the absolute path of a folder on this machine.
-ARTIFACTS = "mlflow-artifacts:/"
-METRICS_PER_BATCH, PARAMS_PER_BATCH = 1000, 100  # what MLflow accepts in one call
-ENVIRONMENT = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # MLflow's own defaults wait minutes for a server that is down
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-    "MLFLOW_LOGGING_LEVEL": "ERROR",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-}
-
-Points = dict[tuple[str, int], float]
-"""Metric and step -> value."""
+# Training curves are the first; releases older than the names have the second, which was that of every curve.
+CURVES = (".training.csv", ".curves.csv")
+CURVE_COLUMNS = {"model", "seed", "iteration"}
 
 
 @dataclass(frozen=True)
 class Source:
-    """A folder of metrics files, and what tells about them: the results at hand or a release."""
+    """The results at hand or a release, made at `date` or earlier: the folder of its reports, and what tells about them."""
 
-    metrics: Path
+    reports: Path
     lock: Path
     runs: Path
     release: str = ""
+    date: str = ""
     commit: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Result:
-    """What becomes one MLflow run. `facts` are tags that may differ between two executions with the same results."""
+class Execution:
+    """How a stage was executed: its lock entry's tags, its run record's facts, and when, in milliseconds."""
 
-    chapter: str
-    name: str
-    params: dict[str, str]
-    points: Points
     tags: dict[str, str]
     facts: dict[str, str]
     started: int
     milliseconds: int
 
-    @property
-    def fingerprint(self) -> str:
-        """Hash of all that makes this result another one."""
-        return _digest([self.params, sorted(self.points.items()), self.tags])
-
 
 def collect() -> list[Result]:
     """Every result at hand and in the releases. Raises UserError on a file that is not what it should be."""
-    return [result for source in _sources() for result in _results(source)]
+    facts: set[frozenset] = set()
+    return [result for source in _sources() for result in _results(source, facts)]
 
 
 def _sources() -> list[Source]:
-    sources = [Source(METRICS, FILE, run_records.RUNS, commit=_commit())]
+    sources = [Source(REPORTS, FILE, run_records.RUNS, commit=_commit())]
     for folder in sorted(RELEASES.glob("*/metrics")):
         release = folder.parent
-        commit = _read_json(release / "release.json").get("commit")
-        tags = {"mlflow.source.git.commit": str(commit)} if commit else {}
-        sources.append(Source(folder, release / "dvc.lock", release / "runs", release.name, tags))
+        about = _read_json(release / "release.json")
+        commit = {"mlflow.source.git.commit": str(about["commit"])} if about.get("commit") else {}
+        sources.append(Source(release, release / "dvc.lock", release / "runs", release.name, str(about.get("date", "")), commit))
     return sources
 
 
@@ -122,54 +99,131 @@ def _git(*arguments: str) -> str:
         return ""  # not a repository, or no git: there is no commit to name
 
 
-def _results(source: Source) -> Iterator[Result]:
-    files = sorted(source.metrics.glob("*/*.json"))
-    lock = Lock(source.lock) if files else None
-    for path in files:
-        if lock is None or "schema" not in _read_json(path):
-            continue  # a file of facts that are not metrics, such as layer descriptions
-        file, curves = metrics.read(path), _read_curves(path.with_suffix(".curves.csv"))
-        runs: dict[tuple, list[Record]] = defaultdict(list)
-        for record in file.records:
-            runs[record.dataset, record.model, record.encoder, record.seed].append(record)
-        for records in runs.values():
-            yield _result(source, path, file, records, curves.get((records[0].model, records[0].seed), {}), lock)
+def _results(source: Source, facts: set[frozenset]) -> Iterator[Result]:
+    """A source's results; `facts` are those that need no data and are tracked already, to which its own are added."""
+    lock = Lock(source.lock)
+    for folder in sorted(path for path in (source.reports / "metrics").glob("*") if path.is_dir()):
+        # Beside metrics files lie files of facts that are not metrics, such as layer descriptions.
+        files = {path: metrics.read(path) for path in sorted(folder.glob("*.json")) if "schema" in _read_json(path)}
+        for path, file in files.items():
+            if file.dataset is None:
+                own = frozenset((file.chapter, file.experiment, record.identity, record.value) for record in file.records)
+                if own in facts:
+                    continue
+                facts.add(own)
+            yield from _runs_of_file(source, path, file, lock)
+        if files and any((source.reports / kind / folder.name).is_dir() for kind in ("tables", "figures")):
+            yield _tables_and_figures(source, folder, files, lock)
+
+
+def _runs_of_file(source: Source, path: Path, file: MetricsFile, lock: Lock) -> Iterator[Result]:
+    curves = _read_curves(path)
+    runs: dict[tuple, list[Record]] = defaultdict(list)
+    for record in file.records:
+        runs[record.dataset, record.model, record.encoder, record.seed].append(record)
+    for records in runs.values():
+        yield _result(source, path, file, records, curves.get((records[0].model, records[0].seed), {}), lock)
 
 
 def _result(source: Source, path: Path, file: MetricsFile, records: list[Record], curve: Points, lock: Lock) -> Result:
     first = records[0]
-    dataset = first.dataset or (file.dataset and file.dataset.name)
     about = {
-        "experiment": file.experiment, "model": first.model, "encoder": first.encoder, "seed": first.seed, "dataset": dataset,
+        "experiment": file.experiment, "model": first.model, "encoder": first.encoder, "seed": first.seed,
+        "dataset": first.dataset or (file.dataset and file.dataset.name),
         "dataset_kind": file.dataset and file.dataset.kind, "scale": file.scale, "protocol": file.protocol,
     }  # fmt: skip
     params = {key: str(value) for key, value in about.items() if value is not None}
-    parts = [file.experiment, first.dataset, first.model, first.encoder, None if first.seed is None else f"seed {first.seed}"]
-    name = " ".join(part for part in parts if part)
+    parts = [file.experiment, first.dataset, first.model, None if first.seed is None else f"seed {first.seed}"]
+    name, encoder = " ".join(part for part in parts if part), f" ({first.encoder})" if first.encoder else ""
+    stage = _stage(lock, file, records, REPORTS / path.relative_to(source.reports))
+    if stage:
+        # Where a file says what was trained, what is none of it has no training behind it: Canny, a ready network.
+        untrained = not any(record.trained for record in records) and _says_trained(file)
+        params = {**_flat(lock.params(stage, trainings=not untrained)), **params}
+    made = _execution(source, lock, stage)
     tags = {
-        "identity": " | ".join([name, file.scale, source.release or "at hand"]),
-        "metrics_file": path.as_posix(),
-        "scale": file.scale,
-        "determinism": ", ".join(sorted({record.determinism for record in records})),
+        **_tags(source, file.scale, name + encoder), **made.tags, "group": f"{file.experiment}, {_label(source, file.scale)}",
+        "metrics_file": path.as_posix(), "determinism": ", ".join(sorted({record.determinism for record in records})),
+    }  # fmt: skip
+    return Result(
+        file.chapter, f"{name}, {_label(source, file.scale)}{encoder}", params, _points(records, curve), tags, made.facts, made.started,
+        made.milliseconds, _dataset(lock, file),
+    )  # fmt: skip
+
+
+def _tables_and_figures(source: Source, folder: Path, files: dict[Path, MetricsFile], lock: Lock) -> Result:
+    """The run of a chapter's files: its tables, figures, and what of its metrics has no iterations."""
+    chapter, scale = folder.name, next(iter(files.values())).scale
+    places = {kind: source.reports / kind / chapter for kind in ("tables", "figures", "metrics")}
+    artifacts = {
+        f"{kind}/{path.relative_to(place).as_posix()}": path
+        for kind, place in places.items()
+        for path in sorted(place.rglob("*"))
+        if path.is_file() and path not in files and not _is_training_curve(path)
     }
-    if source.release:
-        tags["release"] = source.release
+    made = _execution(source, lock, lock.maker(f"reports/tables/{chapter}"))
+    name = "tables and figures"
+    return Result(
+        chapter, f"{name}, {_label(source, scale)}", {"scale": scale}, {}, {**_tags(source, scale, name), **made.tags}, made.facts,
+        made.started, made.milliseconds, artifacts=artifacts,
+    )  # fmt: skip
+
+
+def _label(source: Source, scale: str) -> str:
+    return source.release or scale
+
+
+def _tags(source: Source, scale: str, name: str) -> dict[str, str]:
+    release = {"release": source.release} if source.release else {}
+    return {"identity": " | ".join([name, scale, source.release or "at hand"]), "scale": scale, **release}
+
+
+def _says_trained(file: MetricsFile) -> bool:
+    return any(record.trained for record in file.records)
+
+
+def _stage(lock: Lock, file: MetricsFile, records: list[Record], metrics_file: Path) -> str | None:
+    """The stage that trained what the records are of; else the one that made the predictions, else the metrics file."""
+    trained = [record.trained for record in records if record.trained]
+    predictions = [record.predictions for record in records if record.predictions]
+    makers = [lock.maker(path) for path in trained]
+    if not _says_trained(file):
+        makers += [_training_by_name(lock, path) for path in predictions]
+    makers += [lock.maker(path) for path in [*predictions, metrics_file.as_posix()]]
+    return next((maker for maker in makers if maker), None)
+
+
+def _training_by_name(lock: Lock, predictions: str) -> str | None:
+    """The one training just before the predictions whose output has their name, such as "cfn-a-seed0".
+
+    That is how releases tell whose predictions they are that are older than the records' key `trained`.
+    """
+    maker = lock.maker(predictions)
+    names = {Path(predictions).name, Path(predictions).stem}
+    outs = {stage: [out["path"] for out in lock.stages[stage].get("outs", [])] for stage in (lock.before(maker) if maker else ())}
+    named = [stage for stage, paths in outs.items() if is_training(paths) and any(Path(path).name in names for path in paths)]
+    return named[0] if len(named) == 1 else None
+
+
+def _execution(source: Source, lock: Lock, stage: str | None) -> Execution:
+    """What is known of how a stage was executed; without a run record not when, nor where."""
     run: dict[str, Any] = {}
-    stage = _stage(lock, records, METRICS / path.relative_to(source.metrics))
+    tags: dict[str, str] = {}
     if stage:
         entry = lock.stages[stage]
-        tags |= {"stage": stage, "stage_lock_sha256": _digest(entry), "mlflow.source.name": entry["cmd"]}
-        params = {**_flat(lock.params(stage)), **params}
+        tags = {"stage": stage, "stage_lock_sha256": digest(entry), "mlflow.source.name": entry["cmd"]}
         run = run_records.read(stage, entry, source.runs) or {}
-    started, milliseconds = _when(run)
-    return Result(file.chapter, name, params, _points(records, curve), tags, {**_facts(run), **source.commit}, started, milliseconds)
+    return Execution(tags, {**_facts(run), **source.commit}, *_when(run, source.date))
 
 
-def _stage(lock: Lock, records: list[Record], metrics_file: Path) -> str | None:
-    """The stage that trained what the records are of; else the one that made the predictions, else the metrics file."""
-    places = [getattr(record, key) for key in ("trained", "predictions") for record in records]
-    makers = (lock.maker(path) for path in [*filter(None, places), metrics_file.as_posix()])
-    return next((maker for maker in makers if maker), None)
+def _dataset(lock: Lock, file: MetricsFile) -> DataSet | None:
+    """The data set of a metrics file, with the checksum and command of its source, if the lock has one under its name."""
+    if file.dataset is None:
+        return None
+    name, profile = file.dataset.name, {"kind": file.dataset.kind, "note": file.dataset.note, "scale": file.scale}
+    source = f"data/{file.scale}/sources/{name}"
+    maker = lock.maker(source)
+    return DataSet(name, lock.hashes.get(source) or digest([name, profile])[:32], lock.stages[maker]["cmd"] if maker else "", profile)
 
 
 def _points(records: list[Record], curve: Points) -> Points:
@@ -179,10 +233,14 @@ def _points(records: list[Record], curve: Points) -> Points:
     return points if size is None else {("parameters", last): float(size), **points}
 
 
-def _when(run: dict[str, Any]) -> tuple[int, int]:
-    """Start and duration of an execution in milliseconds, from its run record; now and 0 without one."""
-    started = datetime.fromisoformat(run["started"]).timestamp() if "started" in run else time()
-    return int(started * 1000), int(run.get("duration_s", 0) * 1000)
+def _when(run: dict[str, Any], date: str) -> tuple[int, int]:
+    """Start and duration of an execution in milliseconds, from its run record; without one the source's date, or now, and 0."""
+    started = run.get("started") or date
+    seconds = datetime.fromisoformat(started).timestamp() if started else time()
+    last = run.get("duration_s", 0)
+    # The record of a resumed training is of its last part; the loop has counted the others too.
+    duration = run.get("train_seconds", last) if run.get("resumed") else last
+    return int((seconds + last - duration) * 1000), int(duration * 1000)
 
 
 def _facts(run: dict[str, Any]) -> dict[str, str]:
@@ -191,14 +249,22 @@ def _facts(run: dict[str, Any]) -> dict[str, str]:
     return {key: str(value) for key, value in values.items() if isinstance(value, str | int | float) and key not in ("stage", "cmd")}
 
 
-def _read_curves(path: Path) -> dict[tuple[str, int | None], Points]:
-    """Curves by model and seed; none if there is no such file."""
-    if not path.exists():
-        return {}
+def _is_training_curve(path: Path) -> bool:
+    """By its name, or under the old one by its column `iteration`."""
+    training, old = CURVES
+    return path.name.endswith(training) or (path.name.endswith(old) and "iteration" in path.read_text().partition("\n")[0].split(","))
+
+
+def _read_curves(metrics_file: Path) -> dict[tuple[str, int | None], Points]:
+    """The training curves beside a metrics file, by model and seed; none if there is no such file."""
+    files = [metrics_file.with_suffix(suffix) for suffix in CURVES]
+    path = next((path for path in files if path.exists() and _is_training_curve(path)), None)
     curves: dict[tuple[str, int | None], Points] = defaultdict(dict)
+    if path is None:
+        return curves
     with path.open(newline="") as file:
         reader = csv.DictReader(file)
-        missing = {"model", "seed", "iteration"} - set(reader.fieldnames or [])
+        missing = CURVE_COLUMNS - set(reader.fieldnames or [])
         if missing:
             raise UserError(f"{path} lacks the columns {', '.join(sorted(missing))}: run the evaluation that writes it again")
         for row in reader:
@@ -234,134 +300,25 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _digest(value: Any) -> str:
-    """SHA-256 of the value as JSON with sorted keys and no spaces."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
-def log(results: list[Result], uri: str) -> int:
-    """Bring the MLflow store at `uri` up to date with `results`; the number of runs logged.
-
-    Raises UserError if the store does not answer or refuses.
-    """
-    for key, value in ENVIRONMENT.items():
-        os.environ.setdefault(key, value)
-    from mlflow import MlflowClient  # two seconds
-    from mlflow.exceptions import MlflowException
-    from mlflow.store.db import utils
-    from sqlalchemy.exc import SQLAlchemyError
-
-    utils.MAX_RETRY_COUNT = 3  # as MLflow has it, a folder that cannot be written to takes two minutes to be reported
-    try:
-        with _turn():
-            artifacts = prepare(uri)
-            client = MlflowClient(uri)
-            chapters = sorted({result.chapter for result in results})
-            return sum(_log_chapter(client, chapter, results, artifacts) for chapter in chapters)
-    except (MlflowException, SQLAlchemyError, ModuleNotFoundError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        if "Max retries exceeded" in reason or "timeout exception" in reason:
-            what, advice = "does not answer", "run `python -m workflow.track` again later"
-        else:
-            what, advice = f"cannot be used: {_without_password(reason)}", "mend that and run `python -m workflow.track` again"
-        raise UserError(
-            f"MLflow at {_without_password(uri)} {what}; nothing is lost, the metrics files have everything: {advice}"
-        ) from None
-
-
-@contextlib.contextmanager
-def _turn() -> Iterator[None]:
-    """One call of track at a time: two would each find a run missing and log it."""
-    TURN.parent.mkdir(parents=True, exist_ok=True)
-    with TURN.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def prepare(uri: str) -> str | None:
-    """Create a database's schema before anything else uses it; where its artifacts would lie. A server sees to both itself."""
-    from mlflow.store.db.db_types import DATABASE_ENGINES
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
-    if re.split(r"[:+]", uri)[0] not in DATABASE_ENGINES:
-        return None
-    SqlAlchemyStore(uri, ARTIFACTS)
-    return ARTIFACTS
-
-
-def _log_chapter(client: "MlflowClient", chapter: str, results: list[Result], artifacts: str | None) -> int:
-    experiment = client.get_experiment_by_name(chapter)
-    if experiment and experiment.lifecycle_stage == "deleted":
-        number = experiment.experiment_id
-        raise UserError(f"the experiment {chapter} was deleted in MLflow: bring it back with `mlflow experiments restore -x {number}`")
-    number = experiment.experiment_id if experiment else client.create_experiment(chapter, artifacts and artifacts + chapter)
-    known = _known_runs(client, number)
-    return sum(_log_result(client, number, result, known[result.tags["identity"]]) for result in results if result.chapter == chapter)
-
-
-def _known_runs(client: "MlflowClient", experiment: str) -> dict[str, list["Run"]]:
-    """The runs of earlier calls, by identity; runs that something else logged are none of our business."""
-    known: dict[str, list[Run]] = defaultdict(list)
-    token: str | None = ""
-    while token is not None:
-        page = client.search_runs([experiment], max_results=1000, page_token=token or None)
-        for run in page:
-            known[run.data.tags.get("identity", "")].append(run)
-        token = page.token or None
-    return known
-
-
-def _log_result(client: "MlflowClient", experiment: str, result: Result, known: list["Run"]) -> bool:
-    """Make the run of `result` the one in force among those of its identity; whether it had to be logged."""
-    current = next((run for run in known if run.data.tags.get("fingerprint") == result.fingerprint), None)
-    complete = current is not None and current.info.status == "FINISHED"
-    if not complete:
-        _write(client, experiment, result, current)
-    if current and current.data.tags.get("superseded") != "false":
-        client.set_tag(current.info.run_id, "superseded", "false")
-    for run in known:
-        if run is not current and run.data.tags.get("superseded") != "true":
-            client.set_tag(run.info.run_id, "superseded", "true")
-            if run.info.status == "RUNNING":  # interrupted, and its results are gone
-                client.set_terminated(run.info.run_id, "KILLED")
-    return not complete
-
-
-def _write(client: "MlflowClient", experiment: str, result: Result, begun: "Run | None") -> None:
-    """Log a run, or complete one that was begun: MLflow passes over what a run has already."""
-    from mlflow.entities import Metric, Param
-
-    if begun is None:
-        tags = {**result.facts, **result.tags, "fingerprint": result.fingerprint, "superseded": "false"}
-        begun = client.create_run(experiment, result.started, tags, result.name)
-    run, started = begun.info.run_id, begun.info.start_time
-    params = [Param(key, value) for key, value in result.params.items()]
-    points = [Metric(key, value, started, step) for (key, step), value in result.points.items()]
-    for start in range(0, len(params), PARAMS_PER_BATCH):
-        client.log_batch(run, params=params[start : start + PARAMS_PER_BATCH])
-    for start in range(0, len(points), METRICS_PER_BATCH):
-        client.log_batch(run, metrics=points[start : start + METRICS_PER_BATCH])
-    client.set_terminated(run, end_time=started + result.milliseconds)
-
-
-def _without_password(text: str) -> str:
-    return re.sub(r"//[^/@\s]*@", "//", text)
-
-
 def main() -> None:
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--address", help="where `mlflow ui` will show the store: print the addresses of its runs")
+    address = parser.parse_args().address
     uri = os.environ.get("MLFLOW_TRACKING_URI") or STORE
     try:
         results = collect()
         if not results:
-            raise UserError(f"there are no metrics files in {METRICS} or {RELEASES}: run `dvc repro` first")
-        logged = log(results, uri)
+            raise UserError(f"there are no metrics files in {REPORTS}/metrics or {RELEASES}: run `dvc repro` first")
+        logged, experiments = mlflow_store.log(results, uri)
     except UserError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
         sys.exit(f"error: {error.filename}: {error.strerror}; mend that and run `python -m workflow.track` again")
-    chapters = ", ".join(sorted({result.chapter for result in results}))
-    print(f"{logged} runs logged, {len(results) - logged} unchanged, experiment(s) {chapters}, at {_without_password(uri)}")
+    print(f"{logged} runs logged, {len(results) - logged} unchanged, experiment(s) {', '.join(experiments)}, at {without_password(uri)}")
+    if shown_at := without_password(uri) if uri.startswith("http") else address:
+        for chapter, number in experiments.items():
+            print(f"  {chapter}: {RUNS_PAGE.format(address=shown_at.rstrip('/'), number=number)}")
+        print('  (MLflow opens for applications of language models: to stay with the runs choose "Model training", top left, once)')
 
 
 if __name__ == "__main__":
