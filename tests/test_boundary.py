@@ -433,6 +433,47 @@ def test_the_command_says_it_in_one_sentence(folders: tuple[Path, Path], tmp_pat
     assert not (tmp_path / "s.json").exists()
 
 
+def test_where_scores_and_counts_are_written(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    """Links stay, what is no file is refused or sent the bytes, and what is in the way is one sentence before the work."""
+    for name in ("s.json", "c.csv"):
+        (tmp_path / name).symlink_to(f"there/{name}")
+    few = ("--thresholds", 3, "--max-dist", 0.02)
+    done = command(*folders, "--json", tmp_path / "s.json", "--counts", tmp_path / "c.csv", *few)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "s.json").is_symlink() and (tmp_path / "c.csv").is_symlink()
+    assert sorted(file.name for file in (tmp_path / "there").iterdir()) == ["c.csv", "c.csv.inputs", "s.json"]
+    scores = json.loads((tmp_path / "there/s.json").read_text())
+    sent = command(*folders, "--json", "/proc/self/fd/1", *few)  # what /dev/stdout leads to.stdout.splitlines()
+    assert json.loads("\n".join(sent[:-1])) == scores and sent[-1].startswith("ODS ")
+    os.mkfifo(tmp_path / "pipe")
+    before = sorted(tmp_path.rglob("*"))
+    says = {
+        ("--json", tmp_path / "there"): f"cannot write {tmp_path}/there: it is a folder; mend that, or give another place",
+        ("--json", tmp_path / "s.json/x"): f"cannot write {tmp_path}/s.json/x: Not a directory; mend that, or give another place",
+        ("--json", tmp_path / "x", "--counts", tmp_path / "there"): f"cannot write {tmp_path}/there: it is a folder; mend that, or give "
+        "another place",
+        ("--json", tmp_path / "x", "--counts", tmp_path / "pipe"): f"{tmp_path}/pipe is no file, and --counts is read again to go on from "
+        "it: name a file",
+    }
+    for words, sentence in says.items():
+        done = command(*folders, *words, *few)
+        assert (done.returncode, done.stdout, done.stderr) == (1, "", f"error: {sentence}\n")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_counts_by_a_link_and_by_name_are_the_same_counts(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    """Else rows written under one name, of other settings, would be taken for those whose hashes stand beside the other."""
+    (tmp_path / "link.csv").symlink_to("c.csv")
+    wanted = {}
+    for max_dist in (0.01, 0.05):
+        _, wanted[max_dist] = evaluate_folders(*folders, even_thresholds(3), max_dist)
+    assert not np.array_equal(*wanted.values())
+    for name, max_dist in (("link.csv", 0.01), ("c.csv", 0.05), ("link.csv", 0.01), ("c.csv", 0.01)):
+        _, counts = evaluate_folders(*folders, even_thresholds(3), max_dist, counts_file=tmp_path / name)
+        assert np.array_equal(counts, wanted[max_dist])
+    assert sorted(file.name for file in tmp_path.glob("*.csv*")) == ["c.csv", "c.csv.inputs", "link.csv"]
+
+
 # Real data
 
 

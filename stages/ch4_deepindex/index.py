@@ -35,6 +35,7 @@ from stages.ch4_deepindex.extract import PATCHES, by_encoder, extract
 from stages.ch4_deepindex.inverted import IDF
 from stages.ch4_deepindex.patches import BadPicture
 from stages.ch4_deepindex.retrieve import Shard
+from stages.core.command import one_sentence
 from stages.core.errors import UserError
 from stages.core.files import sha256
 from stages.core.runtime import Runtime
@@ -219,17 +220,9 @@ def build(args: argparse.Namespace) -> dict[str, Any]:
 @contextlib.contextmanager
 def told() -> Iterator[None]:
     """Around a command: what goes wrong is one sentence and a status, and what Pillow thinks of a file's metadata is not said."""
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="PIL")
-            yield
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    except OSError as error:
-        sys.exit(f"error: {f'{error.filename}: ' if error.filename else ''}{error.strerror or error}")
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
+    with one_sentence(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")
+        yield
 
 
 def main() -> None:
