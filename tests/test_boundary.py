@@ -390,7 +390,7 @@ def test_bad_input(folders: tuple[Path, Path], tmp_path: Path) -> None:
     write_png_ = lambda values: lambda file: write_png(file, values)  # noqa: E731
     bad("1.png", write_png_(noise(1)[1:]), r"pb/1\.png is 39 x 50 and .*gt/1\.mat 40 x 50")
     bad("1.png", Path.unlink, r"pb has no 1\.png, \.npy or \.mat for .*gt/1\.mat$")
-    bad("1.png", lambda file: file.write_bytes(b"no image"), r"pb/1\.png cannot be read as PNG")
+    bad("1.png", lambda file: file.write_bytes(b"no image"), r"pb/1\.png cannot be read: it is no picture of a known format")
     bad("1.png", lambda file: Image.new("RGB", (50, 40)).save(file), r"pb/1\.png is a PNG of mode RGB")
     truth = truths / "1.mat"
     bad("", lambda file: savemat(file, {"other": 1}), r"gt/1\.mat has no variable groundTruth", truth)
@@ -431,6 +431,13 @@ def test_the_command_says_it_in_one_sentence(folders: tuple[Path, Path], tmp_pat
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"error: {folders[0]} has no 3.png, .npy or .mat for {folders[1]}/3.mat\n"
     assert not (tmp_path / "s.json").exists()
+
+
+def test_an_edge_map_is_not_handed_to_other_programs(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    (folders[0] / "3.png").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 50 40\n%%EndComments\nshowpage\n%%EOF\n")
+    done = command(*folders, "--json", tmp_path / "s.json", "--thresholds", 3)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"error: {folders[0]}/3.png cannot be read: it is no picture of a known format\n"
 
 
 def test_where_scores_and_counts_are_written(folders: tuple[Path, Path], tmp_path: Path) -> None:
