@@ -175,6 +175,30 @@ def test_thresholds_are_inclusive_and_every_row_is_that_of_its_own_threshold() -
         assert row.tolist() == evaluate(prediction, line(150)[None] > 0, np.array([threshold]))[0].tolist()
 
 
+def test_thresholds_are_matlabs() -> None:
+    # Where NumPy's linspace, which divides before it multiplies, gives the same digits; at 20 it does not (and 170 / 255 decides).
+    for number in (1, 2, 3, 5, 9, 33):
+        assert np.array_equal(even_thresholds(number), np.linspace(1 / (number + 1), 1 - 1 / (number + 1), number))
+    assert even_thresholds(20)[13] < 170 / 255 < np.linspace(1 / 21, 1 - 1 / 21, 20)[13]
+    assert even_thresholds(5).tolist() == [1 / 6, 0.33333333333333337, 0.5, 2 / 3, 0.8333333333333334]
+    # 85 of 255 is 2/6, and stays below it, as in the original; 170 of 255 is 4/6, and does not.
+    prediction = line(50, 85 / 255) + line(150, 170 / 255)
+    assert evaluate(prediction, line(150)[None] > 0, even_thresholds(5))[:, 3].tolist() == [400, 200, 200, 200, 0]
+
+
+@pytest.mark.parametrize("number", [99, 33])
+@pytest.mark.parametrize("largest", [255, 65535])
+def test_the_last_digit_of_a_threshold_decides_of_no_value_of_a_map(number: int, largest: int) -> None:
+    whole = np.arange(largest + 1)
+    for place, threshold in enumerate(even_thresholds(number), 1):
+        assert np.array_equal(whole / largest >= threshold, whole * (number + 1) >= place * largest)
+
+
+def test_thresholds_are_called_by_their_fractions() -> None:
+    found = summarize(even_thresholds(99), np.ones((1, 99, 4), np.int64))
+    assert [point["threshold"] for point in found["curve"]] == [hundredths / 100 for hundredths in range(1, 100)]
+
+
 @pytest.mark.parametrize("value", [0, 0.5, 1])
 def test_a_constant_map_scores_zero(value: float) -> None:
     counts = evaluate(np.full((300, 400), value), line(100)[None] > 0, even_thresholds(9))
@@ -450,7 +474,7 @@ def test_where_scores_and_counts_are_written(folders: tuple[Path, Path], tmp_pat
     assert (tmp_path / "s.json").is_symlink() and (tmp_path / "c.csv").is_symlink()
     assert sorted(file.name for file in (tmp_path / "there").iterdir()) == ["c.csv", "c.csv.inputs", "s.json"]
     scores = json.loads((tmp_path / "there/s.json").read_text())
-    sent = command(*folders, "--json", "/proc/self/fd/1", *few)  # what /dev/stdout leads to.stdout.splitlines()
+    sent = command(*folders, "--json", "/proc/self/fd/1", *few).stdout.splitlines()  # what /dev/stdout leads to
     assert json.loads("\n".join(sent[:-1])) == scores and sent[-1].startswith("ODS ")
     os.mkfifo(tmp_path / "pipe")
     before = sorted(tmp_path.rglob("*"))

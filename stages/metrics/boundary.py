@@ -5,7 +5,7 @@
 PREDICTIONS is a folder of 8- or 16-bit PNG, .npy (values 0 to 1) or BSDS `ucm2` .mat, one for each GROUND_TRUTH/*.mat, with
 its name; others are not looked at. The measure is the official one (`boundaryBench`, and `edgesEvalDir`, which equals it):
 
-- A map is binarised at each of the thresholds 1/(K + 1) to K/(K + 1), `value >= threshold`, and then thinned.
+- A map is binarised at each of K thresholds from 1/(K + 1) to K/(K + 1) (`even_thresholds`), `value >= threshold`, and then thinned.
 - It is matched with every annotator's boundaries one to one, within `max_dist` times the image's diagonal, at least total
   distance, an unmatched pair of pixels costing 100 times the greatest distance (`correspondence`). count_r and sum_r are the
   matched and all true pixels, summed over annotators; count_p the predicted pixels that any annotator matches; sum_p all.
@@ -43,10 +43,17 @@ LARGEST_RADIUS = 100  # pixels; the matcher's whole numbers overflow at 140
 
 
 def even_thresholds(number: int) -> np.ndarray:
-    """The benchmark's thresholds: `number` of them, evenly between 0 and 1."""
+    """The benchmark's thresholds, evenly between 0 and 1: Matlab's linspace(1 / (K + 1), 1 - 1 / (K + 1), K), to the last digit.
+
+    At K = 5 the second lies a last digit above 2/6, so that 85 of 255 stays below it, as in the original. At K = 99 and 33 no value
+    of 8 or 16 bits lies between these and the fractions k / (K + 1).
+    """
     if number < 1:
         raise UserError(f"the number of thresholds is {number}: it must be 1 or more (the benchmark's is 99)")
-    return np.arange(1, number + 1) / (number + 1)
+    first, last = 1 / (number + 1), 1 - 1 / (number + 1)
+    thresholds = first + np.arange(number) * (last - first) / max(number - 1, 1)  # in Matlab's order; NumPy's linspace divides first
+    thresholds[-1] = last
+    return thresholds
 
 
 def evaluate(
@@ -109,6 +116,7 @@ def summarize(thresholds: np.ndarray, counts: np.ndarray) -> dict[str, Any]:
     ods {threshold, recall, precision, f}, ois {recall, precision, f}, ap, r50 (the recall at precision 0.5), images, and the
     curve: threshold, recall, precision and f of each threshold. Where nothing is predicted or found the scores are 0.
     """
+    thresholds = np.round(thresholds, 12)  # as they are called: .06, where the value compared may be .060000000000000005
     recall, precision, f = _scores(counts.sum(axis=0))
     own_best = _scores(counts)[2].argmax(axis=1)
     ois = _scores(counts[np.arange(len(counts)), own_best].sum(axis=0))
