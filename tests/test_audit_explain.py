@@ -383,11 +383,14 @@ def test_the_picture_shows_the_chain(project, tmp_path):
     root = ElementTree.parse(tmp_path / "chain.svg").getroot()
     names = ["".join(text.itertext()) for text in root.iter("{http://www.w3.org/2000/svg}text") if text.get("class") == "name"]
     assert sorted(names) == ["ch9_evaluate", "ch9_predict", "ch9_prepare set1", "ch9_train a-0", "ch9_train a-1", "code", "download set1"]
-    with pytest.raises(UserError, match=r"cannot write the picture to .*No such file or directory"):
-        explain(["table 9.1", "a", "error"], picture=tmp_path / "nowhere/chain.svg")
+    with pytest.raises(UserError, match=r"cannot write .*chain\.svg/x\.svg: Not a directory"):
+        explain(["table 9.1", "a", "error"], picture=tmp_path / "chain.svg/x.svg")
+    (tmp_path / "link.svg").symlink_to("drawn.svg")
+    explain(["table 9.1", "a", "error"], picture=tmp_path / "link.svg")
+    assert (tmp_path / "link.svg").is_symlink() and (tmp_path / "drawn.svg").read_text() == (tmp_path / "chain.svg").read_text()
     with pytest.raises(UserError, match="has no chain that could be drawn"):
         explain(["table 9.1", "old", "error"], picture=tmp_path / "none.svg")
-    assert not list(tmp_path.glob("*.partial")) and not (tmp_path / "none.svg").exists()
+    assert not list(tmp_path.glob("*.partial*")) and not (tmp_path / "none.svg").exists()
 
 
 def test_a_crooked_row_of_interpretations_is_named(project):

@@ -17,6 +17,8 @@ import numpy as np
 import pytest
 import yaml
 from conftest import REPOSITORY, Toy
+from PIL import Image
+from scipy.io import savemat
 
 # Stages are `python -m ...`: the python that runs the tests has to be the first one found.
 ENVIRONMENT = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
@@ -192,6 +194,36 @@ def test_an_output_folder_that_is_read_only_is_one_sentence(toy: Toy) -> None:
     toy.succeed()
 
 
+@pytest.mark.parametrize("option", ["--json", "--counts"])
+def test_scores_on_a_full_or_read_only_disk_are_one_sentence(tmp_path: Path, option: str) -> None:
+    edges = np.zeros((40, 50), np.uint8)
+    edges[20] = 255
+    for name in ("a", "b"):
+        (tmp_path / "pb").mkdir(exist_ok=True)
+        Image.fromarray(edges).save(tmp_path / f"pb/{name}.png")
+        (tmp_path / "gt").mkdir(exist_ok=True)
+        savemat(tmp_path / f"gt/{name}.mat", {"groundTruth": np.array([[{"Boundaries": edges, "Segmentation": edges}]], object)})
+    out = tmp_path / "out"
+
+    def score() -> subprocess.CompletedProcess[str]:
+        places = {"--json": tmp_path / "scores.json"} | {option: out / "there"}
+        words = [str(word) for pair in places.items() for word in pair]
+        return run(REPOSITORY, "stages.metrics.boundary", str(tmp_path / "pb"), str(tmp_path / "gt"), "--thresholds", "20", *words)
+
+    with full_disk(out):
+        (out / "large").write_bytes(bytes((1 << 20) - 4096))  # what is left is a page, which the name of a file does not need
+        (out / "rest").write_bytes(bytes(4096))
+        done = score()
+        assert (done.returncode, done.stdout) == (1, "")
+        assert no_traceback(done) == f"error: cannot write {out}/there: No space left on device; mend that, or give another place\n"
+        assert sorted(file.name for file in out.iterdir()) == ["large", "rest"]
+    with read_only(out):
+        done = score()
+        assert (done.returncode, done.stdout) == (1, "")
+        assert no_traceback(done) == f"error: cannot write {out}/there: Read-only file system; mend that, or give another place\n"
+    assert score().returncode == 0
+
+
 # Under DVC
 
 
@@ -236,6 +268,24 @@ def test_a_full_cache(project: Toy) -> None:
     assert no_traceback(done).startswith("ERROR: failed to transfer ")
     assert "No space left on device" in done.stderr
     assert_all_is_well(project)
+
+
+@pytest.mark.slow
+def test_outputs_that_dvc_links_into_its_cache(project: Toy) -> None:
+    project.file(".dvc/config", "[core]\n    no_scm = true\n    analytics = false\n[cache]\n    type = symlink\n")
+    assert_all_is_well(project)
+    (first,) = (project.root / "out/d").iterdir()
+    assert first.is_symlink()
+    kept = first.resolve(), first.read_bytes()
+    done = run(project.root, "stages.toy")  # by hand, when nothing has removed the links
+    assert done.returncode == 0, done.stderr
+    assert kept[0].read_bytes() == kept[1] != first.read_bytes()
+    project.file("in", "2")
+    assert_all_is_well(project)
+    assert kept[0].read_bytes() == kept[1]
+    project.file("in", "1")
+    assert "is cached - skipping run, checking out outputs" in repro(project).stdout
+    assert first.read_bytes() == kept[1]
 
 
 @pytest.mark.slow

@@ -175,6 +175,30 @@ def test_thresholds_are_inclusive_and_every_row_is_that_of_its_own_threshold() -
         assert row.tolist() == evaluate(prediction, line(150)[None] > 0, np.array([threshold]))[0].tolist()
 
 
+def test_thresholds_are_matlabs() -> None:
+    # Where NumPy's linspace, which divides before it multiplies, gives the same digits; at 20 it does not (and 170 / 255 decides).
+    for number in (1, 2, 3, 5, 9, 33):
+        assert np.array_equal(even_thresholds(number), np.linspace(1 / (number + 1), 1 - 1 / (number + 1), number))
+    assert even_thresholds(20)[13] < 170 / 255 < np.linspace(1 / 21, 1 - 1 / 21, 20)[13]
+    assert even_thresholds(5).tolist() == [1 / 6, 0.33333333333333337, 0.5, 2 / 3, 0.8333333333333334]
+    # 85 of 255 is 2/6, and stays below it, as in the original; 170 of 255 is 4/6, and does not.
+    prediction = line(50, 85 / 255) + line(150, 170 / 255)
+    assert evaluate(prediction, line(150)[None] > 0, even_thresholds(5))[:, 3].tolist() == [400, 200, 200, 200, 0]
+
+
+@pytest.mark.parametrize("number", [99, 33])
+@pytest.mark.parametrize("largest", [255, 65535])
+def test_the_last_digit_of_a_threshold_decides_of_no_value_of_a_map(number: int, largest: int) -> None:
+    whole = np.arange(largest + 1)
+    for place, threshold in enumerate(even_thresholds(number), 1):
+        assert np.array_equal(whole / largest >= threshold, whole * (number + 1) >= place * largest)
+
+
+def test_thresholds_are_called_by_their_fractions() -> None:
+    found = summarize(even_thresholds(99), np.ones((1, 99, 4), np.int64))
+    assert [point["threshold"] for point in found["curve"]] == [hundredths / 100 for hundredths in range(1, 100)]
+
+
 @pytest.mark.parametrize("value", [0, 0.5, 1])
 def test_a_constant_map_scores_zero(value: float) -> None:
     counts = evaluate(np.full((300, 400), value), line(100)[None] > 0, even_thresholds(9))
@@ -390,7 +414,7 @@ def test_bad_input(folders: tuple[Path, Path], tmp_path: Path) -> None:
     write_png_ = lambda values: lambda file: write_png(file, values)  # noqa: E731
     bad("1.png", write_png_(noise(1)[1:]), r"pb/1\.png is 39 x 50 and .*gt/1\.mat 40 x 50")
     bad("1.png", Path.unlink, r"pb has no 1\.png, \.npy or \.mat for .*gt/1\.mat$")
-    bad("1.png", lambda file: file.write_bytes(b"no image"), r"pb/1\.png cannot be read as PNG")
+    bad("1.png", lambda file: file.write_bytes(b"no image"), r"pb/1\.png cannot be read: it is no picture of a known format")
     bad("1.png", lambda file: Image.new("RGB", (50, 40)).save(file), r"pb/1\.png is a PNG of mode RGB")
     truth = truths / "1.mat"
     bad("", lambda file: savemat(file, {"other": 1}), r"gt/1\.mat has no variable groundTruth", truth)
@@ -431,6 +455,54 @@ def test_the_command_says_it_in_one_sentence(folders: tuple[Path, Path], tmp_pat
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"error: {folders[0]} has no 3.png, .npy or .mat for {folders[1]}/3.mat\n"
     assert not (tmp_path / "s.json").exists()
+
+
+def test_an_edge_map_is_not_handed_to_other_programs(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    (folders[0] / "3.png").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 50 40\n%%EndComments\nshowpage\n%%EOF\n")
+    done = command(*folders, "--json", tmp_path / "s.json", "--thresholds", 3)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"error: {folders[0]}/3.png cannot be read: it is no picture of a known format\n"
+
+
+def test_where_scores_and_counts_are_written(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    """Links stay, what is no file is refused or sent the bytes, and what is in the way is one sentence before the work."""
+    for name in ("s.json", "c.csv"):
+        (tmp_path / name).symlink_to(f"there/{name}")
+    few = ("--thresholds", 3, "--max-dist", 0.02)
+    done = command(*folders, "--json", tmp_path / "s.json", "--counts", tmp_path / "c.csv", *few)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "s.json").is_symlink() and (tmp_path / "c.csv").is_symlink()
+    assert sorted(file.name for file in (tmp_path / "there").iterdir()) == ["c.csv", "c.csv.inputs", "s.json"]
+    scores = json.loads((tmp_path / "there/s.json").read_text())
+    sent = command(*folders, "--json", "/proc/self/fd/1", *few).stdout.splitlines()  # what /dev/stdout leads to
+    assert json.loads("\n".join(sent[:-1])) == scores and sent[-1].startswith("ODS ")
+    os.mkfifo(tmp_path / "pipe")
+    before = sorted(tmp_path.rglob("*"))
+    says = {
+        ("--json", tmp_path / "there"): f"cannot write {tmp_path}/there: it is a folder; mend that, or give another place",
+        ("--json", tmp_path / "s.json/x"): f"cannot write {tmp_path}/s.json/x: Not a directory; mend that, or give another place",
+        ("--json", tmp_path / "x", "--counts", tmp_path / "there"): f"cannot write {tmp_path}/there: it is a folder; mend that, or give "
+        "another place",
+        ("--json", tmp_path / "x", "--counts", tmp_path / "pipe"): f"{tmp_path}/pipe is no file, and --counts is read again to go on from "
+        "it: name a file",
+    }
+    for words, sentence in says.items():
+        done = command(*folders, *words, *few)
+        assert (done.returncode, done.stdout, done.stderr) == (1, "", f"error: {sentence}\n")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_counts_by_a_link_and_by_name_are_the_same_counts(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    """Else rows written under one name, of other settings, would be taken for those whose hashes stand beside the other."""
+    (tmp_path / "link.csv").symlink_to("c.csv")
+    wanted = {}
+    for max_dist in (0.01, 0.05):
+        _, wanted[max_dist] = evaluate_folders(*folders, even_thresholds(3), max_dist)
+    assert not np.array_equal(*wanted.values())
+    for name, max_dist in (("link.csv", 0.01), ("c.csv", 0.05), ("link.csv", 0.01), ("c.csv", 0.01)):
+        _, counts = evaluate_folders(*folders, even_thresholds(3), max_dist, counts_file=tmp_path / name)
+        assert np.array_equal(counts, wanted[max_dist])
+    assert sorted(file.name for file in tmp_path.glob("*.csv*")) == ["c.csv", "c.csv.inputs", "link.csv"]
 
 
 # Real data

@@ -303,6 +303,38 @@ def test_an_output_that_has_changed_is_made_again_with_all_that_reads_it(slow: C
     assert (folder / "results.tar").exists()
 
 
+def test_results_go_where_a_link_leads(ran: Path, bare: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "again"
+    shutil.copytree(ran, folder)
+    (tmp_path / "large").mkdir()
+    (folder / "results.tar").rename(tmp_path / "large/mine.tar")
+    (folder / "results.tar").symlink_to("../large/mine.tar")
+    append(folder, "project/data/mini/models/b/sum.json")  # so that something runs, and older results go
+    done = run(folder, bare)
+    assert done.returncode == 0, done.stderr
+    assert (folder / "results.tar").is_symlink() and f"{tmp_path}/large/mine.tar: 0.0 MB" in done.stdout
+    assert [file.name for file in (tmp_path / "large").iterdir()] == ["mine.tar"]
+    assert contents(tmp_path / "large/mine.tar").keys() == contents(ran / "results.tar").keys()
+
+
+def test_results_take_the_place_of_no_folder(slow: Callable[..., Path], bare: Path) -> None:
+    folder = slow()
+    (folder / "results.tar").mkdir()
+    said = one_sentence(run(folder, bare))
+    assert said == "error: results.tar is no file, and the results are to be written there: move it away, and call run.py again\n"
+    assert not (folder / "logs").exists() and list((folder / "results.tar").iterdir()) == []
+
+
+def test_a_bundle_takes_the_place_of_nothing(base: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("nothing")
+    (tmp_path / "file").touch()
+    for name, advice in (("pipe", "choose"), ("link", "choose"), ("file", "remove it, or choose")):
+        said = one_sentence(run_in(base, "python", "-m", "workflow.bundle", "pack", "prepare", "-o", str(tmp_path / name)))
+        assert said == f"error: {tmp_path / name} exists: {advice} another name\n"
+    assert sorted(file.name for file in tmp_path.iterdir() if file.name != "site") == ["file", "link", "pipe"]
+
+
 # Unpacking: what archive it may be
 
 

@@ -319,7 +319,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_imagenet(sources / "imagenet", classes=10, train=320, val=100, width=80, height=72, seed=0)
     spoil_first_picture(sources / "imagenet/ILSVRC2012_img_val.tar")
     write_alexnet(sources / "alexnet", widths=[4, 6, 8, 8, 8], fc=16, seed=0)
-    (sources / "imagenet/provenance.json").write_text('{"dataset": "imagenet", "kind": "miniature", "note": ""}')
+    for name in ("imagenet", "alexnet"):
+        (sources / f"{name}/provenance.json").write_text(f'{{"dataset": "{name}", "kind": "miniature", "note": ""}}')
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         stage_runs.run_main(prepare, "imagenet", PARAMS)
@@ -352,6 +353,8 @@ def test_networks_learn_and_their_errors_are_those_of_their_scores(world, monkey
         assert values["cfn-11", f"fusion_weight_{branch}"] == pytest.approx(state["fusion.weight"][:, branch - 1].mean().item())
     assert (state["fusion.weight"] - 0.25).abs().min() > 0
     assert [values["dataset", f"skipped_{what}"] for what in ("train", "train_share", "val", "val_share")] == [0, 0, 1, 1]
+    encoders = {record.model: record.encoder for record in found.records}
+    assert (encoders["alexnet"], encoders["cnn-11"]) == ("AlexNet, miniature weights", None)
     assert 50 <= values["alexnet", "top1_error"] <= 100 and ("alexnet", "fusion_weight_1") not in values  # never trained
     assert {record.n for record in found.records if record.metric == "top1_error"} == {99}
     assert {record.n for record in found.records if record.metric == "skipped_train"} == {320}

@@ -313,6 +313,8 @@ def odd(world: Path, tmp_path: Path) -> Path:
     (folder / "cut.jpg").write_bytes((folder / "usual0.jpg").read_bytes()[:700])
     Image.new("RGB", (1, 1)).save(folder / "dot.png")
     (folder / "letter.jpg").write_text("Dear Jane,\n")
+    (folder / "page.jpg").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 60 60\n%%EndComments\nshowpage\n%%EOF\n")
+    (folder / "drawing.eps").touch()
     (folder / "deeper/empty.png").touch()
     (folder / "film.mov").touch()
     (folder / "notes.txt").touch()
@@ -324,10 +326,11 @@ def test_odd_pictures_are_indexed_and_bad_ones_reported(
 ) -> None:
     assert ended(indexing, index_words(world, tmp_path / "index", pictures=odd)) == 0
     done = capsys.readouterr()
-    assert done.out == f"{tmp_path / 'index'}: 8 pictures, {WORDS} words a layer, 4 skipped\n"
+    assert done.out == f"{tmp_path / 'index'}: 8 pictures, {WORDS} words a layer, 5 skipped\n"
     lines = done.err.splitlines()
-    assert lines[0] == "no pictures by their names: 1 .mov, 1 .txt"
+    assert lines[0] == "no pictures by their names: 1 .eps, 1 .mov, 1 .txt"
     reasons = {"cut.jpg": "truncated", "deeper/empty.png": "known format", "dot.png": "1 x 1 pixels", "letter.jpg": "known format"}
+    reasons["page.jpg"] = "known format"
     for line, (name, reason) in zip(lines[1:], reasons.items(), strict=True):
         assert line.startswith(f"skipped: {odd / name} ") and reason in line
     assert not recwarn.list
@@ -341,14 +344,15 @@ def test_odd_pictures_are_indexed_and_bad_ones_reported(
 def test_a_bad_query_is_reported_and_the_others_answered(
     world: Path, odd: Path, capsys: pytest.CaptureFixture[str], ended: Callable
 ) -> None:
-    images = [world / "pictures" / NAMES[0], odd / "dot.png", odd / "letter.jpg", world / "pictures" / NAMES[9]]
+    images = [world / "pictures" / NAMES[0], odd / "dot.png", odd / "letter.jpg", odd / "page.jpg", world / "pictures" / NAMES[9]]
     assert ended(searching, search_words(world, world / "1d", *images, "--top", 1)) == 1
     done = capsys.readouterr()
-    assert [line.split()[-1] for line in done.out.splitlines()] == [f"{images[0]}:", NAMES[0], f"{images[3]}:", NAMES[9]]
+    assert [line.split()[-1] for line in done.out.splitlines()] == [f"{images[0]}:", NAMES[0], f"{images[4]}:", NAMES[9]]
     said = done.err.splitlines()
     assert said == [
         f"error: {odd / 'dot.png'} gives no patches: 1 x 1 pixels are not 3 x 3, a patch for each",
         f"error: {odd / 'letter.jpg'} cannot be read: it is no picture of a known format",
+        f"error: {odd / 'page.jpg'} cannot be read: it is no picture of a known format",
     ]
 
 

@@ -598,7 +598,10 @@ def test_metrics_of_the_world_say_whose_they_are(here: Path) -> None:
         assert {record.n for record in file.records} == {count}
         assert {record.metric.partition("_")[0] for record in file.records} == ({"map", "ns"} if name == "ukb" else {"map"})
         encoders_of = {record.model: record.encoder for record in file.records}
-        assert (encoders_of["dpi-7-17"], encoders_of["pca-16"]) == ("alexnet fc7 + vgg19 fc17", "alexnet fc6 + vgg19 fc18")
+        assert (encoders_of["dpi-7-17"], encoders_of["pca-16"]) == (
+            "alexnet fc7, miniature weights + vgg19 fc17, miniature weights",
+            "alexnet fc6, miniature weights + vgg19 fc18, miniature weights",
+        )
 
 
 # Table 4.4
@@ -640,8 +643,9 @@ def test_table_4_4_is_of_the_files(here: Path) -> None:
     assert found["dpi-1d", "bytes_image_id"] == pytest.approx((2 * HEADER + 24 + 280 + 2) / 20)
     assert found["dpi-2d", "bytes_image_id"] == pytest.approx((3 * HEADER + 24 + 2 * 280 + 2) / 20)
     encoders_of = {record.model: (record.encoder, record.n, record.unit, record.better) for record in records}
-    assert encoders_of["dpi-1d"] == ("vgg19 fc18", 20, "B/image", "lower")
-    assert encoders_of["dpi-2d-pq"] == ("alexnet fc6 + vgg19 fc18", 20, "B/image", "lower")
+    assert encoders_of["dpi-1d"] == ("vgg19 fc18, miniature weights", 20, "B/image", "lower")
+    both = "alexnet fc6, miniature weights + vgg19 fc18, miniature weights"
+    assert encoders_of["dpi-2d-pq"] == (both, 20, "B/image", "lower")
     for name in ("1d", "2d"):
         assert 0 < job.notes[f"search_seconds_{name}"] < job.notes[f"query_seconds_{name}"]
     assert job.notes["threads"] == 1

@@ -566,9 +566,11 @@ def test_each_judgement_names_its_test_and_its_confidence():
 
 def test_rendered_claims():
     judged = judge(LESS, errors([14.0, 14.0, 15.0], [15.0, 15.2, 15.8]))
-    files = render.render_claims(judged, 0.95, ["Shortened schedule."])
+    files = render.render_claims(judged, 0.95, ["Shortened schedule."])  # of other numbers than this claim's
     assert "| a \\< b, cifar10 | a 14.33 \\< b 15.33 (difference -1) | this run | 3 | paired t-test, 95 % | 0.007 |" in files["md"]
-    assert "> **Shortened schedule.**" in files["md"]
+    assert "\n>" not in files["md"] and files["md"].endswith("\n- This run: Shortened schedule.\n")
+    short = judge(LESS, errors([14.0, 14.0], [15.0, 15.2], protocol="shortened"))
+    assert "> **Shortened schedule.**" in render.render_claims(short, 0.95, ["Shortened schedule."])["md"]
     content = json.loads(files["json"])
     assert content["counts"] == {"reproduced": 1, "contradicted": 0, "not decided": 0, "not tried": 0}
     (claim,) = content["claims"]

@@ -394,7 +394,7 @@ def test_a_stand_in_s_numbers_are_shown_and_never_judged(kind):
     (shown,) = [cell for cell in cells if cell.releases and cell.row.id == "dpi-7-18"]
     assert (shown.column.id, shown.verdict, shown.reason, shown.difference) == ("ukb_ma5", "not run", "stand-in", None)
     text = render.render_table(TABLES["table_4_1"], empty, [release])["md"]
-    row = "| DPI 7+18 | 3.37 | – | 3.36 ± 0.05 (3) (smvs\\_dvd) [a] | – | smvs\\_dvd, stand-in; encoder squeezenet1\\_1 fire8 + "
+    row = "| DPI 7+18 | 3.37 | – | 3.36 ± 0.05 (3) (smvs\\_dvd) [a] | – | smvs\\_dvd, stand-in [a]; encoder squeezenet1\\_1 fire8 + "
     assert row + "efficientnet\\_lite0 conv\\_head | not run [a]: stand-in (note" in text
     assert "Stand-in data: smvs\\_dvd; shown, not judged." in text
     assert "Encoders: efficientnet\\_lite0 conv\\_head; squeezenet1\\_1 fire8." in text
@@ -417,8 +417,8 @@ def test_query_times_are_shown_and_not_judged_beside_bytes_that_are():
     assert cells["dpi-2d", "seconds"].releases["real"].mean == 0.034
     assert {cells["46", column].verdict for column in ("image_id", "signature", "total", "seconds")} == {""}
     text = render.render_table(TABLES["table_4_4"], Results(THIS_RUN, {}), [release])["md"]
-    assert "| 1-D DPI | 2.06KB | – | 2,104 [a] | −5 | complexity, official | outside [a] (note 1, 2) |" in text
-    assert "| 1-D DPI | 0.25 | – | 0.02 [a] | – | complexity, official | cannot run: the thesis timed" in text
+    assert "| 1-D DPI | 2.06KB | – | 2,104 [a] | −5 | complexity, official [a] | outside [a] (note 1, 2) |" in text
+    assert "| 1-D DPI | 0.25 | – | 0.02 [a] | – | complexity, official [a] | cannot run: the thesis timed" in text
 
 
 def test_the_chapter_renders_before_anything_has_run(tmp_path):

@@ -223,6 +223,13 @@ def test_what_a_killed_release_left_is_in_nobody_s_way(project, monkeypatch):
     assert not left.exists() and (project / "reports/releases/mini-1/release.json").exists()
 
 
+def test_a_name_that_is_taken_even_by_a_link_to_nothing(project, monkeypatch):
+    Path("reports/releases/mini-1").symlink_to("nothing")
+    with pytest.raises(SystemExit, match=r"^error: reports/releases/mini-1 exists: releases are not changed"):
+        make(monkeypatch, "mini-1")
+    assert Path("reports/releases/mini-1").is_symlink()
+
+
 def test_an_audit_that_cannot_read_what_it_needs_says_so(project, monkeypatch):
     def broken() -> list[str]:
         raise UserError("dvc.lock is not a lock file of DVC")

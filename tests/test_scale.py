@@ -249,6 +249,20 @@ def test_what_is_wrong_is_one_sentence_and_changes_nothing(tmp_path: Path, overr
     assert [file.name for file in tmp_path.iterdir()] == ["params.yaml"]
 
 
+def test_parameters_behind_a_link_are_written_there(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "params.yaml").symlink_to("deep/mine.yaml")
+    assert composed(tmp_path / "params.yaml", "mini")["scale"] == "mini"
+    assert (tmp_path / "params.yaml").is_symlink() and [file.name for file in (tmp_path / "deep").iterdir()] == ["mine.yaml"]
+
+
+def test_parameters_that_cannot_be_written_are_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as left:
+        scale.compose("mini", [], tmp_path)
+    assert str(left.value.code).startswith(f"error: mini: cannot write {tmp_path}: it is a folder; ")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("name", ["huge", "Mini", "../base", "mini.yaml"])
 def test_an_unknown_scale_is_one_sentence(tmp_path: Path, name: str) -> None:
     with pytest.raises(SystemExit) as left:

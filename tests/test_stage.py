@@ -261,6 +261,29 @@ def test_an_output_that_is_a_folder_is_replaced_whole(toy: Toy) -> None:
     assert [path.name for path in (toy.root / "out/d").rglob("*")] == ["deep", "new"]
 
 
+def test_an_output_that_is_a_link_is_replaced_and_what_it_leads_to_stays(toy: Toy) -> None:
+    """DVC's, into its cache, where its `cache.type` says so."""
+    toy.file("cache/file", "kept")
+    toy.file("cache/folder/deep", "kept")
+    for name, target in {"a.txt": "file", "d": "folder", "b.txt": "gone", "e": "folder"}.items():
+        (toy.root / "out").mkdir(exist_ok=True)
+        (toy.root / "out" / name).symlink_to(f"../cache/{target}")
+    toy.write(
+        """
+        for name in ("a", "b", "e"):
+            job.out("out/e" if name == "e" else f"out/{name}.txt").write_text("new")
+        job.out("out/d").mkdir()
+        (job.out("out/d") / "deep").write_text("new")
+        """,
+        outs=["out/a.txt", "out/b.txt", "out/d", "out/e"],
+    )
+    toy.succeed()
+    assert not [path for path in (toy.root / "out").iterdir() if path.is_symlink()]
+    assert {path.read_text() for path in (toy.root / "out").rglob("*") if path.is_file()} == {"new"}
+    assert {path.read_text() for path in (toy.root / "cache").rglob("*") if path.is_file()} == {"kept"}
+    assert sorted(path.name for path in (toy.root / "cache").rglob("*")) == ["deep", "file", "folder"]
+
+
 def test_a_writer_that_itself_writes_aside(toy: Toy) -> None:
     toy.write("write_json(job.out('out/a.txt'), {'a': 1})", imports="from stages.core.files import write_json")
     toy.succeed()

@@ -89,7 +89,14 @@ def test_one_line_a_chapter_counted_by_hand(project, monkeypatch):
     # cfn-b below cnn-b on CIFAR-10: differences -1.06 and -1.16; 4.4 % are few. Not below the cited 8.41: above it, twice the same
     assert line(text)[5] == "2 / 1 / 0 / 28"
     assert line(text)[6] == "[real-1](reports/releases/real-1); shown, not judged: [cpu-1](reports/releases/cpu-1)"
-    assert not list(project.glob("*.partial"))
+    assert not list(project.glob("*.partial*"))
+
+
+def test_a_readme_that_is_a_link_stays_one(project, monkeypatch):
+    Path("README.md").rename("read.me")
+    Path("README.md").symlink_to("read.me")
+    run(monkeypatch)
+    assert Path("README.md").is_symlink() and "old" not in Path("read.me").read_text()
 
 
 def test_the_counts_are_those_of_the_rendered_tables(project):

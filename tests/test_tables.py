@@ -333,7 +333,7 @@ def test_a_cost_is_a_fact_of_the_run_record_of_exactly_its_stage(tmp_path):
     assert {(one.verdict, one.reason, one.difference, one.tolerance) for one in cells} == {("cannot run", "other hardware", None, None)}
     text = render.render_table(table, edge_results({}), [release])["md"]
     assert "## speed (images/s)" in text
-    assert "| labels | 2.5 | – | 3.3 [a] | – | networks, official | cannot run: other hardware |" in text
+    assert "| labels | 2.5 | – | 3.3 [a] | – | networks, official [a] | cannot run: other hardware |" in text
     assert "Tolerance of" not in text
 
 
@@ -377,7 +377,7 @@ def test_a_stand_in_is_shown_where_the_data_set_itself_is_not_and_never_judged(t
     assert (found.verdict, found.reason, found.difference) == ("not run", f"stand-in{note}", None)
     files = render.render_table(table, edge_results({}), [release])
     assert "| Ours | 3.37 / – |" in files["md"]
-    data = "covers, stand-in; encoder small net"
+    data = "covers, stand-in [a]; encoder small net"
     assert f"| Ours | 3.37 | – | 3.37 (covers) [a] | – | {data} | not run [a]: stand-in{note} |" in files["md"]
     assert "- [a] Release real-1, scale real. Encoders: small net. Stand-in data: covers" in files["md"]
     row = next(row for row in csv.DictReader(io.StringIO(files["csv"])) if (row["row"], row["column"]) == ("ours", "ns"))
@@ -392,7 +392,8 @@ def test_the_data_set_itself_is_shown_and_judged_before_its_stand_in(tmp_path):
     assert (found.judged.source, found.verdict, sorted(found.releases)) == ("paper-1", "within", ["paper", "real"])
     text = render.render_table(table, edge_results({}), [covers, own])["md"]
     # the other value says itself what it is of
-    assert "| Ours | 3.37 | – | 3.90 (covers) [a] | 3.40 [b] | +0.03 | ukb, official | within [b] |" in text
+    assert "| Method | thesis | this run | release, real (stand-in) | release, paper | difference |" in text
+    assert "| Ours | 3.37 | – | 3.90 (covers) [a] | 3.40 [b] | +0.03 | ukb, official [b] | within [b] |" in text
     # one source that has both
     both = dataclasses.replace(own, metrics=own.metrics | covers.metrics)
     assert cell(ledger.resolve(table, both, []), "ours", "ns").run.mean == 3.4
@@ -417,7 +418,7 @@ def test_a_stand_in_encoder_on_the_thesis_s_data_is_named(tmp_path):
     release = stand_in("ukb", 3.4, "official", experiment="ukb", protocol="shortened", encoder="small net / other net")
     text = render.render_table(table, edge_results({}), [release])["md"]
     assert "| Ours | 3.37 / – |" in text
-    assert "| 3.40 [a] | +0.03 | ukb, official; encoder small net / other net | not run [a]: shortened schedule |" in text
+    assert "| 3.40 [a] | +0.03 | ukb, official [a]; encoder small net / other net | not run [a]: shortened schedule |" in text
     assert "Encoders: small net / other net. Shortened schedule" in text
     # several seeds with one encoder each
     records = tuple(Record("m", "map", 1.0, "%", "higher", "numeric", seed=seed, encoder=name) for seed, name in enumerate("bab"))
@@ -669,11 +670,50 @@ def test_a_miniature_is_labelled_everywhere(rendered):
     for suffix in ("md", "tex", "html", "csv"):
         assert label in rendered[0][f"table_2_2.{suffix}"]
         assert label in rendered[0][f"table_2_3.{suffix}"]
+        assert suffix == "csv" or "this run (miniature)" in rendered[0][f"table_2_2.{suffix}"]
     assert label in rendered[0]["claims.md"]
     assert label in json.loads(rendered[0]["claims.json"])["labels"][0]
     # nothing of these two depends on data at hand
     assert label not in rendered[0]["table_2_1.md"]
     assert label not in rendered[0]["text_2_4_1.md"]
+
+
+def test_a_label_stands_where_it_is_true(tmp_path):
+    """Over all only where it is of all; beside a release's numbers, or counts that need no data, at its own column, cell and note."""
+    errors(tmp_path / "metrics", {"cfn-b": [30.5]}, kind="miniature", protocol="miniature", scale="mini", n=500)
+    run, table = ledger.load_results(tmp_path / "metrics"), tables()["table_2_2"]
+    sentence = "Miniature: generated data at scale mini; these numbers show that the machinery works, not the thesis's results."
+    alone = render.render_table(table, run, [])["md"]
+    assert alone.splitlines()[2] == f"> **{sentence}**" and "This run:" not in alone
+    release(tmp_path / "releases", "cpu-1", "real_cpu", "2025-09-01", {"cfn-b": [20.0]}, protocol="shortened")
+    released = ledger.load_releases(tmp_path / "releases", "ch2_fusion")
+    beside = render.render_table(table, run, released)
+    assert "\n>" not in beside["md"] and 'class="label"' not in beside["html"] and rf"\textbf{{{sentence[:9]}" not in beside["tex"]
+    assert f"\n- This run: {sentence}\n- [a] Release cpu-1" in beside["md"]
+    assert "| Model | thesis | this run (miniature) | release, real\\_cpu (shortened) | difference" in beside["md"]
+    assert "| CFN-B | 8.27 | 30.50 | 20.00 [a] | +11.73 | cifar10, official [a] | not run [a]: shortened schedule |" in beside["md"]
+    # the counts of this run are no miniature's
+    architectures(tmp_path / "metrics", {("cfn-b", "parameters_side"): 55680})
+    counted = render.render_table(table, ledger.load_results(tmp_path / "metrics"), [])
+    assert "\n>" not in counted["md"] and f"\n- This run: {sentence}\n" in counted["md"]
+    blocks = {block.splitlines()[0]: block.splitlines()[2] for block in counted["md"].split("## ")[1:]}
+    assert "| this run (miniature) |" in blocks["CIFAR-10 (%)"] and "| this run |" in blocks["side parameters"]
+    rows = {(row["row"], row["column"]): row["run_label"] for row in csv.DictReader(io.StringIO(counted["csv"]))}
+    assert (rows["cfn-b", "cifar10"], rows["cfn-b", "side"], rows["cnn-b", "cifar10"]) == (sentence, "", "")
+
+
+def test_a_label_stands_at_the_cell_where_those_of_a_column_differ(tmp_path):
+    run = edge_results({"networks": {"rds": 0.7}}, scale="real_cpu", protocol="shortened")
+    run = dataclasses.replace(run, metrics=run.metrics | edge_results({"detectors": {"canny": 0.61}}, scale="real_cpu").metrics)
+    text = render.render_table(made(tmp_path, EDGES), run, [])["md"]
+    assert "| Method | thesis | this run | difference |" in text
+    assert "| Canny [1] | .600 | 0.610 | +0.010 |" in text and "| RDS | .792 | 0.700 (shortened) | −0.092 |" in text
+    assert "\n>" not in text and "\n- This run: Shortened schedule at scale real\\_cpu: shown, not judged against the thesis.\n" in text
+
+
+def test_what_is_no_schedule_is_not_called_a_shortened_one(tmp_path):
+    text = render.render_table(made(tmp_path, RETRIEVAL), edge_results({}), [stand_in("covers", 3.37, protocol="shortened")])["md"]
+    assert "hortened" not in text and "- [a] Release real-1, scale real. Encoders: small net. Stand-in data: covers" in text
 
 
 def test_a_column_for_each_scale_that_has_a_release_there(tmp_path):
@@ -686,12 +726,14 @@ def test_a_column_for_each_scale_that_has_a_release_there(tmp_path):
     files = render.render_table(tables()["table_2_2"], run, ledger.load_releases(releases, "ch2_fusion"))
     blocks = {block.splitlines()[0]: block.splitlines()[2:] for block in files["md"].split("## ")[1:]}
     assert blocks["CIFAR-10 (%)"][0] == (
-        "| Model | thesis | this run | release, real | release, real\\_cpu | difference | data set | verdict |"
+        "| Model | thesis | this run | release, real | release, real\\_cpu (shortened) | difference | data set | verdict |"
     )
     # letters in the order of the notes: the scales', then the newest
-    assert "| CFN-B | 8.27 | – | 8.30 ± 0.30 (3) [b] | 20.00 [d] | +0.03 | cifar10, official | within [b] |" in blocks["CIFAR-10 (%)"]
-    assert "| CNN-B | 9.28 | – | 9.28 [a] | – | 0.00 | cifar10, official | exact [a] |" in blocks["CIFAR-10 (%)"]
-    assert "| CFN-A | 14.73 | – | – | 31.00 [d] | +16.27 | cifar10, official | not run [d]: shortened schedule |" in blocks["CIFAR-10 (%)"]
+    assert "| CFN-B | 8.27 | – | 8.30 ± 0.30 (3) [b] | 20.00 [d] | +0.03 | cifar10, official [b] | within [b] |" in blocks["CIFAR-10 (%)"]
+    assert "| CNN-B | 9.28 | – | 9.28 [a] | – | 0.00 | cifar10, official [a] | exact [a] |" in blocks["CIFAR-10 (%)"]
+    assert (
+        "| CFN-A | 14.73 | – | – | 31.00 [d] | +16.27 | cifar10, official [d] | not run [d]: shortened schedule |" in blocks["CIFAR-10 (%)"]
+    )
     assert blocks["CIFAR-100 (%)"][0] == "| Model | thesis | this run | release, paper | difference | data set | verdict |"
     assert blocks["side parameters"][0] == "| Model | thesis | this run | difference | data set | verdict |"
     notes = [line for line in files["md"].splitlines() if "Release " in line]
@@ -728,7 +770,7 @@ def test_markdown(rendered):
     row = next(line for line in text.splitlines() if line.startswith("| CFN-B | 8.27 |"))
     cells = [part.strip() for part in row.strip("|").split("|")]
     assert cells == [
-        "CFN-B", "8.27", "31.00 ± 0.71 (2)", "8.30 ± 0.30 (3) [a]", "+0.03", "cifar10, official", "within [a]",
+        "CFN-B", "8.27", "31.00 ± 0.71 (2)", "8.30 ± 0.30 (3) [a]", "+0.03", "cifar10, official [a]", "within [a]",
     ]  # fmt: skip
     assert "| CFN-B | 0.074M | 55,680 | −18,320 | none needed | outside (note 1) |" in text
     assert "CIFAR-10\\*" in rendered[0]["table_2_3.md"]
@@ -954,5 +996,7 @@ def test_a_release_says_what_it_cost():
     runs = (run, run | {"peak_memory_mb": 2048}, other, {"duration_s": 5})
     release = ledger.Results("r", {}, scale="real_cpu", day="2026-01-02", runs=runs)
     assert render._cost(release, "ch4_deepindex") == ""
-    assert render._cost(release, "ch2_fusion") == ": 2 trainings, 1.00 hours together, each on 1 thread(s) of X, at most 2.0 GB of memory"
+    assert render._cost(release, "ch2_fusion") == (
+        ": 2 trainings of the chapter, 1.00 hours together, each on 1 thread(s) of X, at most 2.0 GB of memory"
+    )
     assert render._cost(dataclasses.replace(release, runs=({"duration_s": 5},)), "ch2_fusion") == ""

@@ -60,7 +60,8 @@ def pack(names: list[str], out: Path, part_size: int | None, returned: list[str]
     from workflow.graph import resolve
 
     if there := bundle_run.earlier(out):
-        raise UserError(f"{there[0]} exists: remove it, or choose another name")
+        remove = "remove it, or " if there[0].is_file() else ""
+        raise UserError(f"{there[0]} exists: {remove}choose another name")
     if not out.parent.is_dir():
         raise UserError(f"there is no folder {out.parent} to write {out.name} to")
     scale.check()

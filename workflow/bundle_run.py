@@ -347,7 +347,7 @@ def run(stages: list[dict[str, Any]], jobs: int, lock: int) -> bool:
     for stage in waiting:  # else one that is to be made again would count as finished if this call is killed
         shutil.rmtree(PROJECT / "data/runs" / stage["name"], ignore_errors=True)
     if waiting:
-        for old in earlier(Path(f"{RESULTS}.tar")):
+        for old in earlier(results_file()):
             old.unlink()
     running: dict[subprocess.Popen, tuple[str, float]] = {}
     try:
@@ -423,6 +423,15 @@ def _say(words: str) -> None:
 # Results
 
 
+def results_file() -> Path:
+    """Where results are packed: results.tar here or, where that is a link, what it leads to. Raises BundleError if that is no file."""
+    file = Path(f"{RESULTS}.tar")
+    target = Path(os.path.realpath(file)) if file.is_symlink() else file
+    if target.exists() and not target.is_file():
+        raise BundleError(f"{file} is no file, and the results are to be written there: move it away, and call run.py again")
+    return target
+
+
 def pack(bundle: dict[str, Any], done: set[str], size: int | None) -> list[Path]:
     """Write the results of the stages `done`, and return the files that hold them.
 
@@ -431,7 +440,7 @@ def pack(bundle: dict[str, Any], done: set[str], size: int | None) -> list[Path]
     chosen = [stage for stage in bundle["stages"] if stage["name"] in done]
     records = [json.loads(record_of(stage).read_text(encoding="utf-8")) for stage in chosen]
     left: dict[str, dict[str, Any]] = {}
-    with Archive(Path(f"{RESULTS}.tar"), RESULTS, size) as archive:
+    with Archive(results_file(), RESULTS, size) as archive:
         for stage in chosen:
             for out in stage["outs"]:
                 if not stage["returned"]:

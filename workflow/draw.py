@@ -20,6 +20,8 @@ from xml.sax.saxutils import escape
 
 import networkx as nx
 
+from stages.core.command import one_sentence
+from stages.core.files import replacing
 from stages.core.stage import CODE
 from workflow import graph, scale, stale
 
@@ -290,8 +292,8 @@ def main() -> None:
     elif args.text:
         print(text(stages, words), end="")
     else:
-        OUT.parent.mkdir(parents=True, exist_ok=True)
-        OUT.write_text(svg(stages, words), encoding="utf-8")
+        with one_sentence(), replacing(OUT) as aside:
+            aside.write_text(svg(stages, words), encoding="utf-8")
         print(f"wrote {OUT}")
 
 

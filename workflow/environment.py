@@ -16,6 +16,9 @@ from pathlib import Path
 
 import yaml
 
+from stages.core.command import one_sentence
+from stages.core.files import replacing
+
 PYTHONS = ("3.11", "3.12", "3.13")
 """The versions of Python on which the lock installs and results are the same bytes."""
 REQUIRES_PYTHON = ">=3.11,<3.14"
@@ -89,14 +92,16 @@ def write(file: Path) -> None:
     """Make `file` a lock of what is installed."""
     packages = sorted(installed().items(), key=lambda item: item[0].lower())
     lines = [f"{name}=={version}\n" for name, version in packages]
-    file.write_text("".join(["# Every package with its exact version. Made by `make lock`.\n", *lines]))
+    with replacing(file) as aside:
+        aside.write_text("".join(["# Every package with its exact version. Made by `make lock`.\n", *lines]))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", action="store_true", help=f"write {LOCK} from what is installed")
     if parser.parse_args().write:
-        write(Path(LOCK))
+        with one_sentence():
+            write(Path(LOCK))
     found = problems()
     if found:
         sys.exit("\n".join(f"error: {sentence}" for sentence in found))

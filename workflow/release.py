@@ -14,6 +14,7 @@ seeds it is.
 import argparse
 import dataclasses
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -23,6 +24,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from stages.core.command import one_sentence
 from stages.core.errors import UserError
 from stages.core.files import write_csv, write_json
 from stages.core.stage import GRAPH
@@ -178,7 +180,7 @@ def main() -> None:
     folder = RELEASES / name
     if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]*", name):
         sys.exit(f"error: {name!r} is no name for a release: use small letters, digits, '-', '_' and '.'")
-    if folder.exists():
+    if os.path.lexists(folder):
         sys.exit(f"error: {folder} exists: releases are not changed; choose another name")
     scale.check()
     if dirty := changed_code():
@@ -189,12 +191,11 @@ def main() -> None:
         sys.exit(f"error: not up to date: {', '.join(behind)}: run `dvc repro` first")
     aside = RELEASES / f".{name}.partial"
     try:
-        audit()
-        shutil.rmtree(aside, ignore_errors=True)  # of a release that was killed
-        write(name, aside)
-        aside.replace(folder)
-    except UserError as error:
-        sys.exit(f"error: {error}")
+        with one_sentence():
+            audit()
+            shutil.rmtree(aside, ignore_errors=True)  # of a release that was killed
+            write(name, aside)
+            aside.replace(folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     print(f"{folder}: {sum(file.is_file() for file in folder.rglob('*'))} files; add it to git, after a run of")

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from stages.core.files import replacing
 from workflow.params import problems
 
 CONFIG = Path("workflow/scales")
@@ -48,17 +49,14 @@ def compose(scale: str, overrides: list[str], path: Path = PARAMS) -> None:
     if scale not in known:
         sys.exit(f"error: there is no scale {scale}: it may be {', '.join(known)}")
     wanted = " ".join([scale, *overrides])
-    aside = path.with_name(f"{path.stem}.partial{path.suffix}")
     try:
-        compose_and_dump(aside, str(CONFIG.absolute()), None, "config", "", [f"scale={scale}", *overrides])
-        found = problems(read(aside))
-        if found:
-            sys.exit(f"error: {wanted}: {'; '.join(found)}; {path} is left as it was")
-        aside.replace(path)
+        with replacing(path) as aside:
+            compose_and_dump(aside, str(CONFIG.absolute()), None, "config", "", [f"scale={scale}", *overrides])
+            found = problems(read(aside))
+            if found:
+                sys.exit(f"error: {wanted}: {'; '.join(found)}; {path} is left as it was")
     except Exception as error:  # Hydra's own, of several kinds
         sys.exit(f"error: {wanted}: {' '.join(str(error).split())}; {path} is left as it was")
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.core.errors import UserError
+from stages.core.files import replacing
 from stages.tables import claims, ledger
 from stages.tables.claims import Judgement
 from stages.tables.ledger import THIS_RUN, Cell, Results
@@ -122,14 +123,10 @@ def main() -> None:
             return
         if args.check:
             raise UserError(f"the summary in {README} is not up to date: run `python -m workflow.summary`")
+        with replacing(README) as aside:
+            aside.write_text(new, encoding="utf-8")
     except UserError as error:
         sys.exit(f"error: {error}")
-    aside = README.with_name(f"{README.name}.partial")
-    try:
-        aside.write_text(new, encoding="utf-8")
-        aside.replace(README)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

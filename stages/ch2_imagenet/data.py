@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from stages.core.runtime import to_device
 from stages.core.seeds import generator
+from stages.datasets.pictures import decoded
 
 CHANNEL_MEAN = (123.0, 117.0, 104.0)  # red, green, blue of bytes: the author's, who has them in Caffe's order
 
@@ -35,8 +35,8 @@ class Pictures:
     def pixels(self, row: int) -> NDArray[np.uint8]:
         """A picture, uint8 (S, S, 3); several threads may ask at once."""
         first, end = int(self._offsets[row]), int(self._offsets[row + 1])
-        with Image.open(io.BytesIO(os.pread(self._file.fileno(), end - first, first))) as picture:
-            return np.asarray(picture)
+        stored = io.BytesIO(os.pread(self._file.fileno(), end - first, first))
+        return decoded(stored, np.asarray, ("JPEG",), f"picture {row} of {self._file.name}")
 
 
 @dataclass(frozen=True)

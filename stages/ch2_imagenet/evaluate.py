@@ -36,7 +36,7 @@ def records_of(
     found, n = errors(predictions)
     facts = {
         "determinism": about["determinism"], "parameters": about["parameters"], "precision": about["precision"],
-        "predictions": predictions.as_posix(), "encoder": "published weights" if seed is None else None,
+        "predictions": predictions.as_posix(), "encoder": f"AlexNet, {about['weights']} weights" if seed is None else None,
         "trained": trained.as_posix() if trained else None,
     }  # fmt: skip
     records = [

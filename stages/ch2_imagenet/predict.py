@@ -2,7 +2,7 @@
 
     python -m stages.ch2_imagenet.predict imagenet
 
-AlexNet is not trained here: its published weights are.
+AlexNet is not trained here: its weights are fetched or, of a miniature, generated.
 """
 
 import argparse
@@ -109,8 +109,10 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         if (name, seed) == (settings["figures"]["branches"], settings["seeds"][0]):
             shown = cut(torch.arange(min(len(pictures), settings["figures"]["shown"])))
             np.savez(out / "activations.npz", images=shown.pixels.numpy(), **top_maps(model, shown, mean, device))  # type: ignore[arg-type]
-    alexnet = precision.place(vision.load(ALEXNET, job.dep(f"data/{scale}/sources/{ALEXNET}")), device)
-    keep(ALEXNET, partial(scores_by_alexnet, alexnet, device=device), {"parameters": count_parameters(alexnet), **here})
+    source = job.dep(f"data/{scale}/sources/{ALEXNET}")
+    alexnet = precision.place(vision.load(ALEXNET, source), device)
+    described = {"parameters": count_parameters(alexnet), "weights": vision.kind_of(source), **here}
+    keep(ALEXNET, partial(scores_by_alexnet, alexnet, device=device), described)
     write_json(out / "about.json", about)
     shutil.copyfile(facts / "provenance.json", out / "provenance.json")
 

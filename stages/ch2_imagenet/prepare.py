@@ -28,7 +28,7 @@ from stages.core.errors import UserError
 from stages.core.files import write_json
 from stages.datasets import imagenet
 from stages.datasets.imagenet import Picture
-from stages.datasets.pictures import BadPicture, open_picture
+from stages.datasets.pictures import BadPicture, decoded, open_picture
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,7 @@ def resized(picture: Picture, *, size: int, quality: int) -> Resized | BadPictur
         return error
     stored = io.BytesIO()
     opened.resize((size, size), Image.Resampling.BILINEAR).save(stored, "JPEG", quality=quality, subsampling=0)
-    with Image.open(stored) as again:
-        return Resized(picture.label, stored.getvalue(), np.asarray(again))
+    return Resized(picture.label, stored.getvalue(), decoded(stored, np.asarray, ("JPEG",), picture.name))
 
 
 def write_part(out: Path, part: str, pictures: Iterable[Picture], settings: Preparation, threads: int = 1) -> Written:

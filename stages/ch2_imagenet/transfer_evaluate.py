@@ -55,10 +55,11 @@ def records_of(model: dict[str, Any], scores: dict[str, Value], n: int, predicti
     values = scores | {"dimensions": (model["dimensions"], "components", "none")}
     if "svm" in model:
         values["svm_cost"] = (model["svm"]["cost"], "C", "none")
+    encoder = f"{model['model']} {model['layer']}" + (f", {model['weights']} weights" if "weights" in model else "")
     return [
         metrics.Record(
             model=model["model"], seed=model["seed"], metric=metric, value=value, unit=unit, better=better,
-            n=n if metric in scores else None, encoder=f"{model['model']} {model['layer']}", predictions=predictions.as_posix(),
+            n=n if metric in scores else None, encoder=encoder, predictions=predictions.as_posix(),
             trained=model.get("trained"), **{key: model[key] for key in ("determinism", "parameters", "precision")},
         )
         for metric, (value, unit, better) in values.items()

@@ -110,9 +110,11 @@ def extract(images: list[Path], encoders: list[Encoder], cut: Callable[[Path], P
 
 
 def alexnet(job: stage.Job, precision: Runtime, device: torch.device) -> Encoder:
-    """AlexNet with its published weights."""
-    model = precision.place(vision.load(ALEXNET, job.dep(f"data/{job.params['scale']}/sources/{ALEXNET}")), device)
-    about = {"model": ALEXNET, "seed": None, "parameters": count_parameters(model), **precision.describe(device)}
+    """AlexNet with the weights that were fetched or, of a miniature, generated."""
+    source = job.dep(f"data/{job.params['scale']}/sources/{ALEXNET}")
+    model = precision.place(vision.load(ALEXNET, source), device)
+    about = {"model": ALEXNET, "seed": None, "parameters": count_parameters(model), "weights": vision.kind_of(source)}
+    about |= precision.describe(device)
     return Encoder(partial(by_alexnet, model, precision, device), about)
 
 
@@ -132,8 +134,8 @@ def trained(job: stage.Job, names: list[str], precision: Runtime, device: torch.
 def encoders_of(job: stage.Job, precision: Runtime, device: torch.device) -> list[Encoder]:
     """The networks that are transferred."""
     names = job.params["ch2_imagenet"]["transfer"]["models"]
-    published = [alexnet(job, precision, device)] if ALEXNET in names else []
-    return [*published, *trained(job, [name for name in names if name != ALEXNET], precision, device)]
+    fetched = [alexnet(job, precision, device)] if ALEXNET in names else []
+    return [*fetched, *trained(job, [name for name in names if name != ALEXNET], precision, device)]
 
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:

@@ -22,6 +22,7 @@ from sklearn.tree._tree import Tree
 
 from stages.ch3_edges.labels import boundaries
 from stages.core.errors import UserError
+from stages.core.files import replacing
 from stages.core.seeds import seed_for
 from stages.metrics.nms import triangle_blur
 
@@ -302,15 +303,10 @@ ARRAYS = tuple(field.name for field in fields(Forest))[1:]
 
 def save(forest: Forest, path: Path) -> None:
     """Write the forest as an uncompressed .npz, whole or not at all; the same forest gives the same bytes."""
-    aside = path.with_name(f"{path.name}.partial")
     described = {"format": np.array(FORMAT), "settings": np.array(json.dumps(asdict(forest.settings), sort_keys=True))}
     arrays: dict[str, Any] = described | {name: getattr(forest, name) for name in ARRAYS}
-    try:
-        with aside.open("wb") as file:
-            np.savez(file, **arrays)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+    with replacing(path) as aside, aside.open("wb") as file:
+        np.savez(file, **arrays)
 
 
 def load(path: Path, settings: Settings) -> Forest:

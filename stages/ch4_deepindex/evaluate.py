@@ -52,9 +52,17 @@ def dataset_of(name: str, provenance: dict[str, str]) -> metrics.Dataset:
     return metrics.Dataset(name, provenance["kind"], provenance["note"])
 
 
-def encoder_of(places: tuple[str, ...], layers: dict[str, str]) -> str:
-    """Which layers of which encoders stand in these places, in words."""
-    return " + ".join(layers[place].replace(".", " ") for place in places)
+def encoder_of(places: tuple[str, ...], made: dict[str, Any]) -> str:
+    """Which layers of which encoders stand in these places, and of what kind their weights are, in words.
+
+    made : what the features' about.json says; that of older releases does not know of the weights.
+    """
+    parts = []
+    for place in places:
+        encoder, layer = made["layers"][place].split(".")
+        kind = made.get("weights", {}).get(encoder)
+        parts.append(f"{encoder} {layer}" + (f", {kind} weights" if kind else ""))
+    return " + ".join(parts)
 
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
@@ -71,7 +79,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
             continue
         about = {
             "n": len(queries), "determinism": made["determinism"], "precision": made["precision"],
-            "encoder": encoder_of(model.places, made["layers"]), "predictions": predictions.as_posix(),
+            "encoder": encoder_of(model.places, made), "predictions": predictions.as_posix(),
             "trained": model.trained,
         }  # fmt: skip
         records += records_of(model, found, about)

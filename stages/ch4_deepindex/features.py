@@ -73,7 +73,8 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     scale, settings = job.params["scale"], job.params["ch4_deepindex"]
     places = placed(settings)
     layers = by_encoder(places.values())
-    networks = {encoder: precision.place(vision.load(encoder, job.dep(f"data/{scale}/sources/{encoder}")), device) for encoder in layers}
+    weights = {encoder: job.dep(f"data/{scale}/sources/{encoder}") for encoder in layers}
+    networks = {encoder: precision.place(vision.load(encoder, folder), device) for encoder, folder in weights.items()}
     source = job.dep(f"data/{scale}/sources/{args.dataset}")
     found = SETS[args.dataset](source)
     cropped = asked_for(found, settings["crop_queries"])
@@ -99,7 +100,8 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         np.save(out / f"{place}.npy", np.stack(rows[name]))
     crops = {query.name: len(found.images) + number for number, query in enumerate(cropped)}
     write_json(out / "set.json", described(found, crops))
-    about = {"layers": places, "skipped": len(bad), **precision.describe(device)}
+    kinds = {encoder: vision.kind_of(folder) for encoder, folder in weights.items()}
+    about = {"layers": places, "weights": kinds, "skipped": len(bad), **precision.describe(device)}
     write_json(out / "about.json", about)
     shutil.copyfile(source / "provenance.json", out / "provenance.json")
     job.note(gpu=gpu_name(device), pictures=len(pictures), **precision.describe(device))

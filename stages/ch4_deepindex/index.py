@@ -35,9 +35,11 @@ from stages.ch4_deepindex.extract import PATCHES, by_encoder, extract
 from stages.ch4_deepindex.inverted import IDF
 from stages.ch4_deepindex.patches import BadPicture
 from stages.ch4_deepindex.retrieve import Shard
+from stages.core.command import one_sentence
 from stages.core.errors import UserError
 from stages.core.files import sha256
 from stages.core.runtime import Runtime
+from stages.datasets.pictures import FORMATS
 from stages.download import Source, fetch
 from stages.encoders import vision
 
@@ -46,7 +48,6 @@ LAYERS = ("squeezenet1_1.fire8", "squeezenet1_1.fire9")
 LARGEST = 5000  # words that a codebook has at most, unless asked: Section 4.4.2
 PATCHES_A_WORD = 4  # as in Holidays: 20,874 patches, 5,000 words
 BATCH = 4  # pictures; more are slower on a CPU
-UNTRUSTED = ("EPS", "BUFR", "GRIB", "HDF5", "MPEG", "WMF")  # which Pillow hands to other programs, or only knows by name
 LEAST = {"words": 1, "dimensions": 0, "training": 1, "shard": 1, "size": 64, "threads": 1}  # AlexNet has nothing left of 62 pixels
 
 
@@ -91,7 +92,7 @@ def pictures_in(folder: Path) -> tuple[list[Path], Counter[str]]:
         raise UserError(f"{folder} is no folder: name one with pictures")
     Image.init()
     files = sorted(file for file in folder.rglob("*") if file.is_file())
-    known = {suffix for suffix, name in Image.EXTENSION.items() if name in Image.OPEN and name not in UNTRUSTED}
+    known = {suffix for suffix, name in Image.EXTENSION.items() if name in FORMATS}
     found = [file for file in files if file.suffix.lower() in known]
     if not found:
         raise UserError(f"{folder} has no pictures, no file whose name ends in .jpg, .png or another format's suffix")
@@ -219,17 +220,9 @@ def build(args: argparse.Namespace) -> dict[str, Any]:
 @contextlib.contextmanager
 def told() -> Iterator[None]:
     """Around a command: what goes wrong is one sentence and a status, and what Pillow thinks of a file's metadata is not said."""
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="PIL")
-            yield
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    except OSError as error:
-        sys.exit(f"error: {f'{error.filename}: ' if error.filename else ''}{error.strerror or error}")
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
+    with one_sentence(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")
+        yield
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """Figures whose bytes depend on their content only, each beside the CSV it was drawn from."""
 
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import matplotlib
@@ -8,12 +9,15 @@ import matplotlib
 matplotlib.use("agg")
 
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 LABELS = {
     "miniature": "Miniature: generated data and seconds of training. It shows that the machinery works, not the thesis's results.",
-    "shortened": "Shortened schedule: fewer iterations than the thesis has.",
+    "shortened": "Shortened schedule: networks are trained for fewer iterations than in the thesis.",
     "full": "",
 }
+LABEL_SIZE, LABEL_COLOR = 7, "#a00000"  # points
+LABEL_LINE = 0.12  # inches: whole pixels at 150 an inch, so that what is above stays as sharp as it is
 STYLE: dict[Any, Any] = {
     "svg.hashsalt": "thesis", "svg.fonttype": "none", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False,
     "axes.grid": True, "grid.alpha": 0.3, "legend.frameon": False, "figure.dpi": 150,
@@ -37,9 +41,25 @@ def draw_bands(table: Any, columns: dict[str, str], *, title: str, ylabel: str) 
 
 
 def save(figure: Figure, path: Path, protocol: str) -> None:
-    """Write `figure` in the format of the path's suffix, marked with what the protocol's numbers are worth."""
-    if LABELS[protocol]:
-        figure.supxlabel(LABELS[protocol], fontsize=7, color="#a00000")
+    """Write `figure` in the format of the path's suffix, above a strip that says what the protocol's numbers are worth."""
+    width, height = figure.get_size_inches()
     no_date = {"Date": None} if path.suffix == ".svg" else {"Software": None}
     with matplotlib.rc_context(STYLE):
-        figure.savefig(path, metadata=no_date)
+        figure.draw_without_rendering()  # so that it is laid out before there is a strip, for which no room is to be made in it
+        figure.set_layout_engine("none")
+        for legend in figure.legends:  # else they would move to the lower end of the strip
+            legend.set_bbox_to_anchor((0, 0, 1, 1), figure.transFigure)
+        strip = _label(figure, LABELS[protocol])
+        figure.savefig(path, metadata=no_date, bbox_inches=Bbox([[0, -strip], [width, height]]))
+
+
+def _label(figure: Figure, text: str) -> float:
+    """Write `text` below the figure, where nothing else is, in lines that are not wider than it; how high they are, in inches."""
+    if not text:
+        return 0.0
+    width, height = figure.get_size_inches()
+    # A seventh more than the mean letter of matplotlib's own font: an SVG is shown in whatever font there is.
+    lines = wrap(text, max(1, int(72 * width / (0.7 * LABEL_SIZE))))
+    words = figure.text(0.5, -LABEL_LINE / 2 / height, "\n".join(lines), ha="center", va="top", fontsize=LABEL_SIZE, color=LABEL_COLOR)
+    words.set_linespacing(72 * LABEL_LINE / LABEL_SIZE)
+    return (len(lines) + 1) * LABEL_LINE

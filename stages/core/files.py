@@ -1,23 +1,94 @@
-"""Small files of results: canonical JSON, CSV, checksums."""
+"""Small files of results: canonical JSON, CSV, checksums; and how a file is written to a place that a user has named."""
 
+import contextlib
 import csv
+import errno
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from stages.core.errors import UserError
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Around the writing of a file that a user has named: what is in the way is one sentence, a UserError."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}; mend that, or give another place") from error
+
+
+def destination(path: Path) -> Path | None:
+    """The file that is replaced where `path` is written: what a link leads to, for the link stays. None: a device, which is sent bytes.
+
+    Makes the folder that the file is to be in. A UserError says where nothing can be put: in a folder's place, below a file, on a disk.
+    """
+    with writing(path):
+        try:
+            found = path.stat()  # where links lead, also those of /proc, which are no names
+        except FileNotFoundError:
+            found = None
+        if found and (stat.S_ISCHR(found.st_mode) or stat.S_ISFIFO(found.st_mode) or _descriptor(found)):
+            return None
+        if found and not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EISDIR, "it is a folder" if stat.S_ISDIR(found.st_mode) else "it is no file")
+        target = Path(os.path.realpath(path))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return target
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file to write, which becomes `path` whole or not at all: when the block has ended, unless by an exception.
+
+    As `destination` has it, a link stays, and a device (a terminal, a pipe, /dev/null) is never replaced: it is sent what was written.
+    """
+    target = destination(path)
+    if target is None:
+        with writing(path), tempfile.TemporaryDirectory() as folder:
+            aside = Path(folder, path.name)
+            yield aside
+            _send(aside, path)
+        return
+    aside = target.with_name(f".{os.getpid()}.partial.{target.name}")  # with its suffix, by which some writers judge the format
+    with writing(path):
+        try:
+            yield aside
+            aside.replace(target)
+        finally:
+            aside.unlink(missing_ok=True)
+
+
+def _send(file: Path, device: Path) -> None:
+    number = _descriptor(device.stat())
+    # Our own output by its descriptor: opened by name, a file that it was led to would be written from its beginning again.
+    with file.open("rb") as source, device.open("wb") if number is None else os.fdopen(os.dup(number), "wb") as sink:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        shutil.copyfileobj(source, sink)
+
+
+def _descriptor(found: os.stat_result) -> int | None:
+    """Which of our standard output and error this is."""
+    for number in (1, 2):
+        with contextlib.suppress(OSError):
+            if os.path.samestat(found, os.fstat(number)):
+                return number
+    return None
+
 
 def write_json(path: Path, value: object) -> None:
-    """Write `value` as canonical JSON, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
+    """Write `value` as canonical JSON, as `replacing` does."""
+    with replacing(path) as aside:
         aside.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n")
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def sha256(file: Path) -> str:

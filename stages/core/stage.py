@@ -243,7 +243,10 @@ def _publish(job: Job) -> None:
     if missing:
         raise UserError(f"{job.name} did not make {', '.join(missing)}, which dvc.yaml declares among its outs")
     for out in job.outs:
-        if Path(out).is_dir() and not Path(out).is_symlink():
+        # A link goes, and what it leads to stays as it is: it may be DVC's, and lead into its cache.
+        if Path(out).is_symlink():
+            Path(out).unlink()
+        elif Path(out).is_dir():
             shutil.rmtree(out)
         _aside(out).replace(out)
 

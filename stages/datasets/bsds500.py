@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from stages.core.errors import UserError
+from stages.datasets.pictures import BadPicture, decoded
 
 SPLITS = ("train", "val", "test")
 
@@ -107,13 +108,10 @@ def load_mat(file: Path, key: str) -> np.ndarray:
 
 
 def _read_pixels(file: Path, mode: str) -> np.ndarray:
-    from PIL import Image
-
     try:
-        with Image.open(file) as image:
-            return np.asarray(image.convert(mode))
-    except OSError as error:
-        raise UserError(f"{file} cannot be read as an image ({error}): download it again") from error
+        return decoded(file, lambda picture: np.asarray(picture.convert(mode)))
+    except BadPicture as error:
+        raise UserError(f"{error}: download it again") from error
 
 
 def _annotations(file: Path, field: str) -> list[np.ndarray]:

@@ -1,35 +1,61 @@
-"""Photographs as they are found: turned, transparent, of 16 bits, damaged."""
+"""Pictures as they are found: turned, transparent, of 16 bits, damaged, no pictures at all."""
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from stages.core.errors import UserError
 
+# What Pillow decodes by itself, the usual ones first. It takes a file for what it holds, whatever its name, and hands some formats to other
+# programs: a PostScript file to Ghostscript.
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "TIFF", "WEBP", "AVIF", "JPEG2000", "PSD", "TGA")
+
+Read = TypeVar("Read")
+
 
 class BadPicture(UserError):  # noqa: N818
     """A file, or a region of it, that no pixels can be had from; one sentence says why."""
 
 
-def open_picture(file: Path | BinaryIO, name: str | None = None) -> Image.Image:
-    """A picture as it is meant to be seen, RGB: turned as its EXIF says, what is transparent over white, the first of a moving one.
+def decoded(
+    file: Path | BinaryIO, read: Callable[[Image.Image], Read], formats: tuple[str, ...] = FORMATS, name: str | None = None
+) -> Read:
+    """What `read` makes of a file's picture, whose pixels are decoded by then.
 
-    file : a path, or an open file that errors call `name`. BadPicture: one that is missing, damaged, cut short, no picture or too large
-    to trust (Pillow's limit).
+    file : a path, or an open file that errors call `name`. formats : Pillow's names of what the file may hold.
+    BadPicture: a file that is missing, damaged, cut short, of another format or too large to trust (Pillow's limit).
     """
     try:
-        with Image.open(file) as picture:
+        with Image.open(file, formats=formats) as picture:
             picture.load()
-            with contextlib.suppress(Exception):  # damaged EXIF is common; the pixels are read, and stay as they are stored
-                ImageOps.exif_transpose(picture, in_place=True)
-            return _as_rgb(picture)
+            return read(picture)
     except MemoryError:
         raise  # not the file's fault
     except Exception as error:  # Pillow raises nearly anything, from OSError to struct.error
         raise BadPicture(f"{name or file} cannot be read: {_reason(error)}") from error
+
+
+def as_stored(picture: Image.Image) -> tuple[str, np.ndarray]:
+    """Pillow's name of what a pixel is, and the pixels: (H, W), or (H, W, channels)."""
+    return picture.mode, np.asarray(picture)
+
+
+def open_picture(file: Path | BinaryIO, name: str | None = None) -> Image.Image:
+    """A picture as it is meant to be seen, RGB: turned as its EXIF says, what is transparent over white, the first of a moving one.
+
+    Arguments and errors as `decoded`.
+    """
+    return decoded(file, _as_seen, name=name)
+
+
+def _as_seen(picture: Image.Image) -> Image.Image:
+    with contextlib.suppress(Exception):  # damaged EXIF is common; the pixels are read, and stay as they are stored
+        ImageOps.exif_transpose(picture, in_place=True)
+    return _as_rgb(picture)
 
 
 def _as_rgb(picture: Image.Image) -> Image.Image:

@@ -11,6 +11,7 @@ import numpy as np
 
 from stages.core.errors import UserError
 from stages.datasets import bsds500
+from stages.datasets.pictures import BadPicture, as_stored, decoded
 
 CLASSES = (
     *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
@@ -106,13 +107,10 @@ def _checked(examples: list[Example]) -> list[Example]:
 
 
 def _read_png(file: Path) -> np.ndarray:
-    from PIL import Image
-
     try:
-        with Image.open(file) as picture:
-            mode, labels = picture.mode, np.asarray(picture)
-    except (OSError, SyntaxError) as error:  # the second where a chunk's checksum is wrong
-        raise UserError(f"{file} cannot be read as an image ({error}): {AGAIN}") from error
+        mode, labels = decoded(file, as_stored, ("PNG",))
+    except BadPicture as error:
+        raise UserError(f"{error}: {AGAIN}") from error
     if mode not in ("P", "L"):
         raise UserError(f"{file} is a picture of mode {mode}: a label map has a palette, or is grey, of 8 bits")
     return labels

@@ -6,6 +6,7 @@ torchvision and timm take seconds to import, so they are imported when a network
 
 import contextlib
 import functools
+import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -150,6 +151,11 @@ def load(name: str, folder: Path) -> nn.Module:
         raise UserError(f"{file} does not hold the weights of {name} ({fault}): {remedy}")
     model.load_state_dict(state, strict=True, assign=True)
     return model.float().eval().requires_grad_(False)
+
+
+def kind_of(folder: Path) -> str:
+    """What is known of the weights in `folder`, as what fetched or made them wrote beside them: official, unverified, miniature, ..."""
+    return json.loads((folder / "provenance.json").read_text())["kind"]
 
 
 @torch.no_grad()

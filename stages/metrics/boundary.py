@@ -5,7 +5,7 @@
 PREDICTIONS is a folder of 8- or 16-bit PNG, .npy (values 0 to 1) or BSDS `ucm2` .mat, one for each GROUND_TRUTH/*.mat, with
 its name; others are not looked at. The measure is the official one (`boundaryBench`, and `edgesEvalDir`, which equals it):
 
-- A map is binarised at each of the thresholds 1/(K + 1) to K/(K + 1), `value >= threshold`, and then thinned.
+- A map is binarised at each of K thresholds from 1/(K + 1) to K/(K + 1) (`even_thresholds`), `value >= threshold`, and then thinned.
 - It is matched with every annotator's boundaries one to one, within `max_dist` times the image's diagonal, at least total
   distance, an unmatched pair of pixels costing 100 times the greatest distance (`correspondence`). count_r and sum_r are the
   matched and all true pixels, summed over annotators; count_p the predicted pixels that any annotator matches; sum_p all.
@@ -29,8 +29,9 @@ from typing import Any
 
 import numpy as np
 
+from stages.core.command import one_sentence
 from stages.core.errors import UserError
-from stages.core.files import write_csv, write_json
+from stages.core.files import destination, replacing, write_csv, write_json, writing
 from stages.core.fingerprint import syntax_hash
 from stages.datasets.bsds500 import read_boundaries
 from stages.metrics.edge_maps import SUFFIXES, read_map
@@ -42,10 +43,17 @@ LARGEST_RADIUS = 100  # pixels; the matcher's whole numbers overflow at 140
 
 
 def even_thresholds(number: int) -> np.ndarray:
-    """The benchmark's thresholds: `number` of them, evenly between 0 and 1."""
+    """The benchmark's thresholds, evenly between 0 and 1: Matlab's linspace(1 / (K + 1), 1 - 1 / (K + 1), K), to the last digit.
+
+    At K = 5 the second lies a last digit above 2/6, so that 85 of 255 stays below it, as in the original. At K = 99 and 33 no value
+    of 8 or 16 bits lies between these and the fractions k / (K + 1).
+    """
     if number < 1:
         raise UserError(f"the number of thresholds is {number}: it must be 1 or more (the benchmark's is 99)")
-    return np.arange(1, number + 1) / (number + 1)
+    first, last = 1 / (number + 1), 1 - 1 / (number + 1)
+    thresholds = first + np.arange(number) * (last - first) / max(number - 1, 1)  # in Matlab's order; NumPy's linspace divides first
+    thresholds[-1] = last
+    return thresholds
 
 
 def evaluate(
@@ -108,6 +116,7 @@ def summarize(thresholds: np.ndarray, counts: np.ndarray) -> dict[str, Any]:
     ods {threshold, recall, precision, f}, ois {recall, precision, f}, ap, r50 (the recall at precision 0.5), images, and the
     curve: threshold, recall, precision and f of each threshold. Where nothing is predicted or found the scores are 0.
     """
+    thresholds = np.round(thresholds, 12)  # as they are called: .06, where the value compared may be .060000000000000005
     recall, precision, f = _scores(counts.sum(axis=0))
     own_best = _scores(counts)[2].argmax(axis=1)
     ois = _scores(counts[np.arange(len(counts)), own_best].sum(axis=0))
@@ -194,6 +203,11 @@ def evaluate_files(
     """`evaluate_folders` for the files of each image, by name: prediction and ground truth. Returns counts (images, T, 4)."""
     if jobs < 1:
         raise UserError(f"the number of jobs is {jobs}: it must be 1 or more")
+    if counts_file:
+        target = destination(counts_file)
+        if target is None:
+            raise UserError(f"{counts_file} is no file, and --counts is read again to go on from it: name a file")
+        counts_file = target  # lest a file and a link to it have different hashes of inputs beside them
     sources = [Path(__file__).with_name(f"{name}.py") for name in ("boundary", "correspondence", "edge_maps")]
     code = [syntax_hash(source.read_text()) for source in sources]
     settings = json.dumps([thresholds.tolist(), max_dist, thin, code])
@@ -298,21 +312,21 @@ def _resume(counts_file: Path, keys: dict[str, str], thresholds: np.ndarray) -> 
 
 def _save(counts_file: Path, keys: dict[str, str], done: dict[str, np.ndarray], thresholds: np.ndarray) -> None:
     """Write the table of counts anew, by image."""
-    aside = counts_file.with_name(f"{counts_file.name}.partial")
-    _inputs(counts_file).unlink(missing_ok=True)  # first, lest its keys stand beside other rows
+    with writing(counts_file):
+        _inputs(counts_file).unlink(missing_ok=True)  # first, lest its keys stand beside other rows
     rows = [row for name in sorted(done) for row in _rows(name, done[name], thresholds)]
-    write_csv(aside, rows)
-    if not rows:
-        aside.write_text(",".join(["image", "threshold", *COUNTS]) + "\n")
-    aside.replace(counts_file)
-    aside.write_text("".join(f"{keys[name]} {name}\n" for name in sorted(done)))
-    aside.replace(_inputs(counts_file))
+    with replacing(counts_file) as aside:
+        write_csv(aside, rows)
+        if not rows:
+            aside.write_text(",".join(["image", "threshold", *COUNTS]) + "\n")
+    with replacing(_inputs(counts_file)) as aside:
+        aside.write_text("".join(f"{keys[name]} {name}\n" for name in sorted(done)))
 
 
 def _append(counts_file: Path, key: str, name: str, counts: np.ndarray, thresholds: np.ndarray) -> None:
-    with counts_file.open("a", newline="") as file:
+    with writing(counts_file), counts_file.open("a", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows(row.values() for row in _rows(name, counts, thresholds))
-    with _inputs(counts_file).open("a") as file:
+    with writing(counts_file), _inputs(counts_file).open("a") as file:
         file.write(f"{key} {name}\n")
 
 
@@ -331,16 +345,15 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     args = parser().parse_args()
-    try:
+    with one_sentence():
+        destination(args.json)  # before the work
         thresholds = even_thresholds(args.thresholds)
         settings = {"max_dist": args.max_dist, "thin": not args.no_thin}
         _, counts = evaluate_folders(args.predictions, args.ground_truth, thresholds, **settings, jobs=args.jobs, counts_file=args.counts)
         scores = summarize(thresholds, counts)
         write_json(args.json, scores | settings)
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    ods, ois = scores["ods"], scores["ois"]
-    print(f"ODS {ods['f']:.4f} at {ods['threshold']:.4f}, OIS {ois['f']:.4f}, AP {scores['ap']:.4f}, R50 {scores['r50']:.4f}")
+        ods, ois = scores["ods"], scores["ois"]
+        print(f"ODS {ods['f']:.4f} at {ods['threshold']:.4f}, OIS {ois['f']:.4f}, AP {scores['ap']:.4f}, R50 {scores['r50']:.4f}")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from PIL import Image
 
 from stages.core.errors import UserError
 from stages.datasets.bsds500 import read_ucm
+from stages.datasets.pictures import as_stored, decoded
 
 
 def read_map(file: Path) -> np.ndarray:
@@ -20,11 +21,7 @@ def read_map(file: Path) -> np.ndarray:
 
 
 def _read_png(file: Path) -> np.ndarray:
-    try:
-        with Image.open(file) as image:
-            mode, values = image.mode, np.asarray(image)
-    except OSError as error:
-        raise UserError(f"{file} cannot be read as PNG ({error})") from error
+    mode, values = decoded(file, as_stored, ("PNG",))
     if mode not in ("1", "L", "I", "I;16", "I;16B"):
         raise UserError(f"{file} is a PNG of mode {mode}: a boundary map is grey, of 8 or 16 bits")
     return values / {"1": 1, "L": 255}.get(mode, 65535)

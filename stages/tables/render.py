@@ -3,6 +3,9 @@
 Each transcribed table becomes Markdown, LaTeX and HTML in a compact layout and CSV in long form (one row per cell): the
 thesis's value, this run's, the newest release's of each scale, difference, data set and verdict. The same inputs give
 the same bytes: no date and no time of the run at hand.
+
+What a number is worth, such as "miniature", stands where it is true: over all where it is of all numbers, else at its column, or
+at its cell where the column's differ, and in the notes.
 """
 
 import argparse
@@ -55,7 +58,7 @@ def render_table(table: Table, run: Results, releases: list[Results]) -> dict[st
         "md": to_markdown(document),
         "tex": to_latex(document),
         "html": to_html(document),
-        "csv": _csv(table, cells, document.labels),
+        "csv": _csv(table, cells),
     }
 
 
@@ -80,7 +83,9 @@ def render_claims(judged: list[claims_.Judgement], confidence: float, label_line
         "labels": label_lines,
         "claims": [dataclasses.asdict(judgement) for judgement in judged],
     }
-    document = Document("Claims: what the thesis says its numbers show", label_lines, blocks, notes)
+    alone = all(judgement.source == ledger.THIS_RUN and judgement.label for judgement in judged if judgement.source)
+    notes += [] if alone else _of_this_run(label_lines)
+    document = Document("Claims: what the thesis says its numbers show", label_lines if alone else [], blocks, notes)
     return {"md": to_markdown(document), "json": json.dumps(content, indent=1, sort_keys=True) + "\n"}
 
 
@@ -97,13 +102,25 @@ def labels(values: Iterable[Measurement | MetricsFile]) -> list[str]:
             assert value.dataset
             said = f" ({value.dataset.note})" if value.dataset.note else ""
             found.add(f"{kind.capitalize()} data: {value.dataset.name}{said}; shown, not judged.")
-        if value.protocol == "shortened":
+        if value.protocol == "shortened" and kind != "stand-in":  # which is judged by no schedule
             found.add(f"Shortened schedule at scale {value.scale}: shown, not judged against the thesis.")
         if kind != "official" or value.protocol != "full":
             encoders |= {value.encoder} if isinstance(value, Measurement) else {record.encoder or "" for record in value.records}
     if parts := {part for encoder in encoders for part in encoder.split(" + ") if part}:
         found.add(f"Encoders: {'; '.join(sorted(parts))}.")
     return sorted(found)
+
+
+def _of_this_run(label_lines: list[str]) -> list[str]:
+    """The note that says it where not all numbers of a document are this run's."""
+    return [" ".join(["This run:", *label_lines])] if label_lines else []
+
+
+def label(found: Measurement) -> str:
+    """What a value is, if not the thesis's own experiment, in a word or two: "miniature"; empty if it is."""
+    if found.dataset and found.dataset.kind != "official":
+        return found.dataset.kind
+    return "" if found.protocol == "full" else found.protocol
 
 
 def number_text(value: float | None) -> str:
@@ -118,18 +135,39 @@ def value_text(found: Measurement | None) -> str:
 
 def _document(table: Table, cells: dict[str, list[Cell]], releases: list[Results]) -> Document:
     at_hand = cells["stated"]
-    shown = {found.source for cell in at_hand for found in cell.releases.values()}
-    sources = [release.source for release in releases if release.source in shown]
+    shown = [found for cell in at_hand for found in (cell.run, *cell.releases.values()) if found]
+    sources = [release.source for release in releases if release.source in {found.source for found in shown}]
     letters = {source: chr(ord("a") + i) for i, source in enumerate(sources)}
     blocks = [_layout(table, at_hand)]
     for heading, own in _groups(table, at_hand):
         if own:
-            scales = _scales(own)
-            header = [table.column_heading or table.row_heading, "thesis", "this run", *(f"release, {scale}" for scale in scales)]
-            header += ["difference", "data set", "verdict"]
-            blocks.append(Block(heading, header, [_detail(table, cell, scales, letters) for cell in own]))
+            columns = {"this run": [cell.run for cell in own]}
+            columns |= {f"release, {scale}": [cell.releases.get(scale) for cell in own] for scale in _scales(own)}
+            names, values = zip(*(_values(name, found, own, letters) for name, found in columns.items()), strict=True)
+            header = [table.column_heading or table.row_heading, "thesis", *names, "difference", "data set", "verdict"]
+            details = [_detail(table, cell, beside, letters) for cell, beside in zip(own, zip(*values, strict=True), strict=True)]
+            blocks.append(Block(heading, header, details))
     lines = labels(cell.run for cell in at_hand if cell.run)
-    return Document(f"{table.title}. {table.caption}", lines, blocks, _notes(table, cells, releases, letters))
+    alone = all(found.source == ledger.THIS_RUN and label(found) for found in shown)
+    notes = _notes(table, cells, [] if alone else _of_this_run(lines), releases, letters)
+    return Document(f"{table.title}. {table.caption}", lines if alone else [], blocks, notes)
+
+
+def _values(name: str, found: list[Measurement | None], cells: list[Cell], letters: dict[str, str]) -> tuple[str, list[str]]:
+    """A column of one source's values: its heading, and the text for each cell.
+
+    What the values are, if not the thesis's experiment, stands in the heading where they are all the same, else at each.
+    """
+    said = {label(value) for value in found if value}
+    common = said.pop() if len(said) == 1 else ""
+    texts = []
+    for cell, value in zip(cells, found, strict=True):
+        text = _value(cell, value) + _stand_in(cell, value)
+        if value:
+            text += f" ({label(value)})" if label(value) != common else ""
+            text += f" [{letters[value.source]}]" if value.source in letters else ""
+        texts.append(text)
+    return f"{name} ({common})" if common else name, texts
 
 
 def _groups(table: Table, cells: list[Cell]) -> list[tuple[str, list[Cell]]]:
@@ -177,26 +215,21 @@ def _beside(table: Table, cell: Cell) -> str:
     return text + _marks(table, cell)
 
 
-def _detail(table: Table, cell: Cell, scales: list[str], letters: dict[str, str]) -> list[str]:
+def _detail(table: Table, cell: Cell, values: Iterable[str], letters: dict[str, str]) -> list[str]:
     verdict = cell.verdict
-    if cell.judged and cell.judged.source in letters and verdict != "cannot run":
-        verdict += f" [{letters[cell.judged.source]}]"
+    letter = f" [{letters[cell.judged.source]}]" if cell.judged and cell.judged.source in letters else ""
+    if verdict != "cannot run":
+        verdict += letter
     if cell.reason:
         verdict += f": {cell.reason}"
     return [
         _heading(cell.column) if table.column_heading else _name(cell.row),
         cell.printed,
-        _value(cell, cell.run) + _stand_in(cell, cell.run),
-        *(_released(cell, scale, letters) for scale in scales),
+        *values,
         _difference(cell),
-        _dataset(cell.judged),
+        _dataset(cell.judged, letter),
         verdict + _marks(table, cell),
     ]
-
-
-def _released(cell: Cell, scale: str, letters: dict[str, str]) -> str:
-    found = cell.releases.get(scale)
-    return f"{_value(cell, found)}{_stand_in(cell, found)} [{letters[found.source]}]" if found else NOTHING
 
 
 def _stand_in(cell: Cell, found: Measurement | None) -> str:
@@ -205,10 +238,13 @@ def _stand_in(cell: Cell, found: Measurement | None) -> str:
     return f" ({found.dataset.name})" if found and other and found.dataset else ""
 
 
-def _notes(table: Table, cells: dict[str, list[Cell]], releases: list[Results], letters: dict[str, str]) -> list[str]:
+def _notes(
+    table: Table, cells: dict[str, list[Cell]], of_this_run: list[str], releases: list[Results], letters: dict[str, str]
+) -> list[str]:
     lines = [f"Note {number}: {note.text}" for number, note in enumerate(table.notes, 1)]
     if any(cell.run or cell.releases for cell in cells["stated"] if cell.column.source == "metrics"):
         lines.append("Over several seeds: mean ± sample deviation (number of seeds); a value without is of one seed, or of what has none.")
+    lines += of_this_run
     for release in releases:
         if release.source in letters:
             shown = [found for cell in cells["stated"] for found in cell.releases.values() if found.source == release.source]
@@ -233,10 +269,11 @@ def _cost(release: Results, chapter: str) -> str:
     hours = sum(run["train_seconds"] for run in trained) / 3600
     memory = max(run["peak_memory_mb"] for run in trained) / 1024
     places = sorted({run["gpu"] or f"{run['threads']} thread(s) of {run['machine']['processor']}" for run in trained})
-    return f": {len(trained)} trainings, {hours:.2f} hours together, each on {' or '.join(places)}, at most {memory:.1f} GB of memory"
+    trainings = f"{len(trained)} trainings of the chapter, {hours:.2f} hours together"
+    return f": {trainings}, each on {' or '.join(places)}, at most {memory:.1f} GB of memory"
 
 
-def _csv(table: Table, cells: dict[str, list[Cell]], label_lines: list[str]) -> str:
+def _csv(table: Table, cells: dict[str, list[Cell]]) -> str:
     """Long form: one row per printed cell, numbers unrounded."""
     scales = _scales(cells["stated"])
     encoders = any(found and found.encoder for cell in cells["stated"] for found in (cell.run, *cell.releases.values()))
@@ -263,7 +300,7 @@ def _csv(table: Table, cells: dict[str, list[Cell]], label_lines: list[str]) -> 
                 "verdict_double": double.verdict,
                 "reason": cell.reason,
                 "notes": " ".join(n.text for n in table.notes if n.covers(cell.row.id, cell.column.id)),
-                "run_label": " ".join(label_lines) if cell.run and labels([cell.run]) else "",
+                "run_label": " ".join(labels([cell.run])) if cell.run else "",
             }
         )
     stream = io.StringIO()
@@ -317,10 +354,11 @@ def _decimals(cell: Cell, value: float) -> str:
     return f"{Decimal(repr(round(value, 10))):,.{places}f}"
 
 
-def _dataset(found: Measurement | None) -> str:
+def _dataset(found: Measurement | None, letter: str) -> str:
+    """The data set of the value that is judged, with its release's letter: other values of the row may be of other data."""
     if found is None:
         return NOTHING
-    data = f"{found.dataset.name}, {found.dataset.kind}" if found.dataset else "none needed"
+    data = f"{found.dataset.name}, {found.dataset.kind}{letter}" if found.dataset else "none needed"
     return f"{data}; encoder {found.encoder}" if found.encoder else data
 
 

@@ -7,11 +7,10 @@ python -m workflow.audit diff HEAD~5 .                     # which cells differ 
 """
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
-from stages.core.errors import UserError
+from stages.core.command import one_sentence
 
 
 def parser() -> argparse.ArgumentParser:
@@ -59,15 +58,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def main() -> None:
-    try:
+    with one_sentence():
         status = run(parser().parse_args())
-        sys.stdout.flush()
-        sys.exit(status)
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    except BrokenPipeError:  # the reader, such as head, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+    sys.exit(status)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ the release keeps of these. What is missing is said to be missing.
 """
 
 import json
-import os
 import re
 import subprocess
 from collections.abc import Iterable, Iterator
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.core.errors import UserError
-from stages.core.files import md5
+from stages.core.files import md5, replacing
 from workflow import runs
 from workflow.audit.target import THIS_RUN, Evidence, Origin, TableCell, Target, descriptions, entry, find
 from workflow.lock import Lock
@@ -40,7 +39,9 @@ def explain(words: list[str], as_json: bool = False, picture: Path | None = None
     target = find(words)
     found = account(target)
     if picture:
-        _write(picture, _draw(target))
+        drawn = _draw(target)
+        with replacing(picture) as aside:
+            aside.write_text(drawn, encoding="utf-8")
     return json.dumps(found, indent=1, ensure_ascii=False) if as_json else _text(found)
 
 
@@ -534,15 +535,3 @@ def _draw(target: Target) -> str:
     stages.add_nodes_from(boxes.values(), chapter=title)
     stages.add_edges_from((boxes[before], boxes[name]) for name in chain for before in lock.before(name) if before in boxes)
     return draw.svg(stages, {entry(box): words.get(entry(name), "") for name, box in boxes.items()})
-
-
-def _write(file: Path, text: str) -> None:
-    """Write the file, whole or not at all."""
-    aside = file.with_name(f".{file.name}.{os.getpid()}.partial")
-    try:
-        aside.write_text(text, encoding="utf-8")
-        aside.replace(file)
-    except OSError as error:
-        raise UserError(f"cannot write the picture to {file}: {error.strerror}; give another place") from None
-    finally:
-        aside.unlink(missing_ok=True)
