@@ -186,7 +186,7 @@ class _Guard:
         self.checked: set[str] = set()
         self.writable = [*UNTRACKED, *(str(_aside(out).parent) for out in job.outs)]
         self.readable = [*job.deps, *self.writable]
-        self.unopened = [part for part in job.parts if not part[0].startswith(CODE)]
+        self.unopened = [part for part in job.parts if Path(part[0]).exists() and not part[0].startswith(CODE)]
 
     def __call__(self, event: str, arguments: tuple) -> None:
         if not self.active:

@@ -13,6 +13,7 @@ import hashlib
 import importlib
 import io
 import json
+import re
 import shlex
 import tempfile
 from collections.abc import Iterator
@@ -33,6 +34,8 @@ RESULTS = ("reports/metrics", "reports/tables", "reports/figures")
 # What can be made again in seconds, from stored predictions or from metrics files alone.
 RECOMPUTED = ("reports/metrics/", "reports/tables/")
 INPUTS = ("/predictions/", "reports/metrics/")
+# Folders of results that stages depend on as a whole, for the lists of what is in them are parameters.
+COARSE = re.compile(r"^data/[^/]+/models/|^reports/metrics/")
 
 
 @dataclass
@@ -251,7 +254,8 @@ def run_records(lock: Lock, declared: dict[str, stage.Job], report: Report) -> N
     the one in force is a note, not a break, if it is one of ours: over those, code fingerprints and results are the same.
     """
     now = stage.packages()
-    breaks, absent, elsewhere = [], [], []
+    breaks: list[str] = []
+    absent, elsewhere, coarse = [], [], []
     others: dict[str, list[str]] = {}
     chosen = {name: lock.stages[name] for name in declared.keys() & lock.stages.keys() if lock.stages[name]["cmd"] != code.COMMAND}
     for name, entry in sorted(chosen.items()):
@@ -260,8 +264,13 @@ def run_records(lock: Lock, declared: dict[str, stage.Job], report: Report) -> N
             absent.append(name)
             continue
         outs = {out["path"]: out["md5"] for out in entry.get("outs", [])}
-        if unopened := record.get("unopened"):
-            breaks.append(f"{name} declares {unopened[0]} among its deps and never opened it: narrow its entry in dvc.yaml")
+        unopened = record.get("unopened", [])
+        coarse += [f"{name} of {path}" for path in unopened if COARSE.search(path)][:1]
+        breaks += [
+            f"{name} declares {path} among its deps and never opened it: narrow its entry in dvc.yaml"
+            for path in unopened
+            if not COARSE.search(path)
+        ][:1]
         if record.get("made") != outs:
             breaks.append(f"{runs.place(name, entry)} is the record of another run of {name} than the one in dvc.lock")
         elif "bundle" in record:
@@ -280,6 +289,8 @@ def run_records(lock: Lock, declared: dict[str, stage.Job], report: Report) -> N
         f"made by Python {python}, in force is {now['python']}, with the same packages: {len(names)} stages, such as {names[0]}"
         for python, names in sorted(others.items())
     ]
+    if coarse:
+        report.notes.append(f"{len(coarse)} stages depend on a whole folder of results and need some of them: no need {coarse[0]}")
     if absent:
         report.notes.append(f"{len(absent)} stages have no run record here, such as {absent[0]}: when and where they ran is not known")
 
