@@ -2,6 +2,7 @@
 
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -74,7 +75,9 @@ def test_figure_2_1_shows_the_first_picture_of_each_class(images):
 def test_records_by_hand(tmp_path):
     np.savez(tmp_path / "p.npz", scores=np.array([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7], [0.6, 0.4]]), labels=np.array([1, 0, 0, 0]))
     curve = [{"iteration": "1", "fusion_weight_1": "0.3"}, {"iteration": "2", "fusion_weight_1": "0.25", "fusion_weight_1_sd": "0.1"}]
-    records = evaluate.records_of("cfn-a", 3, tmp_path / "p.npz", curve, {"determinism": "bitwise", "parameters": 12, "precision": "fp32"})
+    about = {"determinism": "bitwise", "parameters": 12, "precision": "fp32"}
+    records = evaluate.records_of("cfn-a", 3, Path("models/cfn-a-seed3"), tmp_path / "p.npz", curve, about)
+    assert {record.trained for record in records} == {"models/cfn-a-seed3"}
     found = {record.metric: (record.value, record.n, record.seed, record.parameters) for record in records}
     assert found == {"error": (25.0, 4, 3, 12), "fusion_weight_1": (0.25, None, 3, 12)}
 
@@ -82,7 +85,7 @@ def test_records_by_hand(tmp_path):
 def test_scores_that_are_not_finite_are_no_result(tmp_path):
     np.savez(tmp_path / "p.npz", scores=np.array([[np.nan, 0.9]]), labels=np.array([1]))
     with pytest.raises(UserError, match="scores that are not finite: the training of cfn-a, seed 3"):
-        evaluate.records_of("cfn-a", 3, tmp_path / "p.npz", [{}], {})
+        evaluate.records_of("cfn-a", 3, Path("models/cfn-a-seed3"), tmp_path / "p.npz", [{}], {})
 
 
 def curves() -> pd.DataFrame:

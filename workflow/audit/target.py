@@ -347,8 +347,8 @@ def _trained(origin: Origin, file: str, records: Iterable[Record] | None) -> set
         files = sorted((origin.reports / "metrics").glob("*/*.json"))
         found = [record for path in files if is_metrics(path) for record in metrics.read(path).records]
         records = [record for record in found if record.predictions == file]
-    elif records is not None:
-        found = list(metrics.read(origin.path(file)).records)
+    else:
+        found = list(metrics.read(origin.path(file)).records) if records else []
     if not records or not any(record.trained for record in found):
         return None
     return {record.trained for record in records if record.trained}
