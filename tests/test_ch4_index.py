@@ -544,6 +544,10 @@ def test_weights_come_from_a_mirror_when_they_are_missing(world: Path, tmp_path:
     build(world, tmp_path / "index", "--weights", weights)
     assert files_in(weights) == {"alexnet/alexnet.pth": file.read_bytes()}
     assert files_in(tmp_path / "index") == files_in(world / "1d")
+    (weights / "alexnet/alexnet.pth").unlink()
+    (weights / "alexnet/alexnet.pth").symlink_to(tmp_path / "elsewhere.pth")
+    indexing.encoder_folder("alexnet", weights)
+    assert (weights / "alexnet/alexnet.pth").is_symlink() and (tmp_path / "elsewhere.pth").read_bytes() == file.read_bytes()
 
 
 def test_a_mirror_without_them_says_where_they_are_from(

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from stages.core.command import one_sentence
 from stages.core.files import sha256, write_json
 from stages.core.stage import GRAPH
 from workflow import scale
@@ -106,4 +107,5 @@ def strangers(steps: list[Step]) -> Iterator[Path]:
 
 
 if __name__ == "__main__":
-    refresh()
+    with one_sentence():
+        refresh()

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from stages.core.command import one_sentence
 from stages.core.files import replacing
 from workflow.params import problems
 
@@ -72,8 +73,9 @@ def main() -> None:
         return
     from workflow import graph
 
-    compose(args.scale, args.overrides)
-    graph.refresh()
+    with one_sentence():
+        compose(args.scale, args.overrides)
+        graph.refresh()
 
 
 if __name__ == "__main__":

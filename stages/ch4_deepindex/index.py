@@ -37,7 +37,7 @@ from stages.ch4_deepindex.patches import BadPicture
 from stages.ch4_deepindex.retrieve import Shard
 from stages.core.command import one_sentence
 from stages.core.errors import UserError
-from stages.core.files import sha256
+from stages.core.files import replacing, sha256
 from stages.core.runtime import Runtime
 from stages.datasets.pictures import FORMATS
 from stages.download import Source, fetch
@@ -72,12 +72,13 @@ def parser() -> argparse.ArgumentParser:
 
 def encoder_folder(encoder: str, weights: Path) -> Path:
     """Where the encoder's weights are, fetched if they are not there yet."""
-    folder = weights / encoder
-    if not (folder / vision.ENCODERS[encoder].file).exists():
+    folder, name = weights / encoder, vision.ENCODERS[encoder].file
+    if not (folder / name).exists():
         entry = yaml.safe_load(SOURCES.read_text())[encoder]
-        with tempfile.TemporaryDirectory(dir=_made(weights)) as aside:
-            fetch(encoder, Source(**entry), Path(aside), os.environ.get("THESIS_MIRROR"))
-            Path(aside, vision.ENCODERS[encoder].file).replace(_made(folder) / vision.ENCODERS[encoder].file)
+        with tempfile.TemporaryDirectory(dir=_made(weights)) as fetched:
+            fetch(encoder, Source(**entry), Path(fetched), os.environ.get("THESIS_MIRROR"))
+            with replacing(folder / name) as aside:
+                shutil.move(Path(fetched, name), aside)
     return folder
 
 

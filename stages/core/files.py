@@ -50,6 +50,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """A file to write, which becomes `path` whole or not at all: when the block has ended, unless by an exception.
 
     As `destination` has it, a link stays, and a device (a terminal, a pipe, /dev/null) is never replaced: it is sent what was written.
+    A UserError says what is in the way.
     """
     target = destination(path)
     if target is None:
@@ -58,13 +59,15 @@ def replacing(path: Path) -> Iterator[Path]:
             yield aside
             _send(aside, path)
         return
-    aside = target.with_name(f".{os.getpid()}.partial.{target.name}")  # with its suffix, by which some writers judge the format
+    # In a folder beside it: the same file system, and the same name, by which some writers judge the format.
+    aside = target.parent / f".{target.name}.{os.getpid()}.partial" / target.name
     with writing(path):
         try:
+            aside.parent.mkdir(exist_ok=True)
             yield aside
             aside.replace(target)
         finally:
-            aside.unlink(missing_ok=True)
+            shutil.rmtree(aside.parent, ignore_errors=True)
 
 
 def _send(file: Path, device: Path) -> None:

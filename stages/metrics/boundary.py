@@ -14,6 +14,8 @@ its name; others are not looked at. The measure is the official one (`boundaryBe
 
 The original finds its assignment in a graph with random edges, differs from run to run and misses some matches (about 1 in
 2,000); here it is exact, and of equally good assignments always the same.
+On the original's own sample, five images at five thresholds (BSR/bench/data), AP is .3075 of the PNG and of the ucm2, where it
+publishes .3076 of both.
 """
 
 import argparse
