@@ -29,7 +29,7 @@ from stages.core.files import md5, write_json
 from stages.core.stage import packages
 from workflow.audit.verify import graph, replay
 from workflow.lock import Lock
-from workflow.runs import place
+from workflow.runs import record_path
 import yaml
 content = yaml.safe_load(Path("dvc.lock").read_text())
 for name, job in graph().items():
@@ -42,7 +42,7 @@ for name, job in graph().items():
         if name != "code":
             item["md5"] = md5(Path(item["path"]))
     record = {"stage": name, "packages": packages(), "made": {out["path"]: out["md5"] for out in entry["outs"]}}
-    write_json(place(name, entry), record)
+    write_json(record_path(name, entry), record)
 Path("dvc.lock").write_text(yaml.safe_dump(content, sort_keys=False))
 """
 

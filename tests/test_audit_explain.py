@@ -18,7 +18,7 @@ from stages.core.metrics import Dataset, Record
 from workflow.audit.explain import explain, interpretations
 from workflow.audit.target import find, narrowed
 from workflow.lock import Lock
-from workflow.runs import place
+from workflow.runs import record_path
 
 ROOT = Path(__file__).parent.parent
 
@@ -94,7 +94,7 @@ def build(
             "made": {o["path"]: o["md5"] for o in lock[name]["outs"]},
         }
         if runs != "none":
-            write(place(name, lock[name], Path(runs)), about | facts)
+            write(record_path(name, lock[name], Path(runs)), about | facts)
 
     def lock_hash(path):
         return next((out["md5"] for entry in lock.values() for out in entry["outs"] if out["path"] == path), "many")

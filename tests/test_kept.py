@@ -11,7 +11,7 @@ import pytest
 from conftest import SMALLEST, run_in
 
 from stages.core.files import md5
-from workflow.audit import verify
+from workflow.audit import releases, verify
 from workflow.lock import Lock
 
 NAME = "mini-holes"
@@ -42,7 +42,7 @@ def released(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def project(released: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = tmp_path / "clone"
-    ignored = shutil.ignore_patterns("data", ".dvc", ".git")
+    ignored = shutil.ignore_patterns("data", ".dvc")
     shutil.copytree(released, root, ignore=lambda path, names: ignored(path, names) if Path(path) == released else [])
     monkeypatch.chdir(root)
     return root
@@ -50,7 +50,7 @@ def project(released: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def recomputed() -> verify.Report:
     report = verify.Report()
-    verify.recompute_release(FOLDER, report)
+    releases.recompute(FOLDER, report)
     return report
 
 
@@ -125,7 +125,8 @@ def another_number() -> str:
     record = next(record for record in json.loads(file.read_text())["records"] if record["metric"] == "error")
     value = record["value"]
     file.write_text(file.read_text().replace(f'"value": {value}}}', f'"value": {value - 1}}}'))
-    return f"ch2_evaluate@cifar10 recomputed: reports/metrics/ch2_fusion/cifar10.json: cfn-a, error was {value - 1}, is {value}"
+    found = f"reports/metrics/ch2_fusion/cifar10.json: cfn-a, error was {value - 1}, is {value}"
+    return f"ch2_evaluate@cifar10 recomputed by its own code: {found}"
 
 
 @pytest.mark.parametrize("change", [other_scores, other_scores_and_their_checksum, damaged, removed, another_number])
@@ -135,19 +136,31 @@ def test_what_was_changed_is_found(project: Path, change: Callable[[], str]) -> 
     assert len(breaks) == 1 and sentence in breaks[0], breaks
 
 
-def test_a_number_that_newer_code_computes_otherwise_is_a_note(project: Path) -> None:
-    another_number()
-    with Path("reports/code/ch2_fusion.evaluate.json").open("a") as file:
-        file.write("\n")
+def test_a_number_that_no_code_computes_is_found_whatever_has_changed_since(released: Path, tmp_path: Path, monkeypatch) -> None:
+    """By the release's own code, which git has; where it does not have it, that is no excuse."""
+    root = tmp_path / "clone"
+    shutil.copytree(released, root, symlinks=True)
+    monkeypatch.chdir(root)
+    monkeypatch.setattr(releases, "replay", lambda *_: (_ for _ in ()).throw(KeyError("a parameter that is called otherwise now")))
     report = recomputed()
-    assert report.breaks == []
-    (note,) = report.notes
-    assert "ch2_evaluate@cifar10 recomputed by code that has changed since: " in note
+    assert report.breaks == [] and report.holds
+    assert report.notes == [
+        f"release {NAME}, ch2_evaluate@cifar10: as released by its own code; that in force computes "
+        "KeyError: 'a parameter that is called otherwise now'"
+    ]
+    another_number()
+    (found,) = recomputed().breaks
+    assert "ch2_evaluate@cifar10 recomputed by its own code: reports/metrics/ch2_fusion/cifar10.json: cfn-a, error was " in found
+    about = json.loads((FOLDER / "release.json").read_text())
+    (FOLDER / "release.json").write_text(json.dumps(about | {"commit": "0" * 40}))
+    report = recomputed()
+    assert "its commit 00000000 is not here, whose code could tell: `git fetch --unshallow`" in report.breaks[0]
+    assert report.holds == []
 
 
 def test_a_file_that_nothing_speaks_of_is_found(project: Path) -> None:
     (FOLDER / "kept/more.xz").write_bytes(b"")
-    assert f"{FOLDER}/kept/more.xz: no stage of the release's dvc.lock made it" in list(verify.release(FOLDER, verify.Files()))
+    assert f"{FOLDER}/kept/more.xz: no stage of the release's dvc.lock made it" in list(releases.differences(FOLDER, verify.Files()))
 
 
 def test_large_predictions_leave_their_checksums(released: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -375,7 +375,7 @@ def test_each_thing_that_was_run_has_a_record_of_its_own_that_its_lock_entry_fin
         "params": {"params.yaml": {"rate": 1e-6, "times": 1}},
         "outs": [{"path": "out/a.txt", "md5": one}],
     }
-    assert runs.place("toy", entry, toy.root / "data/runs") == kept[0][0]
+    assert runs.record_path("toy", entry, toy.root / "data/runs") == kept[0][0]
     assert runs.read("toy", entry, toy.root / "data/runs")["made"] == {"out/a.txt": one}
     entry["params"]["params.yaml"]["times"] = 3
     assert runs.read("toy", entry, toy.root / "data/runs") is None

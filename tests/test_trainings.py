@@ -26,7 +26,7 @@ def test_those_that_are_there_in_the_lists_order(tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     train("b-seed0", "a-seed1", "b-seed1", "c-seed0", "a-seed0.partial")
     one = job()
-    found = trainings.present(one, FOLDER, ["b", "a"], [0, 1])
+    found = trainings.available(one, FOLDER, ["b", "a"], [0, 1])
     assert found == [("b", 0, Path(FOLDER, "b-seed0")), ("b", 1, Path(FOLDER, "b-seed1")), ("a", 1, Path(FOLDER, "a-seed1"))]
     assert capsys.readouterr().err == f"ch2_predict@cifar10 goes without {FOLDER}/a-seed0: not there\n"
     assert one.notes == {"absent": [f"{FOLDER}/a-seed0"]}
@@ -36,8 +36,8 @@ def test_a_whole_grid_is_not_spoken_of(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     train("a-seed0")
     one = job()
-    assert trainings.present(one, FOLDER, ["a"], [0]) == [("a", 0, Path(FOLDER, "a-seed0"))]
-    assert trainings.present(one, FOLDER, [], [0]) == []
+    assert trainings.available(one, FOLDER, ["a"], [0]) == [("a", 0, Path(FOLDER, "a-seed0"))]
+    assert trainings.available(one, FOLDER, [], [0]) == []
     assert (capsys.readouterr().err, one.notes) == ("", {})
 
 
@@ -45,10 +45,10 @@ def test_none_at_all_is_refused_and_so_is_what_is_not_declared(tmp_path: Path, m
     monkeypatch.chdir(tmp_path)
     train("a-seed0")
     with pytest.raises(UserError, match=r"needs data/mini/models/ch2_fusion/cifar10/b-seed0, which does not exist: run `dvc repro"):
-        trainings.present(job(), FOLDER, ["b"], [0, 1])
+        trainings.available(job(), FOLDER, ["b"], [0, 1])
     Path("elsewhere/a-seed0").mkdir(parents=True)
     with pytest.raises(UserError, match=r"uses elsewhere/a-seed0, which dvc.yaml does not declare among its deps"):
-        trainings.present(job(), "elsewhere", ["a"], [0])
+        trainings.available(job(), "elsewhere", ["a"], [0])
 
 
 def test_inference_has_parameters_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

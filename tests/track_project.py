@@ -5,8 +5,6 @@ from pathlib import Path
 
 import yaml
 
-from workflow.runs import place
-
 LOCK: dict = {
     "schema": "2.0",
     "stages": {
@@ -39,7 +37,7 @@ PREPARED_ENTRY = (
     '{"cmd":"python -m stages.prepare cifar10","outs":[{"md5":"1","path":"data/mini/prepared/cifar10"}],'
     '"params":{"params.yaml":{"ch2_fusion.contrast_scale":55,"scale":"mini"},"workflow/sources.yaml":{"cifar10":"x"}}}'
 )
-RECORD = place("train@cfn-a-0", LOCK["stages"]["train@cfn-a-0"])
+RECORD = record_path("train@cfn-a-0", LOCK["stages"]["train@cfn-a-0"])
 CURVES = """model,seed,iteration,train_loss,test_error,lr,fusion_weight_1
 cfn-a,0,10,2.5,,0.1,0.34
 cfn-a,0,20,1.25,30.5,0.1,0.36

@@ -9,8 +9,12 @@ A bundle holds run.py, bundle.json and project/: the modules of the stages' code
 makes, and the resolved graph. Its inputs have to be those of dvc.lock. Results are taken if they are whole and what made them is
 still in force: then `dvc status` is clean for their stages, and data/runs/ says which machine made them.
 
-Where models are too large to come back and their predictions are not, `pack ... --return ch2_predict` brings back the outputs of
-that stage and the others' checksums: dvc.lock then has complete entries for all, and `dvc repro --allow-missing` makes none again.
+Where models are too large to come back and what was made of them is not, `--return STAGE...` brings back the outputs of these stages
+and the others' checksums: dvc.lock then has complete entries for all, and `dvc repro --allow-missing` makes none again. What reads
+a model is packed too, the evaluation as well, for its curves lie there:
+
+    python -m workflow.bundle pack ch2_train_cifar10 ch2_predict@cifar10 ch2_evaluate@cifar10 -o job.tar \\
+        --return ch2_predict@cifar10 ch2_evaluate@cifar10
 """
 
 import argparse
@@ -70,6 +74,8 @@ def pack(names: list[str], out: Path, part_size: int | None, returned: list[str]
     back = chosen if returned is None else choose(returned, steps)
     if strays := [step.name for step in back if step not in chosen]:
         raise UserError(f"{strays[0]} is to come back and is not packed: name it among the stages too")
+    for step, left in readers(steps, chosen, back):
+        print(f"note: {step} reads {left}, which is to stay where it is made: pack and return {step} too, if you want it", file=sys.stderr)
     repo = Repo()
     refuse_outdated(chosen, steps, repo)
     made = [path for step in chosen for path in step.outs]
@@ -111,6 +117,15 @@ def pack(names: list[str], out: Path, part_size: int | None, returned: list[str]
         }
         archive.add_text("bundle.json", _json({**bundle, "id": bundle_run.identify(bundle)}))
     return archive.written
+
+
+def readers(steps: list[Step], chosen: list[Step], back: list[Step]) -> Iterator[tuple[str, str]]:
+    """The stages that are not packed and read an output that is not to come back, each with the first of these."""
+    left = [out for step in chosen if step not in back for out in step.outs]
+    for step in steps:
+        read = [out for out in left if any(overlap(dep, out) for dep in step.deps)]
+        if read and step not in chosen:
+            yield step.name, read[0]
 
 
 def choose(names: list[str], steps: list[Step]) -> list[Step]:

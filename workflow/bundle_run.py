@@ -524,7 +524,8 @@ def main() -> None:
     if args.jobs < 1:
         parser.error("--jobs must be at least 1")
     os.chdir(Path(__file__).resolve().parent)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for sign in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(sign, signal.default_int_handler)
     try:
         with _alone() as lock:
             bundle = read_bundle()

@@ -20,7 +20,7 @@ from xml.sax.saxutils import escape
 
 import networkx as nx
 
-from stages.core.command import one_sentence
+from stages.core.command import exit_on_error
 from stages.core.files import replacing
 from stages.core.stage import CODE
 from workflow import graph, scale, stale
@@ -292,7 +292,7 @@ def main() -> None:
     elif args.text:
         print(text(stages, words), end="")
     else:
-        with one_sentence(), replacing(OUT) as aside:
+        with exit_on_error(), replacing(OUT) as aside:
             aside.write_text(svg(stages, words), encoding="utf-8")
         print(f"wrote {OUT}")
 

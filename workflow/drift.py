@@ -66,7 +66,7 @@ def _drifted(then: Lock, now: Lock) -> Iterator[tuple[str, list[str], list[str]]
     otherwise: set[str] = set()
     for name in now.in_order():
         before = now.before(name)
-        if name not in then.stages or _made_by(then.stages[name]) != _made_by(now.stages[name]) or otherwise.intersection(before):
+        if name not in then.stages or _made_by(name, then) != _made_by(name, now) or otherwise.intersection(before):
             otherwise.add(name)
             continue
         if outs := [path for path, md5 in _outs(now, name).items() if md5 != _outs(then, name).get(path)]:
@@ -74,9 +74,11 @@ def _drifted(then: Lock, now: Lock) -> Iterator[tuple[str, list[str], list[str]]
             yield name, outs, [other for other in before if other in differ]
 
 
-def _made_by(entry: dict[str, Any]) -> Any:
-    """What makes two runs of a stage the same computation, its data apart."""
-    return entry["cmd"], entry.get("params"), [dep for dep in entry.get("deps", []) if dep["path"].startswith(CODE)]
+def _made_by(name: str, lock: Lock) -> Any:
+    """What makes two runs of a stage the same computation, apart from what other stages made: command, parameters, code, files of ours."""
+    entry = lock.stages[name]
+    deps = [dep for dep in entry.get("deps", []) if dep["path"].startswith(CODE) or not lock.made_in(dep["path"])]
+    return entry["cmd"], entry.get("params"), deps
 
 
 def moved(file: str) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import yaml
 
-from stages.core.command import one_sentence
+from stages.core.command import exit_on_error
 from stages.core.files import replacing
 
 PYTHONS = ("3.11", "3.12", "3.13")
@@ -100,7 +100,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", action="store_true", help=f"write {LOCK} from what is installed")
     if parser.parse_args().write:
-        with one_sentence():
+        with exit_on_error():
             write(Path(LOCK))
     found = problems()
     if found:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from stages.core.command import one_sentence
+from stages.core.command import exit_on_error
 from stages.core.files import sha256, write_json
 from stages.core.stage import GRAPH
 from workflow import scale
@@ -107,5 +107,5 @@ def strangers(steps: list[Step]) -> Iterator[Path]:
 
 
 if __name__ == "__main__":
-    with one_sentence():
+    with exit_on_error():
         refresh()

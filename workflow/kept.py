@@ -1,9 +1,9 @@
 """What a release keeps of the data behind its metrics, so that they can be computed again on any CPU, without a model.
 
-An evaluation whose predictions are small is kept whole: in kept/ of the release, each file compressed, the predictions that
-its metrics files name and the JSON and CSV that it reads beside them. kept.json has of every output that these are of each
-file's checksum and size, from which the output's checksum in dvc.lock follows, whatever was left out (models, pictures). Of
-other evaluations it has the checksums and sizes of the predictions that they name.
+Of an evaluation whose predictions are small, kept/ has the predictions that its metrics files name and the JSON and CSV that it
+reads beside them, each file compressed. kept.json lists all files of the outputs that it reads, with their checksums and sizes:
+so each output's checksum in dvc.lock can be followed, though models and pictures are not kept. Of other evaluations it has the
+checksums and sizes of the predictions.
 """
 
 import lzma
@@ -13,7 +13,7 @@ from typing import Any
 
 from stages.core import metrics
 from stages.core.errors import UserError
-from stages.core.files import md5, md5_of_folder, write_json
+from stages.core.files import files_of, md5, md5_of_folder, write_json
 from workflow.lock import Lock
 
 FACTS = "kept.json"
@@ -30,7 +30,8 @@ def write(lock: Lock, names: set[str], folder: Path) -> None:
         if not predictions:
             continue
         outs = outputs_read(stage, lock)
-        packed = {} if any("/sources/" in out for out in outs) else _packed(predictions, outs)
+        whole = not any("/sources/" in out or not Path(out).exists() for out in outs)
+        packed = _packed(predictions, outs) if whole else {}
         if not packed:
             left |= {path.as_posix(): _facts(path) for path in predictions}
             continue
@@ -77,11 +78,6 @@ def outputs_read(stage: str, lock: Lock) -> list[str]:
     return sorted(out for out in lock.makers if any(out == dep or out.startswith(f"{dep}/") or dep.startswith(f"{out}/") for dep in deps))
 
 
-def files_of(path: Path) -> list[Path]:
-    """A file, or all files below a folder."""
-    return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-
-
 def _facts(path: Path) -> dict[str, Any]:
     files = files_of(path)
     return {"md5": md5(path), "size": sum(file.stat().st_size for file in files), "files": len(files)}
@@ -90,16 +86,20 @@ def _facts(path: Path) -> dict[str, Any]:
 def restore(facts: dict[str, Any], folder: Path, lock: Lock, root: Path) -> Iterator[str]:
     """Unpack what a release keeps below `root`, each file under its own path; a sentence for all that is not what the lock says.
 
-    facts : what data.json holds. folder : the release's.
+    facts : what kept.json holds. folder : the release's.
     """
     for out, files in facts["kept"].items():
         listed = {name: about["md5"] for name, about in files.items()}
         if (md5_of_folder(listed) if list(listed) != ["."] else listed["."]) != lock.hashes.get(out):
             yield f"{folder / FACTS}: the checksums of {out} are not those of what {lock.maker(out)} made, by the release's dvc.lock"
+            continue
         for name, about in files.items():
             if not about["kept"]:
                 continue
             path = (Path(out) / name).as_posix()
+            if ".." in Path(path).parts or path.startswith("/"):
+                yield f"{folder / FACTS} names {path}, which would leave its folder"
+                continue
             packed = folder / FILES / f"{path}.xz"
             if not packed.is_file():
                 yield f"{packed} is missing: {folder / FACTS} says that it is kept"

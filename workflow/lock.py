@@ -1,7 +1,7 @@
 """dvc.lock as a graph: which stage made a path, what it was made from, and what led to that."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,15 @@ TRAINED = ("/models/", "/forests/", "/codebooks/")
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Numbers as DVC reads and writes them, by YAML 1.2: 1e-06 is one."""
+    """Values as DVC reads and writes them, by YAML 1.2: 1e-06 is a number, `on` and 1:30 are words."""
 
 
+_Loader.yaml_implicit_resolvers = {
+    letter: [(tag, what) for tag, what in found if tag not in ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:int")]
+    for letter, found in _Loader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"true|True|TRUE|false|False|FALSE"), list("tTfF"))
+_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"[-+]?[0-9]+$"), list("-+0123456789"))
 _Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+$"), list("-+0123456789"))
 
 
@@ -36,15 +42,19 @@ class Lock:
         self.stages: dict[str, Any] = {}
         if text is None and file.exists():
             text = file.read_text()
-        if text is not None:
-            try:
+        try:
+            if text is not None:
                 self.stages = load_yaml(text)["stages"]
-            except (yaml.YAMLError, KeyError, TypeError):
-                raise UserError(
-                    f"{file} is not a lock file of DVC: `git checkout {file} && dvc repro` restores it, what had run since from DVC's cache"
-                ) from None
-        self.makers = {out["path"]: name for name, entry in self.stages.items() for out in entry.get("outs", [])}
-        self.hashes = {out["path"]: out["md5"] for entry in self.stages.values() for out in entry.get("outs", []) if "md5" in out}
+            outs = [(name, out) for name, entry in self.stages.items() for out in entry.get("outs", [])]
+            self.makers = {out["path"]: name for name, out in outs}
+            self.hashes = {out["path"]: out["md5"] for _, out in outs if "md5" in out}
+        except (yaml.YAMLError, KeyError, TypeError, AttributeError):
+            cure = (
+                f"`git checkout {file} && dvc repro` brings it back, and from DVC's cache what had run since"
+                if file == FILE
+                else "restore it"
+            )
+            raise UserError(f"{file} is not a lock file of DVC: {cure}") from None
 
     def maker(self, path: str) -> str | None:
         """The stage that made `path` or a folder it lies in."""
@@ -52,7 +62,7 @@ class Lock:
 
     def before(self, stage: str) -> list[str]:
         """The stages whose outputs `stage` read, by name."""
-        return sorted({name for dep in self.stages[stage].get("deps", []) for name in self._makers_around(dep["path"])})
+        return sorted({name for dep in self.stages[stage].get("deps", []) for name in self.made_in(dep["path"])})
 
     def chain(self, stage: str, trainings: bool = True) -> list[str]:
         """`stage` and all stages before it, nearest first; without `trainings` not those, nor what only they read."""
@@ -88,10 +98,10 @@ class Lock:
             found = {**self.stages[name].get("params", {}).get("params.yaml", {}), **found}
         return found
 
-    def _makers_around(self, dep: str) -> Iterator[str]:
-        if maker := self.maker(dep):
-            yield maker
-        yield from (name for out, name in self.makers.items() if out.startswith(dep + "/"))
+    def made_in(self, path: str) -> list[str]:
+        """The stage that made `path` or a folder around it; or all those that made something in it."""
+        maker = self.maker(path)
+        return [maker] if maker else sorted({name for out, name in self.makers.items() if out.startswith(path + "/")})
 
 
 def nested_params(entry: dict[str, Any]) -> dict[str, Any]:

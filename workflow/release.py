@@ -24,7 +24,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from stages.core.command import one_sentence
+from stages.core.command import exit_on_error
 from stages.core.errors import UserError
 from stages.core.files import write_csv, write_json
 from stages.core.stage import GRAPH
@@ -56,7 +56,10 @@ def stale() -> list[str]:
     """Stages whose outputs are not those of the code, data and parameters in force, but for trainings that have never run."""
     from dvc.repo import Repo
 
-    return sorted(Repo().status().keys() - not_trained())
+    repo = Repo()
+    with repo.lock:  # what a bundle left where it was made is missing here, and nothing is wrong with it
+        changed = {stage.addressing for stage in repo.index.stages if stage.cmd and stage.changed(allow_missing=True)}
+    return sorted(changed - not_trained())
 
 
 def not_trained() -> set[str]:
@@ -69,6 +72,14 @@ def in_force(lock: str, names: set[str]) -> str:
     """The text of a lock file with the entries of these stages only: DVC keeps those of the scale that was in force before."""
     head, *entries = re.split(r"^(?=  \S.*:$)", lock, flags=re.MULTILINE)
     return head + "".join(entry for entry in entries if entry.split(":\n", 1)[0].strip(" '\"") in names)
+
+
+def without_record() -> list[str]:
+    """Stages of which no run record is at hand; the fingerprints' stage leaves none."""
+    steps = json.loads(GRAPH.read_text())["stages"].values()
+    names = {step["name"] for step in steps if step["name"] != "code"} - not_trained()
+    stages = Lock().stages
+    return sorted(name for name in names & stages.keys() if runs.read(name, stages[name]) is None)
 
 
 def run_records(names: set[str]) -> list[dict[str, Any]]:
@@ -189,9 +200,14 @@ def main() -> None:
         sys.exit("error: nothing has run yet, there is no dvc.lock: run `dvc repro` first")
     if behind := stale():
         sys.exit(f"error: not up to date: {', '.join(behind)}: run `dvc repro` first")
+    if unknown := without_record():
+        sys.exit(
+            f"error: when and where {', '.join(unknown)} ran is not known: there is no run record of what dvc.lock has; `make pull` may "
+            "fetch it, `dvc repro -f -s STAGE` makes it"
+        )
     aside = RELEASES / f".{name}.partial"
     try:
-        with one_sentence():
+        with exit_on_error():
             audit()
             shutil.rmtree(aside, ignore_errors=True)  # of a release that was killed
             write(name, aside)

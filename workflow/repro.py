@@ -7,6 +7,7 @@ copy is kept while it runs; where the last run did not come to its end and the l
 and what had run since comes back from DVC's run cache.
 """
 
+import contextlib
 import shutil
 import subprocess
 import sys
@@ -27,12 +28,17 @@ def restore() -> None:
 
 
 def is_cut(text: str, before: str) -> bool:
-    """Whether a lock file, which was `before` earlier, has lost its end: DVC adds entries and changes them, and drops none."""
+    """Whether a lock file, which was `before` earlier, ends within an entry.
+
+    Where it ends between two, it is one that DVC can read: what it lacks is made again, or comes from the cache.
+    """
     try:
-        now, then = Lock(text=text).stages, Lock(text=before).stages
-        last = list(now.values())[-1]
-        return not text.endswith("\n") or not then.keys() <= now.keys() or not {"cmd", "outs"} <= last.keys()
-    except (UserError, AttributeError, IndexError):
+        now = Lock(text=text).stages
+        name, last = list(now.items())[-1]
+        outs = {out["path"] for out in last["outs"] if out["md5"] and out["size"] is not None}
+        wanted = {out["path"] for out in Lock(text=before).stages.get(name, last)["outs"]}
+        return not text.endswith("\n") or "cmd" not in last or not wanted <= outs
+    except (UserError, AttributeError, IndexError, KeyError, TypeError):
         return True
 
 
@@ -43,17 +49,24 @@ def run() -> int:
     if FILE.exists():
         COPY.parent.mkdir(exist_ok=True)
         shutil.copy(FILE, COPY)
-    status = subprocess.run(["dvc", "repro"]).returncode
+    status = _dvc("repro")
+    COPY.unlink(missing_ok=True)  # a stage that failed or was interrupted is an end too: DVC has written what had run
     if status:
-        COPY.unlink(missing_ok=True)  # a stage that failed is an end too: DVC has written what had run
         return status
-    if subprocess.run(["dvc", "status", "--quiet"]).returncode:
-        print("error: DVC could not keep every result, see above: is the disk full?", file=sys.stderr)
+    if _dvc("status", "--quiet"):
+        print("error: after the run DVC does not find everything in place, see `dvc status`: is the disk full?", file=sys.stderr)
         return 1
-    COPY.unlink(missing_ok=True)
     params = load_yaml(scale.PARAMS.read_text())
     print("\n".join([*drift.report(drift.in_force()), f"Tables: reports/tables (scale: {params['scale']} protocol: {params['protocol']})"]))
     return 0
+
+
+def _dvc(*arguments: str) -> int:
+    """A command of DVC's; its status. An interruption reaches it as it does us, and it ends in its own way."""
+    process = subprocess.Popen(["dvc", *arguments])
+    while True:
+        with contextlib.suppress(KeyboardInterrupt):
+            return process.wait()
 
 
 def main() -> None:
@@ -61,8 +74,6 @@ def main() -> None:
         sys.exit(run())
     except UserError as error:
         sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)  # DVC has said so itself
 
 
 if __name__ == "__main__":

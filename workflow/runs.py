@@ -18,15 +18,20 @@ def key_of(entry: dict[str, Any]) -> str:
     return run_key(entry["cmd"], nested_params(entry), deps, outs)
 
 
-def place(stage: str, entry: dict[str, Any], runs: Path = RUNS) -> Path:
+def record_path(stage: str, entry: dict[str, Any], runs: Path = RUNS) -> Path:
     """Where the record of the run that made `entry` lies, if there is one. `runs` is data/runs of a working tree, or a release's."""
-    return runs / stage / f"{key_of(entry)}.json" if runs.parent.name == "data" else runs / f"{stage}.json"
+    return runs / f"{stage}.json" if "releases" in runs.parts else runs / stage / f"{key_of(entry)}.json"
+
+
+def others(stage: str) -> bool:
+    """Whether there are records at hand of any run of the stage."""
+    return any((RUNS / stage).glob("*.json"))
 
 
 def read(stage: str, entry: dict[str, Any], runs: Path = RUNS) -> dict[str, Any] | None:
     """The record of the run that made `entry`; None if there is none."""
-    file = place(stage, entry, runs)
+    file = record_path(stage, entry, runs)
     try:
         return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
     except ValueError:
-        raise UserError(f"{file} is not a run record: delete it, or restore it from git") from None
+        raise UserError(f"{file} is not a run record: delete it") from None

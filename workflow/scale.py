@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from stages.core.command import one_sentence
+from stages.core.command import exit_on_error
 from stages.core.files import replacing
 from workflow.params import problems
 
@@ -73,7 +73,7 @@ def main() -> None:
         return
     from workflow import graph
 
-    with one_sentence():
+    with exit_on_error():
         compose(args.scale, args.overrides)
         graph.refresh()
 

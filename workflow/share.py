@@ -8,6 +8,7 @@ On the remote they lie in records/, each under its stage and key, and none is ev
 """
 
 import argparse
+import os
 import subprocess
 import sys
 
@@ -27,14 +28,16 @@ def push(name: str | None) -> int:
     for file in new:
         target = fs.join(top, *file.relative_to(RUNS).parts)
         fs.makedirs(fs.parent(target), exist_ok=True)
-        fs.put_file(str(file), target)
+        aside = f"{target}.{os.getpid()}.partial"
+        fs.put_file(str(file), aside)
+        fs.move(aside, target)
     return len(new)
 
 
 def pull(name: str | None) -> int:
     """Fetch the run records of all that dvc.lock has, where they are not here; how many the remote had."""
     fs, top = _remote(name)
-    wanted = [runs.place(stage, entry) for stage, entry in Lock().stages.items()]
+    wanted = [runs.record_path(stage, entry) for stage, entry in Lock().stages.items()]
     found = [file for file in wanted if not file.exists() and fs.exists(fs.join(top, *file.relative_to(RUNS).parts))]
     for file in found:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -42,6 +45,11 @@ def pull(name: str | None) -> int:
         fs.get_file(fs.join(top, *file.relative_to(RUNS).parts), str(aside))
         aside.replace(file)
     return len(found)
+
+
+def is_left() -> bool:
+    """Whether dvc.lock has outputs that were left where a bundle made them."""
+    return any(not (runs.read(stage, entry) or {}).get("returned", True) for stage, entry in Lock().stages.items())
 
 
 def _remote(name: str | None) -> tuple:
@@ -57,16 +65,17 @@ def main() -> None:
     parser.add_argument("what", choices=["push", "pull"])
     parser.add_argument("-r", "--remote", metavar="NAME", help="as `dvc remote list` has it")
     args = parser.parse_args()
-    remote = ["--remote", args.remote] if args.remote else []
-    if status := subprocess.run(["dvc", args.what, *remote]).returncode:
-        sys.exit(status)
     from dvc.exceptions import DvcException
 
     try:
         count = (push if args.what == "push" else pull)(args.remote)
-    except (DvcException, UserError) as error:
+        left = is_left() if args.what == "pull" else False
+    except (DvcException, UserError, OSError) as error:
         sys.exit(f"error: {' '.join(str(error).split())}")
     print(f"{count} run records {args.what}ed")
+    remote = ["--remote", args.remote] if args.remote else []
+    # What a bundle left where it was made is on no remote either.
+    sys.exit(subprocess.run(["dvc", args.what, *remote, *(["--allow-missing"] if left else [])]).returncode)
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     predictions = job.dep(f"data/{scale}/predictions/ch2_fusion/{args.dataset}")
     records, curves = [], []
     models = f"data/{scale}/models/ch2_fusion/{args.dataset}"
-    for model, seed, folder in trainings.present(job, models, settings["models"][args.dataset], settings["seeds"]):
+    for model, seed, folder in trainings.available(job, models, settings["models"][args.dataset], settings["seeds"]):
         curve = read_csv(folder / "curve.csv")
         about = json.loads((predictions / f"{model}-seed{seed}.json").read_text())
         records += records_of(model, seed, folder, predictions / f"{model}-seed{seed}.npz", curve, about)

@@ -52,7 +52,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     out.mkdir(parents=True)
     shown = set(settings["figures"]["activations"]) if args.dataset == "cifar10" else set()
     models = f"data/{scale}/models/ch2_fusion/{args.dataset}"
-    for name, seed, folder in trainings.present(job, models, settings["models"][args.dataset], settings["seeds"]):
+    for name, seed, folder in trainings.available(job, models, settings["models"][args.dataset], settings["seeds"]):
         model = load(folder, name, data.class_count(prepared), job.settings(Network, "ch2_fusion.network"), device)
         scores = scores_of(model, test, precision)
         np.savez(out / f"{name}-seed{seed}.npz", scores=scores.cpu().numpy(), labels=test.labels.cpu().numpy())

@@ -46,7 +46,7 @@ def load(folder: Path, name: str, classes: int, settings: Network, device: torch
 def trained_models(job: stage.Job, models: list[str]) -> list[tuple[str, int, Path]]:
     """Every network that has been trained, with its seed and folder: one a model, so that a stage can depend on some of them."""
     folder, seeds = f"data/{job.params['scale']}/models/ch2_imagenet", job.params["ch2_imagenet"]["seeds"]
-    return trainings.present(job, folder, models, seeds, "{model}/seed{seed}")
+    return trainings.available(job, folder, models, seeds, "{model}/seed{seed}")
 
 
 def file_name(model: str, seed: int | None) -> str:
@@ -106,7 +106,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     for name, seed, folder in trained_models(job, settings["models"]):
         model = precision.place(load(folder, name, len(classes), job.settings(Network, "ch2_imagenet.network"), device), device)
         keep(file_name(name, seed), partial(scores_by, model, mean=mean, device=device), json.loads((folder / "about.json").read_text()))
-        if (name, seed) == (settings["figures"]["branches"], settings["seeds"][0]):
+        if name == settings["figures"]["branches"] and not (out / "activations.npz").exists():  # of its first seed
             shown = cut(torch.arange(min(len(pictures), settings["figures"]["shown"])))
             np.savez(out / "activations.npz", images=shown.pixels.numpy(), **top_maps(model, shown, mean, device))  # type: ignore[arg-type]
     source = job.dep(f"data/{scale}/sources/{ALEXNET}")

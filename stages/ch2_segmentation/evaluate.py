@@ -71,7 +71,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     examples = voc2012.val_examples(job.dep(f"data/{scale}/sources/voc2012"))
     predictions = job.dep(f"data/{scale}/predictions/ch2_segmentation/voc2012")
     records, curves = [], []
-    for model, seed, trained in trainings.present(job, models_folder(scale), settings["models"], settings["seeds"]):
+    for model, seed, trained in trainings.available(job, models_folder(scale), settings["models"], settings["seeds"]):
         folder = predictions / f"{model}-seed{seed}"
         about = json.loads((predictions / f"{model}-seed{seed}.json").read_text())
         facts = {key: about[key] for key in ABOUT} | {"predictions": folder.as_posix(), "trained": trained.as_posix()}

@@ -71,7 +71,10 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         raise UserError(f"Figure 2.14 shows {' and '.join(MODELS)}: add {missing[0]} to ch2_segmentation.models")
     examples = voc2012.val_examples(job.dep(f"data/{scale}/sources/voc2012"))
     stored = job.dep(f"data/{scale}/predictions/ch2_segmentation/voc2012")
-    folders = {model: stored / f"{model}-seed{settings['seeds'][0]}" for model in MODELS}
+    both = [seed for seed in settings["seeds"] if all((stored / f"{model}-seed{seed}").exists() for model in MODELS)]
+    if not both:
+        raise UserError(f"Figure 2.14 shows {' and '.join(MODELS)} of one seed, and no seed has both: train them")
+    folders = {model: stored / f"{model}-seed{both[0]}" for model in MODELS}
     rows, shown = scores(examples, folders), settings["figures"]["shown"]
     if not rows or shown < 1:
         raise UserError(f"Figure 2.14 needs an image to show: ch2_segmentation.figures.shown is {shown}, labelled images are {len(rows)}")

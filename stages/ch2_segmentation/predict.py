@@ -52,7 +52,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     examples = voc2012.val_examples(source)
     out = job.out(f"data/{scale}/predictions/ch2_segmentation/voc2012")
     seconds, images = 0.0, 0
-    for name, seed, folder in trainings.present(job, models_folder(scale), settings["models"], settings["seeds"]):
+    for name, seed, folder in trainings.available(job, models_folder(scale), settings["models"], settings["seeds"]):
         model = trained_model(name, runtime.load(folder / "model.pt"), network).to(device)
         for example in tqdm(examples, unit="image", desc=f"{name} seed {seed}", disable=None):
             image = voc2012.read_image(example.image)

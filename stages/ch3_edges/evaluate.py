@@ -50,7 +50,7 @@ def detected(experiment: str, folder: Path, job: stage.Job) -> Iterator[tuple[st
         yield from ((name, None, folder / name, {"determinism": "bitwise", **about.get(name, {})}) for name in DETECTORS)
         return
     settings = job.params["ch3_edges"]
-    for name, seed, maps in trainings.present(job, folder.as_posix(), settings["tested"][experiment], settings["seeds"]):
+    for name, seed, maps in trainings.available(job, folder.as_posix(), settings["tested"][experiment], settings["seeds"]):
         about = json.loads(maps.with_suffix(".json").read_text())
         yield name, seed, maps, {key: about[key] for key in ("determinism", "parameters", "precision", "encoder", "trained")}
 

@@ -70,7 +70,9 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     vgg16 = runtime.load(job.dep(f"data/{scale}/sources/vgg16") / "vgg16_features.pth")
     out = job.out(f"data/{scale}/predictions/ch3_edges/{args.dataset}/networks")
     seconds, images = 0.0, 0
-    for name, seed, folder in trainings.present(job, models_folder(scale), settings["tested"][args.dataset], settings["seeds"]):
+    there = trainings.available(job, models_folder(scale), settings["tested"][args.dataset], settings["seeds"])
+    first = {name: seed for name, seed, _ in reversed(there)}.items()  # of each network, the seed that the figures show
+    for name, seed, folder in there:
         model = load(folder, name, vgg16, device)
         for row, example in enumerate(tqdm(examples, unit="image", desc=f"{name} seed {seed}", disable=None)):
             image = bsds500.read_image(example.image)
@@ -79,7 +81,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
             seconds += time.perf_counter() - started
             images += 1
             write_map(out / f"{name}-seed{seed}" / f"{example.name}.png", thin_edges(edges, **suppression))
-            if row < settings["shown"] and seed == settings["seeds"][0]:
+            if row < settings["shown"] and (name, seed) in first:
                 write_map(out / "whole" / name / f"{example.name}.png", edges)
         about = json.loads((folder / "about.json").read_text())
         write_json(out / f"{name}-seed{seed}.json", metrics.made_by(about, precision.describe(device)) | {"trained": folder.as_posix()})

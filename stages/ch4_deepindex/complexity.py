@@ -92,7 +92,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
             records += [
                 metrics.Record(
                     model=model, metric=f"bytes_{part}", value=value, unit="B/image", better="lower", n=images, determinism="bitwise",
-                    encoder=encoder_of(places, described),
+                    encoder=encoder_of(places, described), trained=books.as_posix(),
                 )
                 for part, value in bytes_of(out / model, images).items()
             ]  # fmt: skip

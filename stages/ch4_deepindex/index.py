@@ -35,7 +35,7 @@ from stages.ch4_deepindex.extract import PATCHES, by_encoder, extract
 from stages.ch4_deepindex.inverted import IDF
 from stages.ch4_deepindex.patches import BadPicture
 from stages.ch4_deepindex.retrieve import Shard
-from stages.core.command import one_sentence
+from stages.core.command import exit_on_error
 from stages.core.errors import UserError
 from stages.core.files import replacing, sha256
 from stages.core.runtime import Runtime
@@ -221,7 +221,7 @@ def build(args: argparse.Namespace) -> dict[str, Any]:
 @contextlib.contextmanager
 def told() -> Iterator[None]:
     """Around a command: what goes wrong is one sentence and a status, and what Pillow thinks of a file's metadata is not said."""
-    with one_sentence(), warnings.catch_warnings():
+    with exit_on_error(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")
         yield
 

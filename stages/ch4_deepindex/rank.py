@@ -27,7 +27,7 @@ from stages.ch4_deepindex.retrieve import Shard, distances, score_all
 from stages.ch4_deepindex.sets import SETS, load_set
 from stages.ch4_deepindex.signature import Signatures, matching, quantiser, root, store
 from stages.ch4_deepindex.variants import PLACES, VARIANTS
-from stages.core import stage
+from stages.core import stage, trainings
 from stages.core.files import write_json
 from stages.core.seeds import seed_for
 
@@ -198,8 +198,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
 
     def everything() -> Iterator[tuple[Model, Rankings]]:
         yield from without_index(task, features, best)
-        for seed in settings["seeds"]:
-            folder = books / f"seed{seed}"
+        for _, seed, folder in trainings.available(job, books.as_posix(), ["codebooks"], settings["seeds"], "seed{seed}"):
             of_seed = itertools.chain(
                 without_signature(task, folder, settings, own, seed),
                 with_signature(task, features, patches, folder, settings, own, seed),

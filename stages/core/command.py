@@ -9,7 +9,7 @@ from stages.core.errors import UserError
 
 
 @contextlib.contextmanager
-def one_sentence() -> Iterator[None]:
+def exit_on_error() -> Iterator[None]:
     """Around a command: a UserError, or what the system refuses, ends it with a sentence and status 1, an interruption with 130."""
     try:
         yield

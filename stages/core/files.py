@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
 import sys
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from stages.core.errors import UserError
+
+IGNORED = re.compile(r"\..*\.partial|__pycache__")
 
 
 @contextlib.contextmanager
@@ -116,12 +119,18 @@ def read_csv(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def files_of(path: Path) -> list[Path]:
+    """The files that a path stands for, itself or all below it, without those that .dvcignore names: what a killed stage had begun."""
+    found = [file for file in path.rglob("*") if not file.is_dir()] if path.is_dir() else [path]
+    return sorted(file for file in found if not any(IGNORED.fullmatch(part) for part in file.relative_to(path).parts))
+
+
 def md5(path: Path) -> str:
     """Checksum of a file or a folder as dvc.lock has it; a folder's is that of its files' names and checksums, and ends in ".dir"."""
     if not path.is_dir():
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    return md5_of_folder({file.relative_to(path).as_posix(): md5(file) for file in path.rglob("*") if not file.is_dir()})
+    return md5_of_folder({file.relative_to(path).as_posix(): md5(file) for file in files_of(path)})
 
 
 def md5_of_folder(files: Mapping[str, str]) -> str:

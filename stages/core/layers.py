@@ -14,6 +14,7 @@ class PaddedConv2d(nn.Conv2d):
     """
 
     def forward(self, input: Tensor) -> Tensor:
+        assert self.padding_mode == "zeros"
         height, width = (int(side) for side in self.padding)
         return F.conv2d(F.pad(input, (width, width, height, height)), self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
 
@@ -48,8 +49,8 @@ def conv_transpose2d(
     kernel = weight.shape[2:]
     per_channel = weight.reshape(groups, channels // groups, -1)
     # A product of matrices and no convolution, backwards either: oneDNN's `brg_deconv` is chosen anew in each direction.
-    patches = per_channel.transpose(1, 2) @ maps.reshape(images, groups, channels // groups, -1)
+    patches = per_channel.transpose(1, 2) @ maps.reshape(images, groups, channels // groups, sides[0] * sides[1])
     reach = [span * (side - 1) + 1 for span, side in zip(dilation, kernel, strict=True)]
     size = tuple((sides[i] - 1) * stride[i] - 2 * padding[i] + reach[i] + output_padding[i] for i in range(2))
     overlaid = F.fold(patches.flatten(1, 2), size, kernel, dilation, padding, stride)
-    return overlaid if bias is None else overlaid + bias[:, None, None]
+    return overlaid if bias is None else overlaid + bias[:, None, None].to(overlaid.dtype)

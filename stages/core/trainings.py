@@ -8,7 +8,7 @@ from pathlib import Path
 from stages.core.stage import Job
 
 
-def present(
+def available(
     job: Job, folder: str, models: Iterable[str], seeds: Iterable[int], name: str = "{model}-seed{seed}"
 ) -> list[tuple[str, int, Path]]:
     """Each model and seed of which there is a `name` in the folder, with that place, in the lists' order.

@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 
-from stages.core.command import one_sentence
+from stages.core.command import exit_on_error
 from stages.core.errors import UserError
 from stages.core.files import destination, replacing, write_csv, write_json, writing
 from stages.core.fingerprint import syntax_hash
@@ -347,7 +347,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     args = parser().parse_args()
-    with one_sentence():
+    with exit_on_error():
         destination(args.json)  # before the work
         thresholds = even_thresholds(args.thresholds)
         settings = {"max_dist": args.max_dist, "thin": not args.no_thin}

@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from stages.core.command import one_sentence
+from stages.core.command import exit_on_error
 
 
 def parser() -> argparse.ArgumentParser:
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def main() -> None:
-    with one_sentence():
+    with exit_on_error():
         status = run(parser().parse_args())
     sys.exit(status)
 

@@ -18,7 +18,7 @@ from stages.core.errors import UserError
 from stages.core.files import md5, replacing
 from workflow import runs
 from workflow.audit.target import THIS_RUN, Evidence, Origin, TableCell, Target, descriptions, entry, find
-from workflow.lock import Lock
+from workflow.lock import Lock, is_training
 
 CODE = "reports/code/"
 SOURCES = "workflow/sources.yaml"
@@ -139,6 +139,7 @@ def _origin(group: list[Evidence]) -> Json:
         "files": sorted({origin.path(evidence.file).as_posix() for evidence in group if evidence.file}),
         "stages": [_stage(origin, name, words, commits) for name in chain],
         "reads_too": aside,
+        "trainings_aside": [name for name in aside if is_training(out["path"] for out in origin.lock.stages[name].get("outs", []))],
         "data": [_dataset(origin, stage, out, group) for stage in chain for out in _sources(origin.lock, stage)],
     }
 
@@ -153,7 +154,7 @@ def _stage(origin: Origin, name: str, words: dict[str, str], commits: "Commits")
         "command": content.get("cmd"),
         "seed": int(seed[1]) if seed else None,
         "parameters": {file: flat(values) for file, values in content.get("params", {}).items() if file != SOURCES},
-        "dependencies": [{**_checksum(dep), "made_by": _made_by(origin.lock, dep["path"])} for dep in content.get("deps", [])],
+        "dependencies": [{**_checksum(dep), "made_by": origin.lock.made_in(dep["path"])} for dep in content.get("deps", [])],
         "outputs": [_checksum(out) for out in content.get("outs", [])],
         "code": [{"module": module, "hash": digest, **commits.of(module)} for module, digest in modules.items()],
         "code_missing": missing or None,
@@ -163,11 +164,6 @@ def _stage(origin: Origin, name: str, words: dict[str, str], commits: "Commits")
 
 def _checksum(thing: Json) -> Json:
     return {key: thing.get(key) for key in ("path", "md5", "size", "nfiles") if thing.get(key) is not None}
-
-
-def _made_by(lock: Lock, path: str) -> list[str]:
-    maker = lock.maker(path)
-    return [maker] if maker else [name for out, name in lock.makers.items() if out.startswith(path + "/")]
 
 
 def code(origin: Origin, stage: str) -> tuple[dict[str, str], str]:
@@ -187,7 +183,7 @@ def _run(origin: Origin, stage: str) -> Json:
     """The stage's run record, and what keeps it from being this one's."""
     found = runs.read(stage, origin.lock.stages[stage], origin.runs)
     if found is None:
-        return {"run": None, "run_note": f"no run record: there is no {runs.place(stage, origin.lock.stages[stage], origin.runs)}"}
+        return {"run": None, "run_note": f"no run record: there is no {runs.record_path(stage, origin.lock.stages[stage], origin.runs)}"}
     hashes = {out["path"]: out.get("md5") for out in origin.lock.stages[stage].get("outs", [])}
     notes = []
     if "bundle" in found:
@@ -397,7 +393,7 @@ def _origin_lines(origin: Json) -> list[str]:
         )
         lines += [_line("release", about)]
     if origin["reads_too"]:
-        lines += [_line("aside", _aside(origin["reads_too"]))]
+        lines += [_line("aside", _aside(origin["reads_too"], set(origin["trainings_aside"])))]
     shown: list[Json] = []
     for number, stage in enumerate(origin["stages"], 1):
         lines += ["", f"{number}. {stage['stage']}: {stage['description'] or 'not in dvc.yaml any more'}", *_stage_lines(stage, shown)]
@@ -409,8 +405,7 @@ def _origin_lines(origin: Json) -> list[str]:
     return lines
 
 
-def _aside(names: list[str]) -> str:
-    trainings = [name for name in names if "train" in entry(name)]
+def _aside(names: list[str], trainings: set[str]) -> str:
     others = [name for name in names if name not in trainings]
     parts = [f"{len(trainings)} other trainings"] if trainings else []
     return f"also reads {' and '.join([*parts, *others])}, which this does not come from"

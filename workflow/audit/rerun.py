@@ -52,7 +52,7 @@ def rerun(words: list[str], dry: bool = False) -> tuple[str, bool]:
         again = Lock(clone / FILE)
         lines, same = [], True
         for name in chain:
-            unlike, what = _compare(name, lock, again, clone, target.records if name in partial else None)
+            unlike, what = _compare_part(name, lock, clone, target) if name in partial else _compare(name, lock, again, clone)
             lines += [f"{name}: {sentence}" for sentence in unlike] or [f"{name}: {what}"]
             same = same and not unlike
         if not same and target.cells:
@@ -124,18 +124,9 @@ def _repro(stages: list[str], clone: Path) -> None:
         raise UserError(f"the run in the clone failed: {' '.join(last) or done.stderr[-500:]}")
 
 
-def _compare(name: str, lock: Lock, again: Lock, clone: Path, records: list[Record] | None) -> tuple[list[str], str]:
-    """How a stage's outputs differ from those in dvc.lock, a sentence for each file; and what to say if none does.
-
-    records : of a stage that read less than then, what to compare: the predictions that these name, and their values.
-    """
+def _compare(name: str, lock: Lock, again: Lock, clone: Path) -> tuple[list[str], str]:
+    """How a stage's outputs differ from those in dvc.lock, a sentence for each file; and what to say if none does."""
     outs = lock.stages[name]["outs"]
-    if records is not None:
-        named = {Path(r.predictions) for r in records if r.predictions and lock.maker(r.predictions) == name}
-        unlike = [f"{path}: {sentence}" for path in sorted(named) if path.exists() for sentence in differences(path, clone / path)]
-        for out in outs:
-            unlike += [f"{out['path']}: {sentence}" for sentence in _other_values(records, clone / out["path"])]
-        return unlike, "this number's part is equal"
     sentences = []
     for out in outs:
         now = again.hashes.get(out["path"])
@@ -149,13 +140,30 @@ def _compare(name: str, lock: Lock, again: Lock, clone: Path, records: list[Reco
     return sentences, f"equal bytes ({len(outs)} outputs)"
 
 
-def _other_values(records: list[Record], file: Path) -> Iterator[str]:
-    """Which of these records a metrics file has with another value; nothing where it is none, or has none of them."""
-    found = {record.identity: record.value for record in metrics.read(file).records} if is_metrics(file) else {}
+def _compare_part(name: str, lock: Lock, clone: Path, target: Target) -> tuple[list[str], str]:
+    """The same of a stage that read less than then: of what it made only the target's part can be compared, if it made any."""
+    outs = [out["path"] for out in lock.stages[name]["outs"]]
+    named = {record.predictions for record in target.records if record.predictions} | set(target.files)
+    part = sorted(path for path in named if any(path == out or path.startswith(f"{out}/") for out in outs))
+    unlike: list[str] = []
+    for path in map(Path, part):
+        if is_metrics(path):
+            unlike += _other_values(target.records, path, clone / path)
+        elif not path.exists():
+            unlike.append(f"{path} is not here to compare with")
+        else:
+            unlike += [f"{path}: {sentence}" for sentence in differences(path, clone / path)]
+    return unlike, "this number's part is equal" if part else "made without what this number does not come from"
+
+
+def _other_values(records: list[Record], here: Path, there: Path) -> Iterator[str]:
+    """Which of these records of a metrics file have another value in another, or none."""
+    then, now = ({record.identity: record.value for record in metrics.read(file).records} for file in (here, there))
     for record in records:
-        if record.identity in found and found[record.identity] != record.value:
+        key = record.identity
+        if key in then and now.get(key) != then[key]:
             seed = "" if record.seed is None else f", seed {record.seed}"
-            yield f"{record.model} {record.metric}{seed}: value was {record.value}, is {found[record.identity]}"
+            yield f"{record.model} {record.metric}{seed}: value was {then[key]}, is {now.get(key, 'not there')}"
 
 
 def _judge(cell: Cell, clone: Path) -> tuple[str, bool]:

@@ -294,7 +294,7 @@ def _file(words: list[str]) -> Target | None:
         declared = Path("reports", *path.parts[3:]).as_posix()
     else:
         origin, declared = at_hand(), path.as_posix()
-    made, there = _makers(origin.lock, declared), origin.path(declared).exists()
+    made, there = origin.lock.made_in(declared), origin.path(declared).exists()
     out = next((place.as_posix() for place in (Path(declared), *Path(declared).parents) if place.as_posix() in origin.lock.makers), "")
     # What is not at hand may be explained, but not what its folder, which is, does not hold.
     if made and (there or not out or out == declared or not origin.path(out).exists()):
@@ -306,12 +306,6 @@ def _file(words: list[str]) -> Target | None:
     return None
 
 
-def _makers(lock: Lock, path: str) -> list[str]:
-    """The stage that made `path` or a folder around it; or all those that made something in it."""
-    maker = lock.maker(path)
-    return [maker] if maker else sorted({name for out, name in lock.makers.items() if out.startswith(path + "/")})
-
-
 def _of_file(
     origin: Origin,
     file: str,
@@ -320,7 +314,7 @@ def _of_file(
     found: Measurement | None = None,
 ) -> Evidence:
     """The evidence for a file, or for some of its records (None: for all, if it is a metrics file)."""
-    made = _makers(origin.lock, file)
+    made = origin.lock.made_in(file)
     if not made:
         if not origin.lock.stages:
             raise UserError(
@@ -369,7 +363,7 @@ def narrowed(lock: Lock, stages: list[str], trained: set[str] | None = None, dat
     while pending:
         stage = pending.pop(0)
         for dep in lock.stages[stage].get("deps", []):
-            sources = _makers(lock, dep["path"])
+            sources = lock.made_in(dep["path"])
             kept = _led_there(lock, sources, needed, dataset) if trained is not None else sources
             aside |= set(sources) - set(kept)
             for name in kept:

@@ -24,10 +24,10 @@ from typing import Any
 
 from stages.core import metrics, stage
 from stages.core.errors import UserError
-from stages.core.files import md5_of_folder, sha256
-from workflow import code, environment, kept, runs
+from stages.core.files import files_of, md5_of_folder, sha256
+from workflow import code, drift, environment, kept, runs
 from workflow.audit.compare import differences
-from workflow.lock import FILE, Lock, load_yaml, nested_params, untrained
+from workflow.lock import FILE, Lock, nested_params, untrained
 
 RELEASES = Path("reports/releases")
 RESULTS = ("reports/metrics", "reports/tables", "reports/figures")
@@ -80,7 +80,7 @@ class Files:
 
     def md5(self, path: Path) -> str:
         """As dvc.lock has it."""
-        files = [file for file in path.rglob("*") if not file.is_dir()] if path.is_dir() else [path]
+        files = files_of(path)
         sums = dict(zip(files, self.pool.map(self._one, files) if len(files) > 1 else map(self._one, files), strict=True))
         return md5_of_folder({file.relative_to(path).as_posix(): value for file, value in sums.items()}) if path.is_dir() else sums[path]
 
@@ -115,10 +115,12 @@ def verify() -> Report:
     run_records(lock, declared, report)
     report.add(list(unclaimed(lock)), "every file of reports/metrics, tables and figures was made by a stage of dvc.lock")
     recompute(declared, lock, report)
-    for folder in sorted(RELEASES.glob("*/dvc.lock")):
-        found = list(release(folder.parent, files))
-        report.add(found, f"release {folder.parent.name}: metrics, tables, code and parameters are those of its own dvc.lock")
-        recompute_release(folder.parent, report)
+    from workflow.audit import releases
+
+    for folder in sorted(file.parent for file in RELEASES.glob("*/dvc.lock")):
+        found = list(releases.differences(folder, files))
+        report.add(found, f"release {folder.name}: metrics, tables, code and parameters are those of its own dvc.lock")
+        releases.recompute(folder, report)
     return report
 
 
@@ -148,7 +150,7 @@ def declarations(declared: dict[str, stage.Job], lock: Lock) -> list[str]:
             if unlike := sorted(set(ours) ^ set(theirs)):
                 sentences.append(f"{name}: {unlike[0]} is among its {key} in only one of dvc.yaml and dvc.lock")
         sentences += [
-            f"{name}: made with {key} = {_text(theirs)}, in force is {_text(ours)}"
+            f"{name}: made with {key} = {text(theirs)}, in force is {text(ours)}"
             for key, theirs, ours in _unlike(nested_params(entry), job.params)
         ]
     return sentences
@@ -250,29 +252,31 @@ def _which(path: Path, cache: Path, value: str, files: Files) -> str:
 def run_records(lock: Lock, declared: dict[str, stage.Job], report: Report) -> None:
     """Run records against the lock: the same outputs, made with the packages in force unless a bundle made them elsewhere.
 
-    And of all that was declared: a stage that never opens what it depends on would be made again for nothing. Another Python than
-    the one in force is a note, not a break, if it is one of ours: over those, code fingerprints and results are the same.
+    A stage that never opened what it depends on is noted, for it is made again for nothing; and another Python than the one in
+    force, if it is one of ours: over those, code fingerprints and results are the same.
     """
     now = stage.packages()
     breaks: list[str] = []
-    absent, elsewhere, coarse = [], [], []
+    absent, elsewhere, coarse, wide = [], [], [], []
+    committed = Lock(text=drift.committed(FILE.as_posix()) or "stages: {}").stages
     others: dict[str, list[str]] = {}
     chosen = {name: lock.stages[name] for name in declared.keys() & lock.stages.keys() if lock.stages[name]["cmd"] != code.COMMAND}
     for name, entry in sorted(chosen.items()):
         record = runs.read(name, entry)
         if record is None:
             absent.append(name)
+            if runs.others(name) and entry != committed.get(name):
+                breaks.append(
+                    f"{name}: of what dvc.lock has of it there is no run record, though there are of other runs: was it committed by hand? "
+                    f"`make pull` may fetch the record, `dvc repro -f -s {name}` makes it"
+                )
             continue
         outs = {out["path"]: out["md5"] for out in entry.get("outs", [])}
         unopened = record.get("unopened", [])
         coarse += [f"{name} of {path}" for path in unopened if COARSE.search(path)][:1]
-        breaks += [
-            f"{name} declares {path} among its deps and never opened it: narrow its entry in dvc.yaml"
-            for path in unopened
-            if not COARSE.search(path)
-        ][:1]
+        wide += [f"{name} {path}" for path in unopened if not COARSE.search(path)][:1]
         if record.get("made") != outs:
-            breaks.append(f"{runs.place(name, entry)} is the record of another run of {name} than the one in dvc.lock")
+            breaks.append(f"{runs.record_path(name, entry)} is the record of another run of {name} than the one in dvc.lock")
         elif "bundle" in record:
             elsewhere.append(name)
         elif unlike := [key for key, then in record["packages"].items() if not _alike(key, then, now.get(key, "none"))]:
@@ -289,6 +293,8 @@ def run_records(lock: Lock, declared: dict[str, stage.Job], report: Report) -> N
         f"made by Python {python}, in force is {now['python']}, with the same packages: {len(names)} stages, such as {names[0]}"
         for python, names in sorted(others.items())
     ]
+    if wide:
+        report.notes.append(f"{len(wide)} stages declare what they never opened, such as {wide[0]}: their entries in dvc.yaml are too wide")
     if coarse:
         report.notes.append(f"{len(coarse)} stages depend on a whole folder of results and need some of them: no need {coarse[0]}")
     if absent:
@@ -309,6 +315,10 @@ def unclaimed(lock: Lock) -> Iterator[str]:
         except UserError as error:
             yield str(error)
             continue
+        for place in sorted({record.trained for record in records if record.trained}):
+            maker = lock.maker(file.as_posix())
+            if maker and lock.maker(place) not in lock.chain(maker):
+                yield f"{file} names {place} as what was trained for it, which the stage that made it does not come from"
         for path in sorted({record.predictions for record in records if record.predictions}):
             if lock.maker(path) is None:
                 yield f"{file} names the predictions {path}, which no stage of dvc.lock made"
@@ -352,84 +362,6 @@ def replay(job: stage.Job, folder: Path, root: Path = Path()) -> None:
         loaded.main(parser.parse_args(words), again)
 
 
-def release(folder: Path, files: Files) -> Iterator[str]:
-    """What in a release is not as its own lock file has it."""
-    lock = Lock(folder / "dvc.lock")
-    claimed = {folder / "release.json", folder / "params.yaml", folder / "dvc.lock", folder / "requirements.lock"}
-    claimed |= {folder / name for name in ("verdicts.csv", "claims.json", kept.FACTS)}
-    if (folder / kept.FACTS).exists():
-        claimed |= kept.packed_files(_read(folder / kept.FACTS), folder)
-    for name, entry in lock.stages.items():
-        for out in entry.get("outs", []):
-            copy = folder / Path(out["path"]).relative_to("reports") if out["path"].startswith("reports/") else None
-            if copy is None or "figures" in copy.parts:
-                continue  # data is judged by itself, and figures that show photos are not released
-            claimed |= {copy, *copy.rglob("*")}
-            if not copy.exists():
-                yield f"{copy} is missing: {name} made it"
-            elif files.md5(copy) != out["md5"]:
-                yield f"{copy} is not what {name} made, by the release's dvc.lock"
-        record = folder / "runs" / f"{name}.json"
-        claimed.add(record)
-        if record.exists():
-            made = _read(record).get("made")
-            if made is not None and made != {out["path"]: out["md5"] for out in entry.get("outs", [])}:
-                yield f"{record} is the record of another run than the one in the release's dvc.lock"
-    params = load_yaml((folder / "params.yaml").read_text())
-    for name, entry in lock.stages.items():
-        for key, value in entry.get("params", {}).get("params.yaml", {}).items():
-            if (ours := _get(params, key)) != value:
-                yield f"{folder / 'params.yaml'}: {key} is {_text(ours)}, and {name} was made with {_text(value)}"
-    for file in sorted(folder.rglob("*")):
-        if file.is_file() and file not in claimed and "figures" not in file.relative_to(folder).parts:
-            yield f"{file}: no stage of the release's dvc.lock made it"
-
-
-def recompute_release(folder: Path, report: Report) -> None:
-    """Compute a release's metrics again from the predictions that it keeps, by the evaluation's code in force."""
-    if not (folder / kept.FACTS).exists():
-        return
-    facts, lock = _read(folder / kept.FACTS), Lock(folder / "dvc.lock")
-    breaks: list[str] = []
-    numbers = 0
-    with tempfile.TemporaryDirectory() as root, tempfile.TemporaryDirectory() as outs:
-        breaks += kept.restore(facts, folder, lock, Path(root))
-        for name in kept.evaluations(facts, lock) if not breaks else []:
-            again = job_of(name, lock)
-            try:
-                replay(again, Path(outs), Path(root))
-                unlike = list(_other_numbers(folder, again, Path(outs)))
-            except Exception as error:  # whatever code of another time makes of them
-                unlike = [f"{type(error).__name__}: {error}"]
-            numbers += sum(len(kept.values(folder / Path(out).relative_to("reports"))) for out in again.outs)
-            if unlike and _fingerprint(folder, again) == _fingerprint(Path("reports"), again):
-                breaks += [f"release {folder.name}, {name} recomputed: {sentence}" for sentence in unlike]
-            elif unlike:
-                report.notes.append(f"release {folder.name}, {name} recomputed by code that has changed since: {unlike[0]}")
-    report.add(breaks, f"release {folder.name}: {numbers} numbers recomputed from the predictions that it keeps")
-
-
-def job_of(name: str, lock: Lock) -> stage.Job:
-    """A stage as a lock file has it."""
-    entry = lock.stages[name]
-    deps, outs = ([item["path"] for item in entry.get(key, [])] for key in ("deps", "outs"))
-    return stage.Job(name, entry["cmd"], deps, outs, nested_params(entry))
-
-
-def _other_numbers(folder: Path, job: stage.Job, again: Path) -> Iterator[str]:
-    for out in job.outs:
-        then, now = kept.values(folder / Path(out).relative_to("reports")), kept.values(again / out)
-        for key in sorted(then.keys() | now.keys()):
-            if then.get(key) != now.get(key):
-                yield f"{out}: {', '.join(str(part) for part in key if part)} was {then.get(key)}, is {now.get(key)}"
-
-
-def _fingerprint(reports: Path, job: stage.Job) -> str:
-    """The code fingerprint of a stage, in a release or here."""
-    (file,) = [reports / Path(dep).relative_to("reports") for dep in job.deps if dep.startswith(stage.CODE)]
-    return file.read_text() if file.exists() else ""
-
-
 def _out_of(path: str, lock: Lock) -> str:
     """The output that `path` is or lies in."""
     return next(place for place in (path, *map(str, Path(path).parents)) if place in lock.makers)
@@ -442,14 +374,14 @@ def _count(path: Path) -> int:
     return path.read_text().count('"value":') if path.suffix == ".json" else 0
 
 
-def _read(file: Path) -> dict[str, Any]:
+def read_json(file: Path) -> dict[str, Any]:
     try:
         return json.loads(file.read_text())
     except ValueError as error:
         raise UserError(f"{file} is not valid JSON ({error}): run the stage again") from None
 
 
-def _get(tree: Any, key: str) -> Any:
+def get(tree: Any, key: str) -> Any:
     for part in key.split("."):
         tree = tree.get(part) if isinstance(tree, dict) else None
     return tree
@@ -464,7 +396,7 @@ def _unlike(then: Any, now: Any, key: str = "") -> Iterator[tuple[str, Any, Any]
         yield key, then, now
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
     return "nothing" if value is None else json.dumps(value)
 
 
