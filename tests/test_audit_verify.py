@@ -157,7 +157,23 @@ def run_with_a_python_that_is_none_of_ours(project: Path) -> str:
 
 def of_python(project: Path, version: str, *stages: str) -> None:
     for stage in stages:
-        replace(project / f"data/runs/{stage}.json", f'"python": "{platform.python_version()}"', f'"python": "{version}"')
+        replace(record_of(project, stage), f'"python": "{platform.python_version()}"', f'"python": "{version}"')
+
+
+def forge_predictions(project: Path) -> str:
+    """Perfect scores, committed into DVC by hand: everything is consistent, but for where the predictions come from."""
+    import numpy as np
+
+    file = project / "data/mini/predictions/ch2_fusion/cifar10/cfn-a-seed0.npz"
+    stored = dict(np.load(file))
+    file.unlink()
+    np.savez(file, scores=np.eye(10, dtype=np.float32)[stored["labels"]], labels=stored["labels"])
+    for command in (["dvc", "commit", "-q", "-f", "ch2_predict@cifar10"], ["dvc", "repro", "-q"]):
+        assert run_in(project, *command).returncode == 0
+    assert '"metric": "error", "model": "cfn-a", "n": 100' in (project / METRICS).read_text()
+    return (
+        "ch2_predict@cifar10: of what dvc.lock has of it there is no run record, though there are of other runs: was it committed by hand?"
+    )
 
 
 def edit_a_figure(project: Path) -> str:
@@ -194,6 +210,7 @@ SPOILERS = [
     take_the_record_of_another_run,
     run_with_another_package,
     run_with_a_python_that_is_none_of_ours,
+    forge_predictions,
     edit_a_figure,
     edit_a_release,
     lose_outputs,

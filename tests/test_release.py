@@ -13,11 +13,14 @@ import yaml
 
 from stages.core import metrics
 from stages.core.errors import UserError
+from stages.core.files import write_json
 from stages.core.metrics import Dataset, Record
 from workflow import release
+from workflow.runs import record_path
 
 ROOT = Path(__file__).parents[1]
 TIMED = {f"ch2_train_cifar10@{model}-0": seconds for model, seconds in (("cnn-b", 1000), ("cfn-b", 1246))}
+STAGES = {stage: {"cmd": stage} for stage in ("train@a-0", "tables", *TIMED)}
 RECORD = {
     "stage": "train@a-0", "train_seconds": 5400, "machine": {"processor": "X"}, "packages": {"torch": "1"},
     "device": "cpu", "gpu": None, "threads": 1, "precision": "fp32", "determinism": "bitwise",
@@ -62,8 +65,8 @@ def project(tmp_path, monkeypatch):
     files = {
         "requirements.lock": "torch==1\n",
         "model.py": "x = 1\n",
-        "dvc.lock": yaml.safe_dump({"stages": {stage: {} for stage in ("train@a-0", "tables", *TIMED)}}),
-        "data/graph.json": json.dumps({"stages": {stage: {"name": stage, "outs": []} for stage in ("train@a-0", "tables", *TIMED)}}),
+        "dvc.lock": yaml.safe_dump({"stages": STAGES}),
+        "data/graph.json": json.dumps({"stages": {stage: {"name": stage, "outs": []} for stage in STAGES}}),
         "reports/code/train.json": "{}",
         "reports/metrics/c/m.json": "{}",
         "reports/tables/c/t.md": "t",
@@ -87,9 +90,13 @@ def project(tmp_path, monkeypatch):
     git("add", "-A")
     git("commit", "-qm", "all")
     timed = [RECORD | {"stage": stage, "train_seconds": seconds, "iterations": 120000} for stage, seconds in TIMED.items()]
-    for record in (RECORD, RECORD | {"stage": "train@of-another-scale-0"}, *timed):
-        Path("data/runs").mkdir(parents=True, exist_ok=True)
-        Path(f"data/runs/{record['stage']}.json").write_text(json.dumps(record))
+    for record in (
+        RECORD,
+        {"stage": "tables", "machine": RECORD["machine"], "packages": RECORD["packages"]},
+        RECORD | {"stage": "train@of-another-scale-0"},
+        *timed,
+    ):
+        write_json(record_path(record["stage"], STAGES.get(record["stage"], {"cmd": ""})), record)
     Path(".git/info/exclude").write_text("data/\n")
     monkeypatch.setattr(release, "stale", list)
     audit_finds(monkeypatch, [])
@@ -114,13 +121,21 @@ def test_a_release_holds_results_and_what_made_them_but_no_pictures(project, mon
     assert sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()) == [
         "claims.json", "code/train.json", "dvc.lock", "figures/c/curve.csv", "figures/c/curve.svg", "metrics/c/m.json",
         "metrics/ch2_fusion/cifar10.json", "params.yaml", "release.json", "requirements.lock",
-        *sorted(f"runs/{stage}.json" for stage in TIMED), "runs/train@a-0.json", "tables/c/t.md", "verdicts.csv",
+        *sorted(f"runs/{stage}.json" for stage in TIMED), "runs/tables.json", "runs/train@a-0.json", "tables/c/t.md", "verdicts.csv",
     ]  # fmt: skip
     about = json.loads((folder / "release.json").read_text())
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
     assert (about["commit"], about["scale"], about["protocol"], about["training_hours"]) == (commit, "mini", "miniature", 2.12)
     device = {"determinism": "bitwise", "device": "cpu", "gpu": None, "precision": "fp32", "threads": 1}
     assert about["machines"] == [{"processor": "X"}] and about["devices"] == [device]
+
+
+def test_what_nobody_knows_who_made_is_not_released(project, monkeypatch):
+    """Outputs that somebody committed into DVC by hand have no run record."""
+    record_path("tables", STAGES["tables"]).unlink()
+    with pytest.raises(SystemExit, match=r"^error: when and where tables ran is not known: there is no run record of what dvc\.lock has"):
+        make(monkeypatch, "mini-1")
+    assert not (project / "reports/releases/mini-1").exists()
 
 
 def verdicts(folder: Path) -> dict[tuple[str, str, str], dict[str, str]]:

@@ -1,6 +1,11 @@
 """`make repro`: a lock file that was cut off is brought back, and the last line answers the newcomer's question."""
 
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -18,16 +23,42 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+TAIL = LOCK[LOCK.index("\n  ch2_train_cifar10@cnn-a-0:") : LOCK.index("\n  ch2_train_cifar10@cnn-b-0:")] + "\n"
+SHORT = "schema: '2.0'\nstages:" + TAIL  # a lock of several entries, each with dependencies, parameters and outputs
+
+
 def test_wherever_a_lock_file_is_cut_off_it_is_noticed(place: Path) -> None:
-    text = LOCK[: LOCK.index("\n  ch2_train_cifar10@cnn-b-0:")] + "\n"
-    assert not repro.is_cut(text, text)
-    assert not repro.is_cut(LOCK, text)  # has grown since
-    for end in range(0, len(text) - 1, 997):
-        assert repro.is_cut(text[:end], text), text[end - 80 : end]
-    lines = text.splitlines(keepends=True)
-    for count in range(0, len(lines) - 1, 23):  # also between two lines, where what is left is a lock file
-        whole = "".join(lines[:count])
-        assert repro.is_cut(whole, text), whole[-200:]
+    """At any byte; where it ends between two entries it is a lock file, which lacks what will be made again."""
+    assert not repro.is_cut(SHORT, SHORT)
+    assert not repro.is_cut(LOCK, SHORT)
+    between = {end for end in range(len(SHORT)) if SHORT[end:].startswith("  ch2_train") and SHORT[end - 1] == "\n"}
+    unnoticed = {end for end in range(len(SHORT) - 1) if not repro.is_cut(SHORT[:end], SHORT)}
+    assert unnoticed == between - {min(between)} and len(unnoticed) >= 2
+
+
+def test_an_older_lock_that_was_checked_out_stays(place: Path) -> None:
+    repro.COPY.write_text(LOCK)
+    Path("dvc.lock").write_text(SHORT)
+    repro.restore()
+    assert Path("dvc.lock").read_text() == SHORT
+
+
+def test_an_interruption_is_left_to_dvc(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both get it from the terminal; we wait until DVC has ended in its own way."""
+    Path("bin").mkdir()
+    Path("bin/dvc").write_text(
+        "#!/bin/sh\ntrap 'sleep 1; echo ended >> log; exit 252' INT\necho begun >> log\nwhile :; do sleep .1; done\n"
+    )
+    Path("bin/dvc").chmod(0o755)
+    script = "import sys; from workflow import repro; sys.exit(repro._dvc('repro'))"
+    env = {**os.environ, "PATH": f"{place}/bin:{os.environ['PATH']}", "PYTHONPATH": str(Path(__file__).parents[1])}
+    process = subprocess.Popen([sys.executable, "-c", script], env=env, start_new_session=True)
+    while not Path("log").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(timeout=30) == 252
+    assert Path("log").read_text() == "begun\nended\n"
 
 
 def test_the_copy_takes_the_place_of_a_lock_that_was_cut_off(place: Path, capsys: pytest.CaptureFixture) -> None:

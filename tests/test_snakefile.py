@@ -31,7 +31,7 @@ stages:
     params: [data.generated.cifar10.seed]
     outs: [prepared]
   train:
-    matrix: {set: "${ch2_fusion.datasets}", seed: [0]}
+    matrix: {set: "${ch4_deepindex.sets}", seed: [0]}
     cmd: sh step.sh models/${item.set}/x prepared/x
     deps: [prepared, reports/code/b.json, step.sh]
     params: [runtime, ch2_fusion.training]
@@ -57,7 +57,7 @@ mkdir -p "$(dirname "$out")"
 case $out in "$(cat fails)"/*) echo "error: $out cannot be made: mend it" >&2; exit 1; esac
 { echo "$out"; cat "$@"; } | cksum > "$out"
 """
-TRAINED = ["models/cifar10/x", "models/cifar100/x", "models/cifar10_augmented/x"]
+TRAINED = ["models/holidays/x", "models/paris6k/x", "models/ukb/x"]
 ALL = sorted(["alone", "metrics.json", "prepared/x", *TRAINED])
 UP_TO_DATE = "Data and pipelines are up to date."
 NOTHING = "Nothing to be done"
@@ -209,13 +209,13 @@ def test_a_lost_output_comes_back_from_the_cache_and_the_lock_stays(done: Projec
 def test_a_failure_shows_its_sentence_and_the_next_run_goes_on_from_there(done: Project) -> None:
     before, lock = done.results(), (done.folder / "dvc.lock").read_bytes()
     (done.folder / "source").write_text("other\n")
-    (done.folder / "fails").write_text("models/cifar100\n")
+    (done.folder / "fails").write_text("models/paris6k\n")
     output = done.snakemake("--keep-going", status=1)
-    assert "\nerror: models/cifar100/x cannot be made: mend it\n" in output
+    assert "\nerror: models/paris6k/x cannot be made: mend it\n" in output
     assert done.ran() == sorted(["prepared/x", *TRAINED])
     (done.folder / "fails").write_text("none\n")
     done.snakemake()
-    assert done.ran() == ["metrics.json", "models/cifar100/x"]
+    assert done.ran() == ["metrics.json", "models/paris6k/x"]
     assert UP_TO_DATE in done.run("dvc", "status")
     assert done.results() != before and (done.folder / "dvc.lock").read_bytes() != lock
 
@@ -231,14 +231,14 @@ def test_parameters_are_checked_before_anything_runs(done: Project) -> None:
 def test_a_cluster_node_runs_the_stage_it_is_given(done: Project) -> None:
     """As the executors call Snakemake on a node: for one job, while the call that submitted it goes on."""
     done.change("training", "momentum", 0.1)
-    marker = done.folder / ".snakemake/stages/train@cifar100-0"
+    marker = done.folder / ".snakemake/stages/train@paris6k-0"
     marker.parent.mkdir(parents=True)
     marker.touch()
     lock = (done.folder / ".snakemake/stages.lock").open("w")
     fcntl.flock(lock, fcntl.LOCK_EX)
-    job = ["--target-jobs", "train:stage=train@cifar10-0", "--allowed-rules", "train"]
+    job = ["--target-jobs", "train:stage=train@holidays-0", "--allowed-rules", "train"]
     done.snakemake("--mode", "remote", *job, "--force", "--nolock", "--no-hooks", "--ignore-incomplete")
-    assert done.ran() == ["models/cifar10/x"]
+    assert done.ran() == ["models/holidays/x"]
     assert marker.exists()
 
 

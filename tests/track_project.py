@@ -5,6 +5,8 @@ from pathlib import Path
 
 import yaml
 
+from workflow.runs import record_path
+
 LOCK: dict = {
     "schema": "2.0",
     "stages": {

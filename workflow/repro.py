@@ -33,11 +33,10 @@ def is_cut(text: str, before: str) -> bool:
     Where it ends between two, it is one that DVC can read: what it lacks is made again, or comes from the cache.
     """
     try:
-        now = Lock(text=text).stages
-        name, last = list(now.items())[-1]
-        outs = {out["path"] for out in last["outs"] if out["md5"] and out["size"] is not None}
-        wanted = {out["path"] for out in Lock(text=before).stages.get(name, last)["outs"]}
-        return not text.endswith("\n") or "cmd" not in last or not wanted <= outs
+        name, last = list(Lock(text=text).stages.items())[-1]
+        outs = Lock(text=before).stages.get(name, last)["outs"]
+        wanted = {(out["path"], key) for out in outs for key in {"md5", "size", *out}}
+        return not text.endswith("\n") or not wanted <= {(out["path"], key) for out in last["outs"] for key in out}
     except (UserError, AttributeError, IndexError, KeyError, TypeError):
         return True
 

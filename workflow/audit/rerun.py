@@ -149,8 +149,8 @@ def _compare_part(name: str, lock: Lock, clone: Path, target: Target) -> tuple[l
     for path in map(Path, part):
         if is_metrics(path):
             unlike += _other_values(target.records, path, clone / path)
-        elif not path.exists():
-            unlike.append(f"{path} is not here to compare with")
+        elif not path.exists() or not (clone / path).exists():
+            unlike.append(f"{path} is not {'here to compare with' if not path.exists() else 'made again'}")
         else:
             unlike += [f"{path}: {sentence}" for sentence in differences(path, clone / path)]
     return unlike, "this number's part is equal" if part else "made without what this number does not come from"
