@@ -1,11 +1,14 @@
 """The tools on the committed results of every chapter: a cell of each table comes from its own trainings, and from no others."""
 
+import importlib.util
 import json
 from pathlib import Path
 
 import pytest
 
+from workflow import bundle, code, graph
 from workflow.audit import rerun
+from workflow.audit.diff import diff
 from workflow.audit.explain import account, explain
 from workflow.audit.target import find, published
 from workflow.lock import Lock, is_training, load_yaml
@@ -92,3 +95,21 @@ def test_running_it_again_runs_its_own_chain(cell: str) -> None:
     assert trainings(names, lock) == CELLS[cell] | NEEDED_TOO.get(cell, set())
     for place, name in enumerate(names):  # none before one that it reads and that runs too
         assert not set(lock.before(name)) & set(names[place:])
+
+
+@pytest.mark.parametrize("release", sorted(file.parent.name for file in (ROOT / "reports/releases").glob("*/release.json")))
+def test_every_release_can_be_compared_with_the_results_at_hand(release: str) -> None:
+    text = diff(release, ".")
+    assert f"A: release {release}" in text and "B: the working tree, scale mini" in text
+    assert " cells on both sides, of which " in text
+
+
+def test_a_training_of_every_entry_can_leave_in_a_bundle() -> None:
+    """What would be packed: the stage, a code fingerprint of its own, and packages that the environment has."""
+    steps = graph.resolve()
+    entries = {step.name.partition("@")[0] for step in steps if is_training(step.outs)}
+    assert {name.partition("_")[0] for name in entries} == {"ch2", "ch3", "ch4"} and len(entries) >= 10
+    for step in bundle.choose(sorted(entries), steps):
+        (fingerprint,) = [dep for dep in step.deps if dep.startswith("reports/code/")]
+        sources = {code.source(module).as_posix() for module in json.loads(Path(fingerprint).read_text())}
+        assert all(importlib.util.find_spec(package) for package in bundle.third_party(sources)), step.name
