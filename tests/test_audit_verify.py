@@ -238,7 +238,7 @@ def test_what_another_of_our_pythons_made_is_a_note(project: Path) -> None:
     assert verify(project)[1] == []
     said = run_in(project, sys.executable, "-m", "workflow.audit", "verify").stdout
     now = f"in force is {platform.python_version()}, with the same packages"
-    assert f"note   made by Python 3.12.77, {now}: 2 stages, such as download@cifar10\n" in said
+    assert f"note   made by Python 3.12.77, {now}: 2 stages, such as ch2_train_cifar10@cfn-a-0\n" in said
     assert f"note   made by Python 3.13.77, {now}: 1 stages, such as ch2_figures@cifar10\n" in said
 
 
