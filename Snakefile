@@ -1,11 +1,11 @@
-# The pipeline of dvc.yaml on Snakemake, several stages at once:
+# The pipeline on Snakemake, several stages at once:
 #
 #     snakemake --cores 2                                    # on this machine
 #     snakemake --profile workflow/profiles/slurm            # on a cluster
 #     snakemake --cores 2 -n                                 # what would run?
 #
 # Stages, commands and edges are DVC's, as it resolves them, and DVC decides what is out of date: by content, never by time.
-# A stage runs through `dvc repro`, which notes it in dvc.lock, so that either engine continues where the other stopped.
+# A stage runs through `dvc repro`, which notes it in its lock file, so that either engine continues where the other stopped.
 # A rule stands for an entry of dvc.yaml, a job for one of its instances. Snakemake sees a marker file for each stage that
 # has come through in this very call; what the stages print is in data/logs/, and on the terminal if they fail.
 
@@ -65,13 +65,14 @@ for entry in dict.fromkeys(name.partition("@")[0] for name in steps):
         output: touch(f"{MARKERS}/{{stage}}")
         wildcard_constraints: stage=f"{re.escape(entry)}(@.+)?"
         log: "data/logs/{stage}.log"
+        params: address=lambda wildcards: steps[wildcards.stage].address
         conda: "environment.yml"  # the one that Snakemake itself runs in
         threads: lambda wildcards: runtime(wildcards)["threads"]
         resources:
             mem_mb=4000,
             gpu=lambda wildcards: int(runtime(wildcards)["device"] != "cpu")
         shell:
-            "dvc --wait-for-lock repro --single-item {wildcards.stage:q} > {log:q} 2>&1 || {{ cat {log:q} >&2; exit 1; }}"
+            "dvc --wait-for-lock repro --single-item {params.address:q} > {log:q} 2>&1 || {{ cat {log:q} >&2; exit 1; }}"
 
 
 onstart:

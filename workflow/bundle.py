@@ -41,7 +41,7 @@ from stages.core.stage import CODE, RUNS, run_key
 from workflow import bundle_run, environment
 from workflow.bundle_run import FORMAT, PART, RESULTS, Archive, BundleError, byte_count, covers, md5_of, overlap, pour
 from workflow.graph import Step
-from workflow.lock import FILE, Lock
+from workflow.lock import BEFORE_STAGES, Lock, lock_files, name_of, nested_params
 
 LOGS = Path("data/logs")
 STAGING = Path("data/.unpack.partial")
@@ -91,7 +91,10 @@ def pack(names: list[str], out: Path, part_size: int | None, returned: list[str]
             archive.add(f"project/{file}", Path(file))
         files = {name.partition("/")[2]: found for name, found in archive.files.items()}
         _compare(deps, files, made)
-        stages = {step.command: {"name": step.name, "deps": step.deps, "outs": step.outs, "params": step.params} for step in chosen}
+        stages = {
+            step.command: {"name": step.name, "deps": step.deps, "outs": step.outs, "params": step.params, "file": step.file}
+            for step in chosen
+        }
         archive.add_text("project/data/graph.json", _json({"made_from": {}, "stages": stages}))
         archive.add_text("run.py", Path(bundle_run.__file__).read_text(encoding="utf-8"))
         known = {dep: None if any(overlap(dep, path) for path in made) else md5_of(dep, files) for dep in deps}
@@ -138,7 +141,7 @@ def choose(names: list[str], steps: list[Step]) -> list[Step]:
     for name in names:
         if name not in entries:
             near = difflib.get_close_matches(name, entries, n=5) or difflib.get_close_matches(name.partition("@")[0], entries, n=5)
-            raise UserError(f"dvc.yaml has no stage {name}: " + (f"did you mean {', '.join(near)}?" if near else "see `dvc stage list`"))
+            raise UserError(f"there is no stage {name}: " + (f"did you mean {', '.join(near)}?" if near else "see `dvc stage list --all`"))
         wanted |= entries[name]
     chosen = [step for step in steps if step.name in wanted]
     for step in chosen:
@@ -171,15 +174,22 @@ def refuse_outdated(chosen: list[Step], steps: list[Step], repo: Any) -> None:
                 if dep in changed:
                     raise UserError(f"{dep} is not that of the code in force, and {step.name} needs it: run `dvc repro code` first")
     # `code` is judged by its outputs above: it reads all code, that of other stages too.
-    behind = [step.name for step in steps if step.name in before and step.command != code.COMMAND]
+    behind = [step for step in steps if step.name in before - BEFORE_STAGES]
+    made = Lock().stages
+    for step in behind:
+        if step.name in made and nested_params(made[step.name]) != step.params:
+            raise UserError(
+                f"{step.name} is not up to date (its parameters): run `python -m workflow.repro {step.name}` first, or pack it too"
+            )
     try:
-        status = repo.status(targets=behind) if behind else {}
+        found = repo.status(targets=[step.address for step in behind]) if behind else {}
+        status = {name_of(address): what for address, what in found.items()}
     except DvcException as error:
         raise UserError(_sentence(error)) from None
     if status:
-        name = next(name for name in behind if name in status)
-        reason = _reason(status[name]) if name in Lock().stages else "it has not run here"
-        raise UserError(f"{name} is not up to date ({reason}): run `dvc repro {name}` first, or pack it too")
+        name = next(step.name for step in behind if step.name in status)
+        reason = _reason(status[name]) if name in made else "it has not run here"
+        raise UserError(f"{name} is not up to date ({reason}): run `python -m workflow.repro {name}` first, or pack it too")
     for step in chosen:
         for dep in step.deps:
             makers = [other for other in chosen if any(overlap(dep, out) for out in other.outs)]
@@ -437,9 +447,10 @@ def _match(results: dict[str, Any], found: dict[str, str], title: str) -> None:
 
 def refuse_stale(taken: list[dict[str, Any]], repo: Any) -> None:
     """Raise UserError unless the stages, their parameters, code and inputs are still those that made the results."""
-    from workflow import code, scale
+    from workflow import code, parameters, scale
     from workflow.graph import resolve
 
+    parameters.write()  # of which DVC takes what it writes to the lock files
     steps = {step.name: step for step in resolve()}
     current, here = scale.read(scale.PARAMS)["scale"], _at(_commit(), _code_differs())
     judge = _Judge(taken, {f"{CODE}{name}": text for name, text in code.contents().items()}, repo)
@@ -461,7 +472,7 @@ class _Judge:
 
     def __init__(self, taken: list[dict[str, Any]], fingerprints: dict[str, str], repo: Any):
         self.fingerprints, self.repo = fingerprints, repo
-        self.stages = {stage.addressing: stage for stage in repo.index.stages}
+        self.stages = {name_of(stage.addressing): stage for stage in repo.index.stages}
         self.files = _files_made(taken)
         self.made = [out for results in taken for stage in results["stages"] for out in stage["outs"]]
         self.judged: set[tuple[str, str]] = set()
@@ -480,7 +491,7 @@ class _Judge:
         elif self._now(dep, self.stages[name]) != used:
             what = "is missing" if not Path(dep).exists() else "is no longer what it was when it was packed"
             maker = Lock().maker(dep)
-            advice = f"`dvc checkout {maker}` or `dvc repro {maker}`" if maker else "restore it"
+            advice = f"`dvc checkout {dep}` or `python -m workflow.repro {maker}`" if maker else "restore it"
             raise UserError(f"{dep}, which {name} read, {what} ({at}): {advice}, or pack and run it again")
 
     def _now(self, dep: str, stage: Any) -> str | None:
@@ -524,7 +535,7 @@ def _files_made(taken: list[dict[str, Any]]) -> dict[str, str]:
 def _same_stage(stage: dict[str, Any], steps: dict[str, Step], at: str) -> None:
     name = stage["name"]
     if name not in steps:
-        raise UserError(f"{name} is no longer a stage of dvc.yaml with the lists now in params.yaml ({at})")
+        raise UserError(f"{name} is no longer a stage with the lists now in params.yaml ({at})")
     step = steps[name]
     now = {"cmd": step.command, "params": step.params, "deps": sorted(step.deps), "outs": sorted(step.outs)}
     then = {key: sorted(stage[key]) if key in ("deps", "outs") else stage[key] for key in now}
@@ -556,7 +567,7 @@ def _install(taken: list[dict[str, Any]], repo: Any) -> None:
             moves += [(record, RUNS / name / f"{key}.json")]
             if (log := STAGING / "logs" / f"{name}.log").exists():
                 moves += [(log, LOGS / log.name)]
-    lock = FILE.read_bytes() if FILE.exists() else None
+    locks = {file: file.read_bytes() for file in lock_files()}
     replaced: list[tuple[Path, Path | None]] = []
     try:
         for source, target in moves:
@@ -566,16 +577,14 @@ def _install(taken: list[dict[str, Any]], repo: Any) -> None:
     except BaseException:
         for target, previous in reversed(replaced):
             _restore(target, previous)
-        if lock is None:
-            FILE.unlink(missing_ok=True)
-        else:
-            FILE.write_bytes(lock)
+        for file in {*locks, *lock_files()}:
+            file.write_bytes(locks[file]) if file in locks else file.unlink()
         raise
 
 
 def _commit_outputs(taken: list[dict[str, Any]], repo: Any) -> None:
-    """What `dvc commit --force` does, for several stages at once: it would read and write dvc.lock for each."""
-    found = {stage.addressing: stage for stage in repo.index.stages}
+    """What `dvc commit --force` does, for several stages at once: it would read and write a lock file for each."""
+    found = {name_of(stage.addressing): stage for stage in repo.index.stages}
     left = {path: about for results in taken for path, about in results.get("left", {}).items()}
     stages = []
     for about in (stage for results in taken for stage in results["stages"]):
@@ -594,7 +603,8 @@ def _commit_outputs(taken: list[dict[str, Any]], repo: Any) -> None:
         for out in stage.outs:
             if out not in absent:
                 out.commit()
-    stages[0].dvcfile.dump_stages(stages, update_pipeline=False)
+    for file in {stage.path: stage.dvcfile for stage in stages}.values():
+        file.dump_stages([stage for stage in stages if stage.dvcfile == file], update_pipeline=False)
 
 
 def _is_left(path: str, left: dict[str, Any]) -> bool:
@@ -655,10 +665,11 @@ def _confirm(taken: list[dict[str, Any]], repo: Any) -> None:
                     f"DVC has another checksum of {wrong[0]} than the results of {stage['name']}: nothing was changed; unpack again"
                 )
     repo._reset()  # what it has read of dvc.lock
-    found = {stage.addressing: stage for stage in repo.index.stages}
+    found = {name_of(stage.addressing): stage for stage in repo.index.stages}
     for stage in stages:
         if found[stage["name"]].changed(allow_missing=True):
-            reason = _reason(found[stage["name"]].status()[stage["name"]])
+            (status,) = found[stage["name"]].status().values()
+            reason = _reason(status)
             raise UserError(f"DVC does not find {stage['name']} up to date ({reason}): nothing was changed")
 
 
@@ -670,7 +681,7 @@ def _commit() -> str:
 
 
 def _code_differs() -> bool:
-    return bool(_git("status", "--porcelain", "--", "stages", "dvc.yaml", "params.yaml"))
+    return bool(_git("status", "--porcelain", "--", "stages", "workflow/pipelines/*/dvc.yaml", "dvc.yaml", "params.yaml"))
 
 
 def _at(commit: str, differs: bool) -> str:

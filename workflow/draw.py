@@ -24,6 +24,7 @@ from stages.core.command import exit_on_error
 from stages.core.files import replacing
 from stages.core.stage import CODE
 from workflow import graph, scale, stale
+from workflow.lock import descriptions
 
 OUT = Path("reports/graph/pipeline.svg")
 ITEM = re.compile(r"(table|figure)\s*(\d+\.\d+[a-z]?)", re.IGNORECASE)
@@ -52,11 +53,6 @@ def chapter(step: graph.Step) -> str | None:
     """The package under stages/ that holds the stage's code, if it is a chapter's."""
     packages = [dep.removeprefix(CODE).partition(".")[0] for dep in step.deps if dep.startswith(CODE)]
     return next((package for package in packages if re.match(r"ch\d", package)), None)
-
-
-def descriptions() -> dict[str, str]:
-    """The `desc` of every entry of dvc.yaml."""
-    return {name: value.get("desc", "") for name, value in scale.read(Path("dvc.yaml"))["stages"].items()}
 
 
 def stage_graph(steps: list[graph.Step]) -> nx.DiGraph:

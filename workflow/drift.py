@@ -18,7 +18,8 @@ from typing import Any
 from stages.core import metrics
 from stages.core.errors import UserError
 from stages.core.stage import CODE
-from workflow.lock import FILE, Lock
+from workflow import lock
+from workflow.lock import Lock
 
 COMMIT = "HEAD"
 
@@ -36,10 +37,9 @@ def report(names: set[str] | None = None) -> list[str]:
 
     names : the stages in force; the lock has those of other scales too. None for all.
     """
-    text = committed(FILE.as_posix())
-    if text is None or not FILE.exists():
+    then, now = lock.committed(COMMIT), Lock()
+    if then is None or not now.stages:
         return []
-    then, now = Lock(text=text), Lock()
     names = now.stages.keys() & (names if names is not None else now.stages.keys())
     same = {name for name in names if _outs(then, name) == _outs(now, name)}
     if same == names:
@@ -108,7 +108,7 @@ def _line(name: str, outs: list[str], follows: list[str]) -> str:
 
 
 def in_force() -> set[str]:
-    """The stages of dvc.yaml with the lists now in params.yaml."""
+    """The stages of the pipeline with the lists now in params.yaml."""
     from workflow.audit.verify import graph
 
     return set(graph())

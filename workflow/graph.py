@@ -15,25 +15,33 @@ from typing import Any
 from stages.core.command import exit_on_error
 from stages.core.files import sha256, write_json
 from stages.core.stage import GRAPH
-from workflow import scale
-from workflow.lock import put
+from workflow import parameters, scale
+from workflow.lock import PARAMS_FOLDER, Lock, name_of, pipeline_files, put
 
-SOURCES = Path("workflow/sources.yaml")
-LOCK = Path("dvc.lock")
-MADE_FROM = (Path("dvc.yaml"), scale.PARAMS, SOURCES)
 # Below these, only what the graph declares may lie: results of another scale or seed would pass for this one's.
 OWNED = ("reports/metrics", "reports/tables", "reports/figures")
 
 
 @dataclass(frozen=True)
 class Step:
-    """A resolved stage instance; `params` is nested, and parameters of a file other than params.yaml stand under its stem."""
+    """A resolved stage instance; `params` is nested, as in reports/params; `file` is the dvc.yaml that declares it."""
 
     name: str
     command: str
     deps: list[str]
     outs: list[str]
     params: dict[str, Any]
+    file: str = "dvc.yaml"
+
+    @property
+    def address(self) -> str:
+        """What DVC knows it by, at the root."""
+        return self.name if self.file == "dvc.yaml" else f"{self.file}:{self.name}"
+
+
+def made_from() -> list[Path]:
+    """The files that the graph follows from."""
+    return [*pipeline_files(), parameters.PARAMS, parameters.SOURCES]
 
 
 def resolve() -> list[Step]:
@@ -48,10 +56,20 @@ def resolve() -> list[Step]:
         index.check_graph()
     except DvcException as error:
         sys.exit(f"error: {' '.join(str(error).split())}")
-    # Read once: every stage instance has some of these.
-    values = {file: scale.read(Path(file)) for file in {dep.def_path for stage in index.stages for dep in stage.deps if _has_params(dep)}}
+    # What reports/params is to hold, whether the stage that writes it has run or not; other files are read once.
+    values: dict[str, Any] = dict(parameters.contents())
+    for file in {dep.def_path for stage in index.stages for dep in stage.deps if _has_params(dep)} - values.keys():
+        if file.startswith(PARAMS_FOLDER):
+            sys.exit(f"error: a stage has parameters of {file}, and {scale.PARAMS} has no such chapter with a folder in workflow/pipelines")
+        values[file] = scale.read(Path(file))
     order = {stage: place for place, stage in enumerate(networkx.dfs_postorder_nodes(index.graph))}
-    return [_step(stage, values) for stage in sorted((s for s in index.stages if s.cmd), key=order.__getitem__)]
+    steps = [_step(stage, values) for stage in sorted((s for s in index.stages if s.cmd), key=order.__getitem__)]
+    first: dict[str, Step] = {}
+    for step in steps:
+        other = first.setdefault(step.name, step)
+        if other is not step:
+            sys.exit(f"error: {other.file} and {step.file} both have the stage {step.name}: give one of them another name")
+    return steps
 
 
 def _has_params(dep: Any) -> bool:
@@ -61,20 +79,26 @@ def _has_params(dep: Any) -> bool:
 def _step(stage: Any, values: dict[str, Any]) -> Step:
     params: dict[str, Any] = {}
     deps = []
+    file = Path(stage.path).relative_to(stage.repo.root_dir).as_posix()
     for dep in stage.deps:
         if not _has_params(dep):
             deps.append(dep.def_path)
             continue
-        prefix = [] if Path(dep.def_path) == scale.PARAMS else [Path(dep.def_path).stem]
+        whole = Path(dep.def_path) == scale.PARAMS or dep.def_path.startswith(PARAMS_FOLDER)
+        prefix = [] if whole else [Path(dep.def_path).stem]
         for key in dep.params:
-            put(params, [*prefix, *key.split(".")], _get(values[dep.def_path], key, dep.def_path))
-    return Step(stage.addressing, stage.cmd, deps, [out.def_path for out in stage.outs], params)
+            put(
+                params,
+                [*prefix, *key.split(".")],
+                _get(values[dep.def_path], key, f"{file} names the parameter {key}, which {dep.def_path}"),
+            )
+    return Step(name_of(stage.addressing), stage.cmd, deps, [out.def_path for out in stage.outs], params, file)
 
 
-def _get(values: Any, key: str, file: str) -> Any:
+def _get(values: Any, key: str, what: str) -> Any:
     for part in key.split("."):
         if not isinstance(values, dict) or part not in values:
-            sys.exit(f"error: dvc.yaml names the parameter {key}, which {file} does not have")
+            sys.exit(f"error: {what} does not have")
         values = values[part]
     return values
 
@@ -82,10 +106,10 @@ def _get(values: Any, key: str, file: str) -> Any:
 def refresh() -> None:
     """Check params.yaml, write data/graph.json, and remove results that belong to another scale or list of models."""
     scale.check()
-    made_from = {file.as_posix(): sha256(file) for file in MADE_FROM}
+    origins = {file.as_posix(): sha256(file) for file in made_from()}
     steps = resolve()
     stages = {step.command: {key: value for key, value in asdict(step).items() if key != "command"} for step in steps}
-    write_json(GRAPH, {"made_from": made_from, "stages": stages})
+    write_json(GRAPH, {"made_from": origins, "stages": stages})
     removed: Counter[Path] = Counter()
     for file in strangers(steps):
         file.unlink(missing_ok=True)  # another process may do the same
@@ -95,12 +119,10 @@ def refresh() -> None:
 
 
 def strangers(steps: list[Step]) -> Iterator[Path]:
-    """Results that dvc.lock knows, for they were made here, and that no stage of the graph makes."""
-    if not LOCK.exists():
-        return
+    """Results that a lock file knows, for they were made here, and that no stage of the graph makes."""
     mine = scale.read(scale.PARAMS)["scale"]
     owned = [Path(folder) for folder in (*OWNED, f"data/{mine}/models", f"data/{mine}/predictions")]
-    made = {Path(out["path"]) for stage in scale.read(LOCK)["stages"].values() for out in stage.get("outs", [])}
+    made = {Path(out["path"]) for stage in Lock().stages.values() for out in stage.get("outs", [])}
     for out in sorted(made - {Path(out) for step in steps for out in step.outs}):
         if any(folder in out.parents for folder in owned):
             yield from (file for file in (out.rglob("*") if out.is_dir() else [out]) if file.is_file())

@@ -1,6 +1,11 @@
-"""dvc.lock as a graph: which stage made a path, what it was made from, and what led to that."""
+"""DVC's lock files as one graph: which stage made a path, what it was made from, and what led to that.
+
+The pipeline has a short dvc.yaml at the root and one for each chapter below workflow/pipelines/, each with its dvc.lock beside it.
+Stages go by their names, which no two of them share; DVC's own address of a stage is that of its file and the name.
+"""
 
 import re
+import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +15,11 @@ import yaml
 from stages.core.errors import UserError
 
 FILE = Path("dvc.lock")
+PIPELINES = Path("workflow/pipelines")
+# The parameters by chapter, that stages depend on (workflow/parameters.py).
+PARAMS_FOLDER = "reports/params/"
+# The stages that all others follow from: they run of the whole project, and leave no run record.
+BEFORE_STAGES = frozenset({"code", "params"})
 # Where what was trained lies, below data/<scale>/.
 TRAINED = ("/models/", "/forests/", "/codebooks/")
 
@@ -32,29 +42,75 @@ def load_yaml(text: str) -> Any:
     return yaml.load(text, _Loader)
 
 
-class Lock:
-    """The stages of a dvc.lock file, found by what they made; a file that does not exist has none.
+def pipeline_files(root: Path = Path()) -> list[Path]:
+    """Every dvc.yaml, the root's first."""
+    return [root / "dvc.yaml", *sorted((root / PIPELINES).glob("*/dvc.yaml"))]
 
-    `stages` maps a stage's name to its entry: cmd, deps and outs (path, md5, size, nfiles), params by file.
+
+def entries() -> dict[str, tuple[Path, dict[str, Any]]]:
+    """Every entry of the pipeline by name: the dvc.yaml that defines it, and its definition. Raises UserError for a file that is none."""
+    found: dict[str, tuple[Path, dict[str, Any]]] = {}
+    for file in pipeline_files():
+        if not file.exists():
+            continue
+        try:
+            found |= {name: (file, dict(what)) for name, what in load_yaml(file.read_text(encoding="utf-8"))["stages"].items()}
+        except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError):
+            raise UserError(f"{file} is not a pipeline of DVC: restore it from git") from None
+    return found
+
+
+def descriptions() -> dict[str, str]:
+    """The `desc` of every entry of the pipeline."""
+    return {name: what.get("desc", "") for name, (_, what) in entries().items()}
+
+
+def lock_files(root: Path = Path()) -> list[Path]:
+    """Every lock file that there is, the root's first."""
+    return [file for file in (root / FILE, *sorted((root / PIPELINES).glob(f"*/{FILE}"))) if file.exists()]
+
+
+def name_of(addressing: str) -> str:
+    """A stage's name, of DVC's address of it: ch3_prepare@bsds500 of workflow/pipelines/ch3_edges/dvc.yaml:ch3_prepare@bsds500."""
+    return addressing.rpartition(":")[2]
+
+
+class Lock:
+    """The stages of the lock files below a folder, found by what they made; a project in which nothing has run has none.
+
+    `stages` maps a stage's name to its entry: cmd, deps and outs (path, md5, size, nfiles), params by the file that the user edits,
+    whether DVC has them from that or from reports/params. `files` maps it to its lock file.
+
+    root : a working tree, a clone, or a release. texts : the lock files' texts by path, instead.
     """
 
-    def __init__(self, file: Path = FILE, text: str | None = None):
+    def __init__(self, root: Path = Path(), texts: Mapping[str, str] | None = None):
         self.stages: dict[str, Any] = {}
-        if text is None and file.exists():
-            text = file.read_text()
-        try:
-            if text is not None:
-                self.stages = load_yaml(text)["stages"]
-            outs = [(name, out) for name, entry in self.stages.items() for out in entry.get("outs", [])]
-            self.makers = {out["path"]: name for name, out in outs}
-            self.hashes = {out["path"]: out["md5"] for _, out in outs if "md5" in out}
-        except (yaml.YAMLError, KeyError, TypeError, AttributeError):
-            cure = (
-                f"`git checkout {file} && dvc repro` brings it back, and from DVC's cache what had run since"
-                if file == FILE
-                else "restore it"
-            )
-            raise UserError(f"{file} is not a lock file of DVC: {cure}") from None
+        self.files: dict[str, str] = {}
+        if texts is None:
+            texts = {file.relative_to(root).as_posix(): file.read_text(errors="replace") for file in lock_files(root)}
+        for file, text in texts.items():
+            try:
+                found = load_yaml(text).get("stages", {})
+                found = {
+                    name: {**entry, **({"params": _as_edited(entry["params"])} if "params" in entry else {})}
+                    for name, entry in found.items()
+                }
+                _ = [(out["path"], entry["cmd"]) for entry in found.values() for out in entry.get("outs", [])]
+            except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError):
+                here = root / file
+                cure = f"`git checkout {here} && dvc repro` brings it back, and from DVC's cache what had run since"
+                raise UserError(f"{here} is not a lock file of DVC: {cure if root == Path() else 'restore it'}") from None
+            if twice := found.keys() & self.stages.keys():
+                name = min(twice)
+                raise UserError(
+                    f"{self.files[name]} and {file} both have the stage {name}: remove the one whose dvc.yaml does not define it"
+                )
+            self.stages |= found
+            self.files |= dict.fromkeys(found, file)
+        outs = [(name, out) for name, entry in self.stages.items() for out in entry.get("outs", [])]
+        self.makers = {out["path"]: name for name, out in outs}
+        self.hashes = {out["path"]: out["md5"] for _, out in outs if "md5" in out}
 
     def maker(self, path: str) -> str | None:
         """The stage that made `path` or a folder it lies in."""
@@ -102,6 +158,31 @@ class Lock:
         """The stage that made `path` or a folder around it; or all those that made something in it."""
         maker = self.maker(path)
         return [maker] if maker else sorted({name for out, name in self.makers.items() if out.startswith(path + "/")})
+
+
+def committed(commit: str = "HEAD") -> "Lock | None":
+    """The lock of a commit; None where it has none, or there is no git."""
+    listed = _git("ls-tree", "-r", "--name-only", commit, "--", FILE.as_posix(), PIPELINES.as_posix()) or ""
+    texts = {path: _git("show", f"{commit}:{path}") or "" for path in listed.splitlines() if Path(path).name == FILE.name}
+    return Lock(texts=texts) if texts else None
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _as_edited(params: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of an entry of a lock file by the file that holds them for people: params.yaml or workflow/sources.yaml."""
+    found: dict[str, Any] = {}
+    for file, values in params.items():
+        for key, value in values.items():
+            source = file.startswith(PARAMS_FOLDER) and key.startswith("sources.")
+            place = "workflow/sources.yaml" if source else "params.yaml" if file.startswith(PARAMS_FOLDER) else file
+            found.setdefault(place, {})[key.removeprefix("sources.") if source else key] = value
+    return found
 
 
 def nested_params(entry: dict[str, Any]) -> dict[str, Any]:

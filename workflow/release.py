@@ -2,7 +2,7 @@
 
 reports/releases/NAME/ holds release.json (scale, date, commit, protocol, machines, packages, how many cells and claims
 have which verdict), verdicts.csv (every cell of the ledger that is the project's to reproduce), claims.json, params.yaml,
-dvc.lock, requirements.lock, code/ (the fingerprints), metrics/, tables/, figures/ and the run records in runs/; and in kept/
+one dvc.lock, requirements.lock, code/ (the fingerprints), metrics/, tables/, figures/ and the run records in runs/; and in kept/
 the predictions behind the metrics where they are small, in kept.json the checksums of all (workflow/kept.py). Verdicts are by
 the release's own numbers alone. Figures that show a data set's own pictures are left out.
 
@@ -32,12 +32,12 @@ from stages.tables import claims, ledger
 from stages.tables.ledger import Results
 from stages.tables.render import number_text, value_text
 from workflow import kept, runs, scale, summary
-from workflow.lock import Lock, load_yaml, untrained
+from workflow.lock import BEFORE_STAGES, FILE, Lock, load_yaml, lock_files, name_of, untrained
 from workflow.summary import Verdicts
 
 RELEASES = Path("reports/releases")
 # What differs from the commit because another scale is in force; the release holds its own copy.
-MADE = ("params.yaml", "dvc.lock", "reports/")
+MADE = ("params.yaml", "reports/")
 # What a training's run record says of where its steps ran.
 DEVICE = ("device", "gpu", "threads", "precision", "determinism")
 
@@ -49,7 +49,7 @@ def git(*arguments: str) -> str:
 def changed_code() -> list[str]:
     """Files that differ from the commit and are not results."""
     names = [line[3:] for line in git("status", "--porcelain").splitlines()]
-    return [name for name in names if not name.startswith(MADE)]
+    return [name for name in names if not name.startswith(MADE) and Path(name).name != FILE.name]
 
 
 def stale() -> list[str]:
@@ -58,7 +58,7 @@ def stale() -> list[str]:
 
     repo = Repo()
     with repo.lock:  # what a bundle left where it was made is missing here, and nothing is wrong with it
-        changed = {stage.addressing for stage in repo.index.stages if stage.cmd and stage.changed(allow_missing=True)}
+        changed = {name_of(stage.addressing) for stage in repo.index.stages if stage.cmd and stage.changed(allow_missing=True)}
     return sorted(changed - not_trained())
 
 
@@ -68,16 +68,17 @@ def not_trained() -> set[str]:
     return untrained({step["name"]: step["outs"] for step in steps}, Lock())
 
 
-def in_force(lock: str, names: set[str]) -> str:
-    """The text of a lock file with the entries of these stages only: DVC keeps those of the scale that was in force before."""
-    head, *entries = re.split(r"^(?=  \S.*:$)", lock, flags=re.MULTILINE)
-    return head + "".join(entry for entry in entries if entry.split(":\n", 1)[0].strip(" '\"") in names)
+def in_force(locks: list[str], names: set[str]) -> str:
+    """The texts of lock files as one, with the entries of these stages only: DVC keeps those of the scale that was in force before."""
+    split = [re.split(r"^(?=  \S.*:$)", text, flags=re.MULTILINE) for text in locks]
+    entries = [entry for _, *entries in split for entry in entries]
+    return split[0][0] + "".join(entry for entry in entries if entry.split(":\n", 1)[0].strip(" '\"") in names)
 
 
 def without_record() -> list[str]:
-    """Stages of which no run record is at hand; the fingerprints' stage leaves none."""
+    """Stages of which no run record is at hand; those before all others leave none."""
     steps = json.loads(GRAPH.read_text())["stages"].values()
-    names = {step["name"] for step in steps if step["name"] != "code"} - not_trained()
+    names = {step["name"] for step in steps} - BEFORE_STAGES - not_trained()
     stages = Lock().stages
     return sorted(name for name in names & stages.keys() if runs.read(name, stages[name]) is None)
 
@@ -122,7 +123,7 @@ def write(name: str, folder: Path) -> None:
     folder.mkdir(parents=True)
     for file in (scale.PARAMS, Path("requirements.lock")):
         shutil.copy(file, folder / file.name)
-    (folder / "dvc.lock").write_text(in_force(Path("dvc.lock").read_text(), names))
+    (folder / FILE.name).write_text(in_force([file.read_text() for file in lock_files()], names))
     for part in ("code", "metrics", "tables"):
         shutil.copytree(Path("reports") / part, folder / part)
     for file in sorted(Path("reports/figures").rglob("*")):
@@ -130,7 +131,7 @@ def write(name: str, folder: Path) -> None:
             target = folder / "figures" / file.relative_to("reports/figures")
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(file, target)
-    kept.write(Lock(folder / "dvc.lock"), names, folder)
+    kept.write(Lock(folder), names, folder)
     for record in records:
         write_json(folder / "runs" / f"{record['stage']}.json", record)
     write_csv(folder / "verdicts.csv", [row for one in judged for row in _rows(one)])
@@ -196,7 +197,7 @@ def main() -> None:
     scale.check()
     if dirty := changed_code():
         sys.exit(f"error: {', '.join(dirty)} differ from the commit: commit or undo them, so that the release can name what made it")
-    if not Path("dvc.lock").exists():
+    if not lock_files():
         sys.exit("error: nothing has run yet, there is no dvc.lock: run `dvc repro` first")
     if behind := stale():
         sys.exit(f"error: not up to date: {', '.join(behind)}: run `dvc repro` first")

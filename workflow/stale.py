@@ -2,13 +2,18 @@
 
 import sys
 
-from workflow import code
+from workflow import code, parameters
 from workflow.graph import Step
+from workflow.lock import Lock, name_of, nested_params
 
 
 def upstream(steps: list[Step]) -> dict[str, list[str]]:
-    """For each stage, the stages whose outputs it reads: DVC's own edges, which follow from the paths."""
-    return {step.name: [other.name for other in steps if other is not step and _reads(step, other.outs)] for step in steps}
+    """For each stage, the stages whose outputs it reads: DVC's own edges, which follow from the paths; with parameters also `params`."""
+    first = [step.name for step in steps if step.command == parameters.COMMAND]
+    return {
+        step.name: [other.name for other in steps if other is not step and _reads(step, other.outs)] + (first if step.params else [])
+        for step in steps
+    }
 
 
 def outdated(steps: list[Step]) -> set[str]:
@@ -20,16 +25,18 @@ def outdated(steps: list[Step]) -> set[str]:
     from dvc.repo import Repo
 
     try:
-        changed = Repo().status()
+        changed = {name_of(address) for address in Repo().status()}
     except DvcException as error:
         sys.exit(f"error: {' '.join(str(error).split())}")
+    made = Lock().stages
     names: set[str] = set()
     outs: list[str] = []
     for step in steps:
-        if step.name in changed or _reads(step, outs):
+        # DVC compares parameters with reports/params, which the stage `params` has yet to write.
+        if step.name in changed or nested_params(made.get(step.name, {})) != step.params or _reads(step, outs):
             names.add(step.name)
-            # All others read what `code` makes, and few of its files change at a time.
-            outs += code.changes() if step.command == code.COMMAND else step.outs
+            # All others read what `code` makes, and few of its files change at a time; `params` has been judged above.
+            outs += code.changes() if step.command == code.COMMAND else [] if step.command == parameters.COMMAND else step.outs
     return names
 
 

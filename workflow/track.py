@@ -35,7 +35,7 @@ from stages.core.errors import UserError
 from stages.core.metrics import MetricsFile, Record
 from workflow import mlflow_store
 from workflow import runs as run_records
-from workflow.lock import FILE, Lock, is_training
+from workflow.lock import Lock, is_training
 from workflow.mlflow_store import RUNS_PAGE, DataSet, Points, Result, digest, without_password
 
 REPORTS = Path("reports")
@@ -48,10 +48,10 @@ CURVE_COLUMNS = {"model", "seed", "iteration"}
 
 @dataclass(frozen=True)
 class Source:
-    """The results at hand or a release, made at `date` or earlier: the folder of its reports, and what tells about them."""
+    """The results at hand or a release, made at `date` or earlier: the folders of its reports, lock files and run records."""
 
     reports: Path
-    lock: Path
+    root: Path
     runs: Path
     release: str = ""
     date: str = ""
@@ -75,12 +75,12 @@ def collect() -> list[Result]:
 
 
 def _sources() -> list[Source]:
-    sources = [Source(REPORTS, FILE, run_records.RUNS, commit=_commit())]
+    sources = [Source(REPORTS, Path(), run_records.RUNS, commit=_commit())]
     for folder in sorted(RELEASES.glob("*/metrics")):
         release = folder.parent
         about = _read_json(release / "release.json")
         commit = {"mlflow.source.git.commit": str(about["commit"])} if about.get("commit") else {}
-        sources.append(Source(release, release / "dvc.lock", release / "runs", release.name, str(about.get("date", "")), commit))
+        sources.append(Source(release, release, release / "runs", release.name, str(about.get("date", "")), commit))
     return sources
 
 
@@ -101,7 +101,7 @@ def _git(*arguments: str) -> str:
 
 def _results(source: Source, facts: set[frozenset]) -> Iterator[Result]:
     """A source's results; `facts` are those that need no data and are tracked already, to which its own are added."""
-    lock = Lock(source.lock)
+    lock = Lock(source.root)
     for folder in sorted(path for path in (source.reports / "metrics").glob("*") if path.is_dir()):
         # Beside metrics files lie files of facts that are not metrics, such as layer descriptions.
         files = {path: metrics.read(path) for path in sorted(folder.glob("*.json")) if "schema" in _read_json(path)}

@@ -57,6 +57,8 @@ class Job:
     deps: list[str]
     outs: list[str]
     params: dict[str, Any]
+    file: str = "dvc.yaml"
+    """The dvc.yaml that declares it."""
     notes: dict[str, Any] = field(default_factory=dict)
     parts: list[list[str]] = field(default_factory=list)
     """What the dependencies consist of: what each other stage has made in them, or themselves."""
@@ -64,15 +66,15 @@ class Job:
     def dep(self, path: str) -> Path:
         """A declared dependency, or a path below one."""
         if not _covered(path, self.deps):
-            raise UserError(f"{self.name} uses {path}, which dvc.yaml does not declare among its deps: {', '.join(self.deps)}")
+            raise UserError(f"{self.name} uses {path}, which {self.file} does not declare among its deps: {', '.join(self.deps)}")
         if not Path(path).exists():
-            raise UserError(f"{self.name} needs {path}, which does not exist: run `dvc repro {self.name}`")
+            raise UserError(f"{self.name} needs {path}, which does not exist: run `python -m workflow.repro {self.name}`")
         return Path(path)
 
     def out(self, path: str) -> Path:
         """Where to write the declared output `path`; it appears under its own name when the stage has succeeded."""
         if path not in self.outs:
-            raise UserError(f"{self.name} makes {path}, which dvc.yaml does not declare among its outs: {', '.join(self.outs)}")
+            raise UserError(f"{self.name} makes {path}, which {self.file} does not declare among its outs: {', '.join(self.outs)}")
         aside = _aside(path)
         aside.parent.mkdir(parents=True, exist_ok=True)
         return aside
@@ -82,7 +84,7 @@ class Job:
         values: Any = self.params
         for part in key.split("."):
             if not isinstance(values, dict) or part not in values:
-                raise UserError(f"{self.name} reads the parameter {key}, which dvc.yaml does not declare among its params")
+                raise UserError(f"{self.name} reads the parameter {key}, which {self.file} does not declare among its params")
             values = values[part]
         return kind(**values)
 
@@ -167,7 +169,9 @@ def _declared(command: str) -> Job:
             sys.exit(1)
         graph = json.loads(GRAPH.read_text())
     if command not in graph["stages"]:
-        raise UserError(f"`{command}` is not a stage of dvc.yaml with the lists now in params.yaml: add it there, or see `dvc stage list`")
+        raise UserError(
+            f"`{command}` is not a stage of any dvc.yaml with the lists now in params.yaml: add it there, or see `dvc stage list --all`"
+        )
     job = Job(command=command, **graph["stages"][command])
     for dep in job.deps:
         made = [[out for out in other["outs"] if out.startswith(f"{dep}/")] for other in graph["stages"].values()]
@@ -214,7 +218,7 @@ class _Guard:
             return  # nothing to read; or a name relative to an open folder elsewhere, which the event does not tell
         does, kind = ("writes", "outs") if writes else ("reads", "deps")
         # Kept as well as raised: a library may swallow the exception.
-        self.broken = self.broken or f"{self.job.name} {does} {path}, which dvc.yaml does not declare among its {kind}"
+        self.broken = self.broken or f"{self.job.name} {does} {path}, which {self.job.file} does not declare among its {kind}"
         raise UserError(self.broken)
 
     def check(self) -> None:
@@ -241,7 +245,7 @@ class _Guard:
 def _publish(job: Job) -> None:
     missing = [out for out in job.outs if not _aside(out).exists()]
     if missing:
-        raise UserError(f"{job.name} did not make {', '.join(missing)}, which dvc.yaml declares among its outs")
+        raise UserError(f"{job.name} did not make {', '.join(missing)}, which {job.file} declares among its outs")
     for out in job.outs:
         # A link goes, and what it leads to stays as it is: it may be DVC's, and lead into its cache.
         if Path(out).is_symlink():

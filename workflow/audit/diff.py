@@ -28,9 +28,9 @@ from stages.tables.transcript import Table
 from workflow import runs
 from workflow.audit.explain import SOURCE, SOURCES, code, flat
 from workflow.audit.target import RELEASES, Evidence, Origin, at_hand, choose, entry, evidence_of, load, of_release, published
-from workflow.lock import FILE, Lock, load_yaml
+from workflow.lock import PIPELINES, Lock, load_yaml
 
-PARTS = ("dvc.lock", "params.yaml", "requirements.lock", "reports/code", "reports/metrics", "reports/tables")
+PARTS = ("dvc.lock", PIPELINES.as_posix(), "params.yaml", "requirements.lock", "reports/code", "reports/metrics", "reports/tables")
 FACTS = ("device", "gpu", "threads", "precision")
 NOTHING = "nothing"
 
@@ -130,7 +130,7 @@ def _commit(name: str, commit: str, folder: Path) -> Side:
         done = subprocess.run(["git", "archive", commit, *present], capture_output=True, check=True)
         with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
             archive.extractall(folder, filter="data")
-    origin = Origin("", folder / "reports", Lock(folder / FILE), Path("data/runs"))
+    origin = Origin("", folder / "reports", Lock(folder), Path("data/runs"))
     return _side(about, origin, folder, f"{about} has no dvc.lock or no tables: nothing had run there", commit=True)
 
 

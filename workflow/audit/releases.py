@@ -19,7 +19,7 @@ from workflow.lock import Lock, load_yaml, nested_params
 
 def differences(folder: Path, files: Files) -> Iterator[str]:
     """What in a release is not as its own lock file has it."""
-    lock = Lock(folder / "dvc.lock")
+    lock = Lock(folder)
     claimed = {folder / "release.json", folder / "params.yaml", folder / "dvc.lock", folder / "requirements.lock"}
     claimed |= {folder / name for name in ("verdicts.csv", "claims.json", kept.FACTS)}
     if (folder / kept.FACTS).exists():
@@ -54,7 +54,7 @@ def recompute(folder: Path, report: Report) -> None:
     """Compute a release's metrics again from the predictions that it keeps: by the evaluation's code in force, else by its own commit's."""
     if not (folder / kept.FACTS).exists():
         return
-    facts, lock = read_json(folder / kept.FACTS), Lock(folder / "dvc.lock")
+    facts, lock = read_json(folder / kept.FACTS), Lock(folder)
     breaks: list[str] = []
     numbers = 0
     with tempfile.TemporaryDirectory() as root, tempfile.TemporaryDirectory() as parent:

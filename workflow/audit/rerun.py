@@ -23,7 +23,7 @@ from stages.tables.transcript import experiment_of
 from workflow.audit.compare import differences
 from workflow.audit.target import Target, find
 from workflow.kept import is_metrics
-from workflow.lock import FILE, Lock
+from workflow.lock import BEFORE_STAGES, Lock, lock_files
 from workflow.release import git
 
 
@@ -49,7 +49,7 @@ def rerun(words: list[str], dry: bool = False) -> tuple[str, bool]:
         clone_here(clone)
         print(f"running {len(chain)} stages again, in a clone with an empty cache", file=sys.stderr)
         _repro(chain, clone)
-        again = Lock(clone / FILE)
+        again = Lock(clone)
         lines, same = [], True
         for name in chain:
             unlike, what = _compare_part(name, lock, clone, target) if name in partial else _compare(name, lock, again, clone)
@@ -105,19 +105,21 @@ def clone_here(clone: Path) -> None:
         else:
             (clone / file).unlink(missing_ok=True)
     # Results that came with the clone would be taken as they are; and DVC writes all entries of its lock again for each stage that runs.
-    for name, entry in Lock(clone / FILE).stages.items():
+    for name, entry in Lock(clone).stages.items():
         for out in entry["outs"]:
             place = clone / out["path"]
-            if name != "code" and place.exists():
+            if name not in BEFORE_STAGES and place.exists():
                 shutil.rmtree(place) if place.is_dir() else place.unlink()
-    (clone / FILE).unlink(missing_ok=True)
+    for file in lock_files(clone):
+        file.unlink()
 
 
 def _repro(stages: list[str], clone: Path) -> None:
     """Run these stages, one after the other."""
     mine = Path(sys.executable).parent
     place = {"PATH": f"{mine}{os.pathsep}{os.environ['PATH']}", "DVC_SITE_CACHE_DIR": str(clone.parent / "site"), "DVC_NO_ANALYTICS": "1"}
-    command = [sys.executable, "-m", "dvc", "repro", "--force", "--single-item", *stages]
+    first = ["params"] if (clone / "workflow/pipelines").exists() else []  # of which all others take their parameters
+    command = [sys.executable, "-m", "workflow.repro", "--force", "--single-item", *first, *stages]
     done = subprocess.run(command, cwd=clone, env={**os.environ, **place}, capture_output=True, text=True)
     if done.returncode:
         last = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith(("error:", "ERROR:"))]

@@ -11,8 +11,6 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from stages.core import metrics
 from stages.core.errors import UserError
 from stages.core.metrics import Dataset, MetricsFile, Record
@@ -20,12 +18,11 @@ from stages.tables import ledger, transcript
 from stages.tables.ledger import THIS_RUN, Cell, Measurement, Results
 from stages.tables.transcript import Column, Row, Table
 from workflow.kept import is_metrics
-from workflow.lock import FILE, Lock, is_training
+from workflow.lock import FILE, Lock, descriptions, is_training
 
 PUBLISHED = Path("stages/tables/published")
 RELEASES = Path("reports/releases")
 FIGURES = Path("reports/figures")
-PIPELINE = Path("dvc.yaml")
 FIGURE = re.compile(r"fig(?:ure)?s?[\s._]*(\d+[._]\d+[a-z]?)", re.IGNORECASE)
 
 
@@ -138,13 +135,13 @@ def find(words: list[str]) -> Target:
 
 def at_hand(root: Path = Path()) -> Origin:
     """The results in a working tree."""
-    return Origin("", root / "reports", Lock(root / FILE), root / "data/runs")
+    return Origin("", root / "reports", Lock(root), root / "data/runs")
 
 
 def of_release(name: str) -> Origin:
     """The results of a release."""
     folder = RELEASES / name
-    return Origin(name, folder, Lock(folder / FILE.name), folder / "runs")
+    return Origin(name, folder, Lock(folder), folder / "runs")
 
 
 def entry(stage: str) -> str:
@@ -281,7 +278,7 @@ def _stage(words: list[str]) -> Target | None:
     if entry(word) in descriptions() and not origin.lock.stages:
         raise UserError(f"{word}: {_nothing_has_run()}")
     if entry(word) in descriptions() and entry(word) not in {entry(name) for name in origin.lock.stages}:
-        raise UserError(f"{word} has not run, {FILE} does not have it: run `dvc repro {word}`")
+        raise UserError(f"{word} has not run, {FILE} does not have it: run `python -m workflow.repro {word}`")
     return None
 
 
@@ -380,20 +377,6 @@ def _led_there(lock: Lock, sources: list[str], needed: set[str], dataset: str) -
     return chosen or own
 
 
-def descriptions() -> dict[str, str]:
-    """The `desc` of every entry of dvc.yaml; none if there is no such file."""
-    if not PIPELINE.exists():
-        return {}
-    try:
-        stages = yaml.load(PIPELINE.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))["stages"]
-        return {name: value.get("desc", "") for name, value in stages.items()}
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError):
-        raise UserError(f"{PIPELINE} is not a pipeline of DVC: restore it from git") from None
-
-
-# ---------------------------------------------------------------------------------------------------- near matches
-
-
 def _key(text: str) -> str:
     """Text without case and punctuation, so that "Table 2.2", table_2_2 and table2.2 are one."""
     return re.sub(r"[\s._]+", ".", re.sub(r"([a-z])(\d+[._]\d)", r"\1.\2", text.strip().lower()))
@@ -401,7 +384,7 @@ def _key(text: str) -> str:
 
 def _near(words: list[str]) -> str:
     text = " ".join(words)
-    lock = Lock(FILE)
+    lock = Lock()
     figures = {f"figure {file.stem.removeprefix('figure_').replace('_', '.')}" for file in FIGURES.glob("*/figure_*")}
     files = [*lock.makers, *(file.as_posix() for file in [*Path("reports").glob("*/*/*.*"), *RELEASES.glob("*/*/*/*.*")])]
     names = [*published(), *sorted(figures), *lock.stages, *sorted({entry(name) for name in lock.stages}), *files]

@@ -25,9 +25,9 @@ from typing import Any
 from stages.core import metrics, stage
 from stages.core.errors import UserError
 from stages.core.files import files_of, md5_of_folder, sha256
-from workflow import code, drift, environment, kept, runs
+from workflow import code, environment, kept, runs
 from workflow.audit.compare import differences
-from workflow.lock import FILE, Lock, nested_params, untrained
+from workflow.lock import BEFORE_STAGES, Lock, committed, lock_files, nested_params, untrained
 
 RELEASES = Path("reports/releases")
 RESULTS = ("reports/metrics", "reports/tables", "reports/figures")
@@ -101,7 +101,7 @@ def problems() -> list[str]:
 
 def verify() -> Report:
     """Check everything. Raises UserError where nothing has run, or the lock or a parameter file cannot be read."""
-    if not FILE.exists():
+    if not lock_files():
         raise UserError("nothing has run here, there is no dvc.lock: run `dvc repro` first")
     lock, report, files = Lock(), Report(), Files()
     declared = graph()
@@ -132,7 +132,7 @@ def graph() -> dict[str, stage.Job]:
             return {about["name"]: stage.Job(command=command, **about) for command, about in content["stages"].items()}
     from workflow.graph import resolve
 
-    return {step.name: stage.Job(step.name, step.command, step.deps, step.outs, step.params) for step in resolve()}
+    return {step.name: stage.Job(step.name, step.command, step.deps, step.outs, step.params, step.file) for step in resolve()}
 
 
 def declarations(declared: dict[str, stage.Job], lock: Lock) -> list[str]:
@@ -144,11 +144,11 @@ def declarations(declared: dict[str, stage.Job], lock: Lock) -> list[str]:
             sentences.append(f"{name} has not run: dvc.lock has no entry for it")
             continue
         if entry["cmd"] != job.command:
-            sentences.append(f"{name}: dvc.lock has the command `{entry['cmd']}`, dvc.yaml `{job.command}`")
+            sentences.append(f"{name}: {lock.files[name]} has the command `{entry['cmd']}`, {job.file} `{job.command}`")
         for key, ours in (("deps", job.deps), ("outs", job.outs)):
             theirs = [item["path"] for item in entry.get(key, [])]
             if unlike := sorted(set(ours) ^ set(theirs)):
-                sentences.append(f"{name}: {unlike[0]} is among its {key} in only one of dvc.yaml and dvc.lock")
+                sentences.append(f"{name}: {unlike[0]} is among its {key} in only one of {job.file} and {lock.files[name]}")
         sentences += [
             f"{name}: made with {key} = {text(theirs)}, in force is {text(ours)}"
             for key, theirs, ours in _unlike(nested_params(entry), job.params)
@@ -188,12 +188,12 @@ def checksums(lock: Lock, declared: dict[str, stage.Job], files: Files, report: 
                 (left if _is_left(name, entry) else missing).append(out["path"])
         for dep in entry.get("deps", []):
             path, maker = Path(dep["path"]), lock.hashes.get(dep["path"])
-            if name == "code":
-                continue  # its inputs count by what they do, and that has been checked
+            if name in BEFORE_STAGES:
+                continue  # their inputs count by what they do, and that has been checked
             if maker and maker != dep["md5"]:
                 breaks.append(f"{name} was made from another {dep['path']} than the one that {lock.maker(dep['path'])} made")
             elif not maker and path.exists() and files.md5(path) != dep["md5"]:
-                breaks.append(f"{name} was made from another {dep['path']} than the one here: run `dvc repro {name}`")
+                breaks.append(f"{name} was made from another {dep['path']} than the one here: run `python -m workflow.repro {name}`")
     if missing:
         breaks.append(
             f"{len(missing)} outputs are neither here nor in DVC's cache, such as {missing[0]}: run `dvc pull` or `dvc repro`; "
@@ -258,17 +258,18 @@ def run_records(lock: Lock, declared: dict[str, stage.Job], report: Report) -> N
     now = stage.packages()
     breaks: list[str] = []
     absent, elsewhere, coarse, wide = [], [], [], []
-    committed = Lock(text=drift.committed(FILE.as_posix()) or "stages: {}").stages
+    then = committed()
+    before = then.stages if then else {}
     others: dict[str, list[str]] = {}
-    chosen = {name: lock.stages[name] for name in declared.keys() & lock.stages.keys() if lock.stages[name]["cmd"] != code.COMMAND}
+    chosen = {name: lock.stages[name] for name in (declared.keys() & lock.stages.keys()) - BEFORE_STAGES}
     for name, entry in sorted(chosen.items()):
         record = runs.read(name, entry)
         if record is None:
             absent.append(name)
-            if runs.others(name) and entry != committed.get(name):
+            if runs.others(name) and entry != before.get(name):
                 breaks.append(
                     f"{name}: of what dvc.lock has of it there is no run record, though there are of other runs: was it committed by hand? "
-                    f"`make pull` may fetch the record, `dvc repro -f -s {name}` makes it"
+                    f"`make pull` may fetch the record, `python -m workflow.repro -f -s {name}` makes it"
                 )
             continue
         outs = {out["path"]: out["md5"] for out in entry.get("outs", [])}
@@ -282,7 +283,8 @@ def run_records(lock: Lock, declared: dict[str, stage.Job], report: Report) -> N
         elif unlike := [key for key, then in record["packages"].items() if not _alike(key, then, now.get(key, "none"))]:
             then = record["packages"][unlike[0]]
             breaks.append(
-                f"{name} was made with {unlike[0]} {then}, in force is {now.get(unlike[0], 'none')}: run `dvc repro -f -s {name}`"
+                f"{name} was made with {unlike[0]} {then}, in force is {now.get(unlike[0], 'none')}: "
+                f"run `python -m workflow.repro -f -s {name}`"
             )
         elif (python := record["packages"]["python"]) != now["python"]:
             others.setdefault(python, []).append(name)

@@ -1,0 +1,71 @@
+"""The stage `params`: the parameters in force as one small JSON file a chapter, of which that chapter's stages depend on single keys.
+
+    python -m workflow.parameters
+
+reports/params/<chapter>.json has the chapter's part of params.yaml and what all chapters share; reports/params/downloads.json the
+data sets' part, and workflow/sources.yaml. DVC reads the parameters' file of a stage some six times for each stage it runs:
+params.yaml, which grows with every chapter, would cost the square of their number, and YAML thirty times what JSON does.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from stages.core.command import exit_on_error
+from stages.core.files import replacing
+from workflow.lock import PARAMS_FOLDER, PIPELINES, load_yaml
+
+COMMAND = "python -m workflow.parameters"
+PARAMS = Path("params.yaml")
+SOURCES = Path("workflow/sources.yaml")
+DOWNLOADS = "downloads"
+
+
+def contents() -> dict[str, dict[str, Any]]:
+    """The files that belong into reports/params, by path, each with what it holds. Leaves with a sentence where one cannot be read."""
+    if not PIPELINES.is_dir():
+        return {}  # a pipeline of one file, whose stages take theirs from params.yaml
+    params = _read(PARAMS)
+    chapters = sorted(file.parent.name for file in PIPELINES.glob("*/dvc.yaml") if file.parent.name in params)
+    if absent := [name for name in params.get("chapters") or [] if name not in chapters]:
+        sys.exit(f"error: {PARAMS} has the chapter {absent[0]}, and there is no {PIPELINES}/{absent[0]}/dvc.yaml: restore it")
+    shared = {key: value for key, value in params.items() if key not in (*chapters, "data", "chapters")}
+    files = {chapter: {**shared, chapter: params[chapter]} for chapter in chapters}
+    files[DOWNLOADS] = {**shared, "data": params.get("data", {}), "sources": _read(SOURCES)}
+    return {f"{PARAMS_FOLDER}{name}.json": content for name, content in files.items()}
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        content = load_yaml(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        sys.exit(f"error: there is no {file}" + (": write it with `python -m workflow.scale mini`" if file == PARAMS else ": restore it"))
+    except yaml.YAMLError as error:
+        sys.exit(f"error: {file} is not YAML: {' '.join(str(error).split())}")
+    if not isinstance(content, dict):
+        sys.exit(f"error: {file} holds no keys with values: restore it")
+    return content
+
+
+def write() -> None:
+    """Make the files of reports/params those of `contents`, touching only what differs."""
+    wanted = {path: json.dumps(content, indent=1) + "\n" for path, content in contents().items()}
+    if not wanted:
+        return
+    folder = Path(PARAMS_FOLDER)
+    folder.mkdir(parents=True, exist_ok=True)
+    for path, text in wanted.items():
+        if not Path(path).exists() or Path(path).read_text(encoding="utf-8") != text:
+            with replacing(Path(path)) as aside:
+                aside.write_text(text, encoding="utf-8")
+    for file in folder.iterdir():
+        if file.as_posix() not in wanted:
+            file.unlink()
+
+
+if __name__ == "__main__":
+    with exit_on_error():
+        write()
