@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -18,6 +19,8 @@ from workflow.audit import rerun
 
 # For whatever does not set it: on networks as small as the tests', threads only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# A shell has its background jobs ignore interruptions, and so would all that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 REPOSITORY = Path(__file__).parent.parent
 STAGE = """\
 import argparse
