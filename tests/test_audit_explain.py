@@ -225,7 +225,7 @@ def test_a_file_of_predictions_comes_from_its_own_model(project):
         (["reports/metrics/ch9_toy/on.json"], r"did you mean reports/metrics/ch9_toy/one\.json"),
         (["reports/figures/ch9_toy/figure_9_9.csv"], r"there is no reports/figures/ch9_toy/figure_9_9\.csv"),
         (["stages/ch9_toy/train.py"], r"is made by no stage of dvc\.lock"),
-        (["ch9_later"], r"ch9_later has not run, dvc\.lock does not have it: run `dvc repro ch9_later`"),
+        (["ch9_later"], r"ch9_later has not run, dvc\.lock does not have it: run `python -m workflow.repro ch9_later`"),
         (["nonsense"], r"give one of table 9\.1, figure 9\.3a, a stage"),
         ([" "], "say what is meant"),
     ],
@@ -259,7 +259,7 @@ def test_order_of_a_chain_is_that_of_reading():
     """A diamond whose one side is longer: what both sides read stands last."""
     made_from = {"end": ["left", "right"], "left": ["base"], "right": ["mid"], "mid": ["base"], "base": []}
     stages = {name: {"deps": [{"path": dep} for dep in deps], "outs": [{"path": name, "md5": name}]} for name, deps in made_from.items()}
-    chain, aside = narrowed(Lock(text=yaml.safe_dump({"stages": stages})), ["end"])
+    chain, aside = narrowed(Lock(texts={"dvc.lock": yaml.safe_dump({"stages": stages})}), ["end"])
     assert (chain[0], chain[-2:], aside) == ("end", ("mid", "base"), ())
 
 

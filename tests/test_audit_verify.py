@@ -12,7 +12,8 @@ import yaml
 from conftest import record_of, run_in
 
 from stages.core.files import md5
-from workflow.audit.compare import differences, first_difference
+from workflow.audit.compare import differences
+from workflow.lock import first_difference, lock_files
 
 METRICS = "reports/metrics/ch2_fusion/cifar10.json"
 TABLE = "reports/tables/ch2_fusion/table_2_2.csv"
@@ -41,9 +42,13 @@ def replace(file: Path, old: str, new: str) -> None:
 
 
 def lock_entry(project: Path, change: Callable[[dict], None]) -> None:
-    lock = yaml.safe_load((project / "dvc.lock").read_text())
-    change(lock["stages"])
-    (project / "dvc.lock").write_text(yaml.safe_dump(lock, sort_keys=False))
+    """Change entries of the lock files, by the names of their stages."""
+    locks = {file: yaml.safe_load(file.read_text()) for file in lock_files(project)}
+    stages = {name: entry for lock in locks.values() for name, entry in lock["stages"].items()}
+    change(stages)
+    for file, lock in locks.items():
+        lock["stages"] = {name: stages[name] for name in lock["stages"] if name in stages}
+        file.write_text(yaml.safe_dump(lock, sort_keys=False))
 
 
 def flip_digit_of_error(project: Path) -> str:
@@ -88,12 +93,13 @@ def change_a_command_in_the_lock(project: Path) -> str:
     lock_entry(
         project, lambda stages: stages["ch2_train_cifar10@cfn-a-0"].update(cmd="python -m stages.ch2_fusion.train cifar10 cfn-a --seed 1")
     )
-    return "ch2_train_cifar10@cfn-a-0: dvc.lock has the command `python -m stages.ch2_fusion.train cifar10 cfn-a --seed 1`"
+    lock = "workflow/pipelines/ch2_fusion/dvc.lock"
+    return f"ch2_train_cifar10@cfn-a-0: {lock} has the command `python -m stages.ch2_fusion.train cifar10 cfn-a --seed 1`"
 
 
 def change_a_parameter_in_the_lock(project: Path) -> str:
     def change(stages: dict) -> None:
-        stages["ch2_train_cifar10@cfn-a-0"]["params"]["params.yaml"]["ch2_fusion.training"]["learning_rate"] = 0.5
+        stages["ch2_train_cifar10@cfn-a-0"]["params"]["reports/params/ch2_fusion.json"]["ch2_fusion.training"]["learning_rate"] = 0.5
 
     lock_entry(project, change)
     return "ch2_train_cifar10@cfn-a-0: made with ch2_fusion.training.learning_rate = 0.5, in force is 0.1"
@@ -168,7 +174,7 @@ def forge_predictions(project: Path) -> str:
     stored = dict(np.load(file))
     file.unlink()
     np.savez(file, scores=np.eye(10, dtype=np.float32)[stored["labels"]], labels=stored["labels"])
-    for command in (["dvc", "commit", "-q", "-f", "ch2_predict@cifar10"], ["dvc", "repro", "-q"]):
+    for command in (["dvc", "commit", "-q", "-f", "workflow/pipelines/ch2_fusion/dvc.yaml:ch2_predict@cifar10"], ["dvc", "repro", "-q"]):
         assert run_in(project, *command).returncode == 0
     assert '"metric": "error", "model": "cfn-a", "n": 100' in (project / METRICS).read_text()
     return (
@@ -244,7 +250,8 @@ def test_what_another_of_our_pythons_made_is_a_note(project: Path) -> None:
 
 @pytest.mark.slow
 def test_a_project_without_a_run_says_so(project: Path) -> None:
-    (project / "dvc.lock").unlink()
+    for file in lock_files(project):
+        file.unlink()
     done = run_in(project, sys.executable, "-m", "workflow.audit", "verify")
     assert (done.returncode, done.stderr) == (1, "error: nothing has run here, there is no dvc.lock: run `dvc repro` first\n")
 

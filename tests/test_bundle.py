@@ -154,8 +154,8 @@ def more_numbers(root: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "stages", "sentence"),
     [
-        (None, ["trian@a"], "dvc.yaml has no stage trian@a: did you mean train@a"),
-        (None, ["qqq"], "dvc.yaml has no stage qqq: see `dvc stage list`"),
+        (None, ["trian@a"], "there is no stage trian@a: did you mean train@a"),
+        (None, ["qqq"], "there is no stage qqq: see `dvc stage list --all`"),
         (None, ["code"], "code runs `python -m workflow.code`, which needs the whole project"),
         (None, ["train@a"], "prepare is not up to date (it has not run here): run `dvc repro prepare` first, or pack it too"),
         (remove_source, ["prepare"], "source is not up to date (data/mini/source deleted): run `dvc repro source` first, or pack it too"),
@@ -460,7 +460,7 @@ def pipeline(old: str, new: str) -> Callable[[Path], object]:
             lambda root: (root / "params.yaml").write_text(yaml.safe_dump({**PARAMS, "scale": "real"})),
             "the results are of scale mini, and params.yaml is of real",
         ),
-        (pipeline("model: [a, b]", "model: [a, c]"), "train@b is no longer a stage of dvc.yaml"),
+        (pipeline("model: [a, b]", "model: [a, c]"), "train@b is no longer a stage with the lists"),
         (
             pipeline("stages.train ${item.model}", "stages.train ${item.model} --fast"),
             "train@a now has other command than when it was packed",

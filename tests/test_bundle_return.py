@@ -41,13 +41,13 @@ def test_stages_that_have_never_run_here_are_taken_in(base: Path, bare: Path, tm
     shutil.copytree(base, root)
     (root / "notes.txt").write_bytes(b"two\r\nlines\r\n")
     succeed(root, "dvc", "repro", "-q", "prepare")
-    assert set(Lock(root / "dvc.lock").stages) == {"code", "source", "prepare"}
+    assert set(Lock(root).stages) == {"code", "source", "prepare"}
     succeed(root, "python", "-m", "workflow.bundle", "pack", "train", "-o", str(tmp_path / "job.tar"))
     job = untar(tmp_path / "job.tar", tmp_path)
     assert run(job, bare).returncode == 0
     succeed(root, "python", "-m", "workflow.bundle", "unpack", str(job / "results.tar"))
     assert "up to date" in succeed(root, "dvc", "status", "train")
-    assert Lock(root / "dvc.lock").hashes["data/mini/models/a"] == files.md5(root / "data/mini/models/a")
+    assert Lock(root).hashes["data/mini/models/a"] == files.md5(root / "data/mini/models/a")
 
 
 def test_a_folder_that_has_changed_is_still_refused_where_its_stage_never_ran(project: Path, bare: Path, tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_checksums_of_what_was_left_are_checked(project: Path, left: Path, tmp_p
 def test_what_comes_back_has_to_be_packed(base: Path) -> None:
     command = ("python", "-m", "workflow.bundle", "pack", "train", "prepare", "-o", "job.tar", "--return")
     assert "total is to come back and is not packed: name it among the stages too" in one_sentence(run_in(base, *command, "total"))
-    assert "dvc.yaml has no stage trian: did you mean train" in one_sentence(run_in(base, *command, "trian"))
+    assert "there is no stage trian: did you mean train" in one_sentence(run_in(base, *command, "trian"))
     assert not (base / "job.tar").exists()
 
 

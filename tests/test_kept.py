@@ -33,7 +33,7 @@ def released(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(finished, root, symlinks=True)
     succeed(root, "python", "-m", "workflow.scale", "mini", *SMALLEST.split(), "ch2_fusion.seeds=[0,1]")
     stages = ("ch2_predict@cifar10", "ch2_evaluate@cifar10", "ch2_figures@cifar10", "tables@ch2_fusion")
-    said = succeed(root, "dvc", "repro", "--single-item", *stages)
+    said = succeed(root, "python", "-m", "workflow.repro", "--single-item", *stages)
     assert "ch2_predict@cifar10 goes without data/mini/models/ch2_fusion/cifar10/cfn-a-seed1: not there" in said
     succeed(root, "python", "-m", "workflow.release", NAME)
     return root
@@ -57,7 +57,7 @@ def recomputed() -> verify.Report:
 def test_a_release_holds_what_there_is_and_says_what_there_is_not(released: Path) -> None:
     about = json.loads((released / FOLDER / "release.json").read_text())
     assert (about["trainings"], about["not_trained"]) == (1, ["ch2_train_cifar10@cfn-a-1"])
-    assert "ch2_train_cifar10@cfn-a-1" not in Lock(released / FOLDER / "dvc.lock").stages
+    assert "ch2_train_cifar10@cfn-a-1" not in Lock(released / FOLDER).stages
     records = json.loads((released / FOLDER / METRICS).read_text())["records"]
     assert {record["seed"] for record in records} == {0}
     done = run_in(released, sys.executable, "-m", "workflow.audit", "verify")
@@ -168,7 +168,7 @@ def test_large_predictions_leave_their_checksums(released: Path, tmp_path: Path,
 
     monkeypatch.chdir(released)
     monkeypatch.setattr(kept, "LARGEST", 100)
-    lock = Lock(FOLDER / "dvc.lock")
+    lock = Lock(FOLDER)
     kept.write(lock, set(lock.stages), tmp_path)
     facts = json.loads((tmp_path / "kept.json").read_text())
     place = "data/mini/predictions/ch2_fusion/cifar10/cfn-a-seed0.npz"

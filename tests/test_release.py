@@ -16,6 +16,7 @@ from stages.core.errors import UserError
 from stages.core.files import write_json
 from stages.core.metrics import Dataset, Record
 from workflow import release
+from workflow.lock import lock_files
 from workflow.runs import record_path
 
 ROOT = Path(__file__).parents[1]
@@ -292,9 +293,8 @@ def test_parameters_and_results_of_another_scale_do_not_count_as_changed_code(pr
 
 def test_the_lock_of_a_release_has_the_stages_in_force_only() -> None:
     """DVC keeps the entries of the scale before, whose results are not there."""
-    text = (ROOT / "dvc.lock").read_text()
-    kept = yaml.safe_load(release.in_force(text, {"code", "download@cifar10"}))
-    assert kept == {key: value for key, value in yaml.safe_load(text).items() if key != "stages"} | {
-        "stages": {name: yaml.safe_load(text)["stages"][name] for name in ("code", "download@cifar10")}
-    }
-    assert release.in_force(text, set(yaml.safe_load(text)["stages"])) == text
+    texts = [file.read_text() for file in lock_files(ROOT)]
+    kept = yaml.safe_load(release.in_force(texts, {"code", "download@cifar10", "ch3_forest@bsds500"}))
+    whole = {name: entry for text in texts for name, entry in yaml.safe_load(text)["stages"].items()}
+    assert kept == {"schema": "2.0", "stages": {name: whole[name] for name in ("code", "download@cifar10", "ch3_forest@bsds500")}}
+    assert yaml.safe_load(release.in_force(texts, set(whole)))["stages"] == whole

@@ -13,13 +13,15 @@ from conftest import run_in
 
 from workflow import repro
 
-LOCK = (Path(__file__).parents[1] / "dvc.lock").read_text()
+LOCK = (Path(__file__).parents[1] / "workflow/pipelines/ch2_fusion/dvc.lock").read_text()
 
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    Path("data").mkdir()
+    repro.COPIES.mkdir(parents=True)
+    (repro.COPIES / "workflow/pipelines/c").mkdir(parents=True)
+    Path("workflow/pipelines/c").mkdir(parents=True)
     return tmp_path
 
 
@@ -37,7 +39,7 @@ def test_wherever_a_lock_file_is_cut_off_it_is_noticed(place: Path) -> None:
 
 
 def test_an_older_lock_that_was_checked_out_stays(place: Path) -> None:
-    repro.COPY.write_text(LOCK)
+    (repro.COPIES / "dvc.lock").write_text(LOCK)
     Path("dvc.lock").write_text(SHORT)
     repro.restore()
     assert Path("dvc.lock").read_text() == SHORT
@@ -62,18 +64,23 @@ def test_an_interruption_is_left_to_dvc(place: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_the_copy_takes_the_place_of_a_lock_that_was_cut_off(place: Path, capsys: pytest.CaptureFixture) -> None:
-    repro.COPY.write_text(LOCK)
+    (repro.COPIES / "dvc.lock").write_text(LOCK)
     Path("dvc.lock").write_text(LOCK[: len(LOCK) // 3])
     repro.restore()
     assert Path("dvc.lock").read_text() == LOCK
     assert "the last run was killed while DVC wrote dvc.lock: restored" in capsys.readouterr().err
     repro.restore()
     assert capsys.readouterr().err == ""
+    (repro.COPIES / "workflow/pipelines/c/dvc.lock").write_text(SHORT)
+    Path("workflow/pipelines/c/dvc.lock").write_text(SHORT[:-9])
+    repro.restore()
+    assert Path("workflow/pipelines/c/dvc.lock").read_text() == SHORT
+    assert "wrote workflow/pipelines/c/dvc.lock: restored" in capsys.readouterr().err
 
 
 def test_a_lock_that_has_only_changed_stays(place: Path) -> None:
     changed = LOCK.replace("md5: a", "md5: b", 3)
-    repro.COPY.write_text(LOCK)
+    (repro.COPIES / "dvc.lock").write_text(LOCK)
     Path("dvc.lock").write_text(changed)
     repro.restore()
     assert Path("dvc.lock").read_text() == changed
@@ -84,16 +91,18 @@ def test_a_killed_run_and_the_next_one(finished: Path, tmp_path: Path) -> None:
     """Killed while DVC writes its lock, as far as files can tell; then `make repro` has everything again, from DVC's cache."""
     root = tmp_path / "clone"
     shutil.copytree(finished, root, symlinks=True)
-    whole = (root / "dvc.lock").read_text()
-    shutil.copy(root / "dvc.lock", root / repro.COPY)
-    (root / "dvc.lock").write_text(whole[: len(whole) // 2])
+    lock = Path("workflow/pipelines/ch2_fusion/dvc.lock")
+    whole = (root / lock).read_text()
+    (root / repro.COPIES / lock).parent.mkdir(parents=True)
+    shutil.copy(root / lock, root / repro.COPIES / lock)
+    (root / lock).write_text(whole[: whole.rindex("md5: ") - 2])
     failed = run_in(root, "dvc", "status")
     assert failed.returncode != 0  # every command fails
     done = run_in(root, "python", "-m", "workflow.repro")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "restored" in done.stderr
-    assert (root / "dvc.lock").read_text() == whole
-    assert not (root / repro.COPY).exists()
+    assert (root / lock).read_text() == whole
+    assert not (root / repro.COPIES).exists()
     first, last = done.stdout.splitlines()[-2:]
     assert first.startswith("All ") and first.endswith(" stages: the committed results, to the byte")
     assert last == "Tables: reports/tables (scale: mini protocol: miniature)"

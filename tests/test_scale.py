@@ -372,6 +372,7 @@ def test_the_graph_is_dvcs_own(project: Path) -> None:
         "deps": ["data/two"],
         "outs": ["data/mini/models/two", "reports/metrics/two.json"],
         "params": {"scale": "mini", "training": {"rate": 0.0001}, "sources": {"two": {"url": "there"}}},
+        "file": "dvc.yaml",
     }
     names = [step.name for step in graph.resolve()]
     assert set(names) == {"fetch@one", "fetch@two", "train@one-0", "train@two-0"}

@@ -39,7 +39,7 @@ from workflow import runs
             "job.dep('data/secret.txt')",
             "toy uses data/secret.txt, which dvc.yaml does not declare among its deps: reports/code/toy.json, in",
         ),
-        ("job.dep('in/z')", "toy needs in/z, which does not exist: run `dvc repro toy`"),
+        ("job.dep('in/z')", "toy needs in/z, which does not exist: run `python -m workflow.repro toy`"),
         ("job.out('out/b.txt')", "toy makes out/b.txt, which dvc.yaml does not declare among its outs: out/a.txt"),
         ("job.settings(dict, 'model.width')", "toy reads the parameter model.width, which dvc.yaml does not declare among its params"),
     ],
@@ -166,7 +166,7 @@ def test_changed_code_is_found_before_hours_of_work(toy: Toy) -> None:
 def test_a_missing_fingerprint_is_one_sentence(toy: Toy) -> None:
     toy.write("job.out('out/a.txt').write_text('')")
     (toy.root / "reports/code/toy.json").unlink()
-    assert "dvc repro" in toy.fail()
+    assert "workflow.repro" in toy.fail()
 
 
 def test_a_stage_declares_exactly_one_fingerprint(toy: Toy) -> None:
@@ -178,7 +178,7 @@ def test_a_stage_declares_exactly_one_fingerprint(toy: Toy) -> None:
 def test_a_command_line_that_is_no_stage(toy: Toy) -> None:
     toy.write("pass")
     toy.file("data/graph.json", json.dumps({"made_from": {}, "stages": {}}))
-    assert toy.fail().startswith("error: `python -m stages.toy` is not a stage of dvc.yaml with the lists now in params.yaml")
+    assert toy.fail().startswith("error: `python -m stages.toy` is not a stage of any dvc.yaml with the lists now in params.yaml")
 
 
 # Outputs

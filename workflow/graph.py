@@ -5,6 +5,7 @@
 Nothing else in the project lists a stage: the Snakefile, the stages' own checks and the drawing all read this.
 """
 
+import hashlib
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -109,7 +110,8 @@ def refresh() -> None:
     origins = {file.as_posix(): sha256(file) for file in made_from()}
     steps = resolve()
     stages = {step.command: {key: value for key, value in asdict(step).items() if key != "command"} for step in steps}
-    write_json(GRAPH, {"made_from": origins, "stages": stages})
+    params = {path: hashlib.sha256(text.encode()).hexdigest() for path, text in parameters.texts().items()}
+    write_json(GRAPH, {"made_from": origins, "params": params, "stages": stages})
     removed: Counter[Path] = Counter()
     for file in strangers(steps):
         file.unlink(missing_ok=True)  # another process may do the same

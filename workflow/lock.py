@@ -96,7 +96,7 @@ class Lock:
                     name: {**entry, **({"params": _as_edited(entry["params"])} if "params" in entry else {})}
                     for name, entry in found.items()
                 }
-                _ = [(out["path"], entry["cmd"]) for entry in found.values() for out in entry.get("outs", [])]
+                _ = [out["path"] for entry in found.values() for out in entry.get("outs", [])]
             except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError):
                 here = root / file
                 cure = f"`git checkout {here} && dvc repro` brings it back, and from DVC's cache what had run since"

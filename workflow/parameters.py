@@ -38,6 +38,11 @@ def contents() -> dict[str, dict[str, Any]]:
     return {f"{PARAMS_FOLDER}{name}.json": content for name, content in files.items()}
 
 
+def texts() -> dict[str, str]:
+    """The same as text."""
+    return {path: json.dumps(content, indent=1) + "\n" for path, content in contents().items()}
+
+
 def _read(file: Path) -> dict[str, Any]:
     try:
         content = load_yaml(file.read_text(encoding="utf-8"))
@@ -51,8 +56,8 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def write() -> None:
-    """Make the files of reports/params those of `contents`, touching only what differs."""
-    wanted = {path: json.dumps(content, indent=1) + "\n" for path, content in contents().items()}
+    """Make the files of reports/params those of `texts`, touching only what differs."""
+    wanted = texts()
     if not wanted:
         return
     folder = Path(PARAMS_FOLDER)

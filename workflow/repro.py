@@ -76,7 +76,8 @@ def run(names: list[str], options: list[str]) -> int:
     for file in lock_files():
         (COPIES / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, COPIES / file)
-    status = _dvc("repro", *options, *targets)
+    first = ["params"] if "--single-item" in options and PIPELINES.is_dir() else []  # without them it would take earlier ones
+    status = (_dvc("repro", *first) if first else 0) or _dvc("repro", *options, *targets)
     shutil.rmtree(COPIES, ignore_errors=True)  # a stage that failed or was interrupted is an end too: DVC has written what had run
     if status or names:
         return status

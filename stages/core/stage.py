@@ -168,6 +168,9 @@ def _declared(command: str) -> Job:
         if subprocess.run([sys.executable, "-m", "workflow.graph"]).returncode:
             sys.exit(1)
         graph = json.loads(GRAPH.read_text())
+    for file, digest in graph.get("params", {}).items():  # DVC notes those, and the stage has the ones in force
+        if not Path(file).exists() or sha256(Path(file)) != digest:
+            raise UserError(f"{file} has not the parameters in force: run `dvc repro params` first")
     if command not in graph["stages"]:
         raise UserError(
             f"`{command}` is not a stage of any dvc.yaml with the lists now in params.yaml: add it there, or see `dvc stage list --all`"

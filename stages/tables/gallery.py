@@ -6,6 +6,7 @@ What a figure is worth (scale, data) stands in the figure itself.
 """
 
 import argparse
+import csv
 import re
 from pathlib import Path
 
@@ -19,7 +20,7 @@ PICTURES = (".svg", ".png")
 
 
 def page(folder: Path) -> str:
-    """The page as Markdown: a heading for each chapter's folder and each figure; pictures, then links to the CSV files."""
+    """The page as Markdown: a heading for each chapter's folder and each figure; pictures, then the CSV files with their columns."""
     lines = ["# Figures", ""]
     for chapter in sorted(place for place in folder.iterdir() if place.is_dir()):
         files = sorted(file for file in chapter.iterdir() if STEM.fullmatch(file.stem))
@@ -31,8 +32,14 @@ def page(folder: Path) -> str:
             name = f"Figure {number[0]}.{number[1]}"
             lines += [f"### {name}", ""]
             lines += [f"![{name}{_letter(file)}]({_link(file, folder)})" for file in own if file.suffix in PICTURES]
-            lines += ["", ", ".join(f"[{file.name}]({_link(file, folder)})" for file in own if file.suffix not in PICTURES), ""]
+            lines += ["", *(f"- [{file.name}]({_link(file, folder)}): {_columns(file)}" for file in own if file.suffix not in PICTURES), ""]
     return "\n".join(lines)
+
+
+def _columns(file: Path) -> str:
+    """The columns of a CSV file, in words."""
+    with file.open(newline="", encoding="utf-8") as stream:
+        return ", ".join(next(csv.reader(stream), []))
 
 
 def _number(file: Path) -> tuple[int, int]:

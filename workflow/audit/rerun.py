@@ -118,8 +118,7 @@ def _repro(stages: list[str], clone: Path) -> None:
     """Run these stages, one after the other."""
     mine = Path(sys.executable).parent
     place = {"PATH": f"{mine}{os.pathsep}{os.environ['PATH']}", "DVC_SITE_CACHE_DIR": str(clone.parent / "site"), "DVC_NO_ANALYTICS": "1"}
-    first = ["params"] if (clone / "workflow/pipelines").exists() else []  # of which all others take their parameters
-    command = [sys.executable, "-m", "workflow.repro", "--force", "--single-item", *first, *stages]
+    command = [sys.executable, "-m", "workflow.repro", "--force", "--single-item", *stages]
     done = subprocess.run(command, cwd=clone, env={**os.environ, **place}, capture_output=True, text=True)
     if done.returncode:
         last = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith(("error:", "ERROR:"))]
