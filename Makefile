@@ -31,8 +31,8 @@ lint: $(INSTALLED)  ## check style, types, imports, both pipelines and the envir
 	python -m workflow.environment
 	python -m workflow.summary --check
 
-audit: $(INSTALLED)  ## does every number follow from what is said to have made it?
-	python -m workflow.audit verify
+audit: $(INSTALLED)  ## does every number follow from what is said to have made it? ARGS=--all recomputes all of them
+	python -m workflow.audit verify $(ARGS)
 
 snakemake: $(INSTALLED)  ## like repro, on Snakemake, several stages at once (CORES=2)
 	@python -m workflow.scale --check
