@@ -8,8 +8,6 @@ import yaml
 from workflow import code, graph, stale
 from workflow.graph import Step
 
-pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep")  # DVC's
-
 ROOT = Path(__file__).parent.parent
 
 
