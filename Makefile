@@ -19,8 +19,9 @@ help:  ## this list
 repro: $(INSTALLED)  ## run what is out of date, at the scale in force: every table and figure
 	@python -m workflow.repro
 
-test: $(INSTALLED)  ## run the tests; ARGS="-k table" chooses
-	python -m pytest $(ARGS)
+# Not on more: each worker imports PyTorch and runs pipelines of its own, and tests that share a finished run go to one of them together.
+test: $(INSTALLED)  ## run the tests, on up to four cores; ARGS="-k table" chooses, ARGS="-n 0" is one process
+	python -m pytest -n logical --maxprocesses 4 --dist loadgroup $(ARGS)
 
 lint: $(INSTALLED)  ## check style, types, imports, both pipelines and the environment
 	ruff check .
@@ -31,8 +32,8 @@ lint: $(INSTALLED)  ## check style, types, imports, both pipelines and the envir
 	python -m workflow.environment
 	python -m workflow.summary --check
 
-audit: $(INSTALLED)  ## does every number follow from what is said to have made it?
-	python -m workflow.audit verify
+audit: $(INSTALLED)  ## does every number follow from what is said to have made it? ARGS=--all recomputes all of them
+	python -m workflow.audit verify $(ARGS)
 
 snakemake: $(INSTALLED)  ## like repro, on Snakemake, several stages at once (CORES=2)
 	@python -m workflow.scale --check

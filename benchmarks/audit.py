@@ -20,7 +20,7 @@ import yaml
 from benchmarks.project import ROOT, clone, run
 
 SEEDS, TABLES, ROUNDS = 23, 20, 3
-LIMITS = {"verify": 3.0, 'explain "table 2.2" cfn-b cifar10': 1.0}
+LIMITS = {"verify --all": 3.0, "verify": 3.0, 'explain "table 2.2" cfn-b cifar10': 1.0}
 
 INFLATE = """
 import os

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import REPOSITORY, run_in
+from conftest import PATIENCE, REPOSITORY, run_in
 
 from stages.core.errors import UserError
 from workflow import bundle, code, scale
@@ -45,7 +45,7 @@ stages:
     outs:
     - reports/total.json: {cache: false}
 """
-PARAMS = {"scale": "mini", "numbers": NUMBERS, "train": {"steps": 3, "pause": 0, "fails": "", "rate": 0.5}}
+PARAMS = {"scale": "mini", "numbers": NUMBERS, "train": {"steps": 3, "hold": "", "fails": "", "rate": 0.5}}
 STAGE = """
 import argparse
 import json
@@ -82,8 +82,9 @@ STAGES = {
     job.checkpoint.parent.mkdir(parents=True, exist_ok=True)
     for step in range(done, settings["steps"]):
         print(f"step {step} of {args.model}", flush=True)
-        time.sleep(settings["pause"])
         job.checkpoint.write_text(json.dumps({"done": step + 1}))
+        while os.path.exists(settings["hold"]):
+            time.sleep(0.01)
     if settings["fails"] == args.model:
         raise UserError(f"{args.model} was told to fail")
     out = job.out(f"data/mini/models/{args.model}")
@@ -97,6 +98,7 @@ STAGES = {
 """,
 }
 IMPORTS = """
+import os
 import time
 
 import numpy
@@ -201,7 +203,7 @@ def untar(archive: Path, folder: Path) -> Path:
 
 def run(folder: Path, python: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [python, "run.py", *arguments]
-    return subprocess.run(command, cwd=folder, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, cwd=folder, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +222,7 @@ def append(folder: Path, name: str) -> None:
 
 @pytest.fixture
 def slow(project: Path, tmp_path: Path) -> Callable[..., Path]:
-    """Pack with other parameters of the training, and unpack the bundle elsewhere."""
+    """Pack with other parameters of the training, and unpack the bundle elsewhere. While the file `hold` exists, steps do not end."""
 
     def pack(**train: object) -> Path:
         (project / "params.yaml").write_text(yaml.safe_dump({**PARAMS, "train": {**PARAMS["train"], **train}}))

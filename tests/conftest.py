@@ -6,21 +6,27 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import dedent, indent
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from stages.core.fingerprint import syntax_hash
 from workflow.audit import rerun
 
 # For whatever does not set it: on networks as small as the tests', threads only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# A shell has its background jobs ignore interruptions, and so would all that the tests start.
+# A shell's background jobs ignore it, and what they start inherits that: programs under test would, too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# No test depends on how fast the machine is: what may take long on a slow one only guards against waiting for ever.
+PATIENCE = 600
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 REPOSITORY = Path(__file__).parent.parent
 STAGE = """\
 import argparse
@@ -35,6 +41,26 @@ def main(args, job):
 if __name__ == "__main__":
     stage.execute(argparse.ArgumentParser(), main)
 """
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With several workers, what is made once for several tests is made by one of them: all these tests go to it together."""
+    for item in items:
+        fixtures = item._fixtureinfo.name2fixturedefs if isinstance(item, pytest.Function) else {}
+        if "finished" in fixtures:
+            item.add_marker(pytest.mark.xdist_group("finished"))
+        elif any(found[-1].scope == "module" for found in fixtures.values()):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+def wait_for(condition: Callable[[], object], running: subprocess.Popen | None = None) -> None:
+    """Wait until the condition holds; fail if the process has ended before."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert running is None or running.poll() is None, "it has ended"
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 @dataclass
@@ -80,7 +106,7 @@ class Toy:
         return subprocess.Popen(command, cwd=self.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def run(self) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([sys.executable, "-m", "stages.toy"], cwd=self.root, capture_output=True, text=True, timeout=60)
+        return subprocess.run([sys.executable, "-m", "stages.toy"], cwd=self.root, capture_output=True, text=True, timeout=PATIENCE)
 
     def succeed(self) -> None:
         done = self.run()
@@ -119,7 +145,7 @@ def run_in(folder: Path, *command: str, **variables: str) -> subprocess.Complete
     """Run a command of this environment in a clone, with a site cache of its own."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     place = {"PATH": path, "DVC_SITE_CACHE_DIR": str(folder.parent / "site"), "DVC_NO_ANALYTICS": "1", **variables}
-    return subprocess.run(command, cwd=folder, env={**os.environ, **place}, capture_output=True, text=True, timeout=600)
+    return subprocess.run(command, cwd=folder, env={**os.environ, **place}, capture_output=True, text=True, timeout=PATIENCE)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,9 @@
 """The audit holds on a finished run, and finds each thing that was changed afterwards, by name."""
 
+import contextlib
 import json
 import platform
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -12,26 +14,41 @@ import yaml
 from conftest import record_of, run_in
 
 from stages.core.files import md5
-from workflow.audit.compare import differences
-from workflow.lock import first_difference, lock_files
+from workflow.audit import verify as audit
+from workflow.audit.compare import differences, first_difference
+from workflow.lock import lock_files
 
 METRICS = "reports/metrics/ch2_fusion/cifar10.json"
 TABLE = "reports/tables/ch2_fusion/table_2_2.csv"
 MODEL = "data/mini/models/ch2_fusion/cifar10/cfn-a-seed0"
 
 
+@pytest.fixture(scope="module")
+def audited(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the finished run, once audited: whatever a test spoils, an audit had found right."""
+    root = Path(shutil.copytree(finished, tmp_path_factory.mktemp("audited") / "clone", symlinks=True))
+    assert verify(root)[1] == []
+    return root
+
+
 @pytest.fixture
-def project(finished: Path, tmp_path: Path) -> Path:
-    """A copy of the finished run that a test may spoil."""
-    return Path(shutil.copytree(finished, tmp_path / "clone", symlinks=True))
+def project(audited: Path, tmp_path: Path) -> Path:
+    """A copy of the audited run that a test may spoil."""
+    return Path(shutil.copytree(audited, tmp_path / "clone", symlinks=True))
 
 
-def verify(project: Path) -> tuple[int, list[str]]:
-    """The exit status, and what does not hold; packages apart, which are the environment's and not the project's."""
-    done = run_in(project, sys.executable, "-m", "workflow.audit", "verify")
+def command(project: Path, *options: str) -> tuple[int, str]:
+    """The exit status of the command, and what it prints."""
+    done = run_in(project, sys.executable, "-m", "workflow.audit", "verify", *options)
     assert done.stderr == "", done.stderr
-    breaks = [line[7:] for line in done.stdout.splitlines() if line.startswith("BREAK")]
-    return done.returncode, [line for line in breaks if "requirements.lock" not in line and "is installed" not in line]
+    return done.returncode, done.stdout
+
+
+def verify(project: Path) -> tuple[list[str], list[str]]:
+    """What holds, and what does not; packages apart, which are the environment's and not the project's."""
+    with contextlib.chdir(project):
+        report = audit.verify()
+    return report.holds, [line for line in report.breaks if "requirements.lock" not in line and "is installed" not in line]
 
 
 def replace(file: Path, old: str, new: str) -> None:
@@ -224,16 +241,32 @@ SPOILERS = [
 
 
 @pytest.mark.slow
-def test_a_finished_run_holds(finished: Path) -> None:
-    assert verify(finished)[1] == []
+def test_a_finished_run_holds_and_a_second_audit_recomputes_nothing_unless_it_is_asked(finished: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(finished, tmp_path / "clone", symlinks=True))
+    (root / "data/audit.json").unlink(missing_ok=True)
+    first, second, third = (
+        re.search(r"^holds  recomputed from stored predictions and metrics files: (.*)$", command(root, *options)[1], re.M)
+        for options in ((), (), ("--all",))
+    )
+    assert first and second and third
+    made = re.fullmatch(r"(\d+) outputs with (\d+) numbers and cells, all equal", first[1])
+    assert made and int(made[1]) > 2 and int(made[2]) > 50
+    assert second[1] == f"0 outputs with 0 numbers and cells, all equal; {made[1]} with {made[2]} as recorded by an earlier audit"
+    assert third[1] == first[1]
+
+
+@pytest.mark.slow
+def test_the_command_ends_with_status_1_where_something_does_not_hold(project: Path) -> None:
+    expected = flip_digit_of_error(project)
+    status, said = command(project)
+    assert status == 1 and f"BREAK  {expected}\n" in said
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("spoil", SPOILERS)
 def test_what_was_changed_is_found_and_named(project: Path, spoil: Callable[[Path], str]) -> None:
     expected = spoil(project)
-    status, breaks = verify(project)
-    assert status == 1
+    breaks = verify(project)[1]
     assert [sentence for sentence in breaks if expected in sentence], breaks
 
 
@@ -241,8 +274,9 @@ def test_what_was_changed_is_found_and_named(project: Path, spoil: Callable[[Pat
 def test_what_another_of_our_pythons_made_is_a_note(project: Path) -> None:
     of_python(project, "3.12.77", "download@cifar10", "ch2_train_cifar10@cfn-a-0")
     of_python(project, "3.13.77", "ch2_figures@cifar10")
-    assert verify(project)[1] == []
-    said = run_in(project, sys.executable, "-m", "workflow.audit", "verify").stdout
+    with contextlib.chdir(project):
+        said = f"{audit.verify().text()}\n"
+    assert "BREAK" not in said
     now = f"in force is {platform.python_version()}, with the same packages"
     assert f"note   made by Python 3.12.77, {now}: 2 stages, such as ch2_train_cifar10@cfn-a-0\n" in said
     assert f"note   made by Python 3.13.77, {now}: 1 stages, such as ch2_figures@cifar10\n" in said

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from conftest import REPOSITORY, Toy
+from conftest import PATIENCE, REPOSITORY, Toy, wait_for
 from PIL import Image
 from scipy.io import savemat
 
@@ -26,7 +25,7 @@ ENVIRONMENT = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{
 
 def run(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", *words], cwd=root, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, "-m", *words], cwd=root, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=PATIENCE
     )
 
 
@@ -291,14 +290,18 @@ def test_outputs_that_dvc_links_into_its_cache(project: Toy) -> None:
 @pytest.mark.slow
 def test_two_runs_at_once(project: Toy) -> None:
     marker = project.root / "out/.d.partial/d"
+    hold = project.root.parent / "hold"
+    hold.touch()
     text = (project.root / "stages/toy.py").read_text()
-    (project.root / "stages/toy.py").write_text(text.replace("    out.mkdir()\n", "    out.mkdir()\n    import time; time.sleep(4)\n"))
+    held = f"    out.mkdir()\n    import os, time\n    while os.path.exists({str(hold)!r}):\n        time.sleep(.05)\n"
+    (project.root / "stages/toy.py").write_text(text.replace("    out.mkdir()\n", held))
     project.fingerprint()
     with subprocess.Popen([sys.executable, "-m", "dvc", "repro", "-q"], cwd=project.root, env=ENVIRONMENT) as first:
-        while not marker.exists():
-            assert first.poll() is None
-            time.sleep(0.05)
-        second = repro(project)
+        try:
+            wait_for(marker.exists, first)
+            second = repro(project)
+        finally:
+            hold.unlink()
         assert second.returncode != 0
         assert "is busy, it is being blocked by:\n  (PID " in no_traceback(second)
         assert first.wait() == 0
@@ -310,13 +313,11 @@ def test_two_runs_at_once(project: Toy) -> None:
 def test_a_killed_run(project: Toy) -> None:
     marker = project.root / "out/.d.partial/d"
     good = (project.root / "stages/toy.py").read_text()
-    (project.root / "stages/toy.py").write_text(good.replace("    out.mkdir()\n", "    out.mkdir()\n    import time; time.sleep(60)\n"))
+    (project.root / "stages/toy.py").write_text(good.replace("    out.mkdir()\n", "    out.mkdir()\n    import time; time.sleep(6000)\n"))
     project.fingerprint()
     command = [sys.executable, "-m", "dvc", "repro", "-q"]
     with subprocess.Popen(command, cwd=project.root, env=ENVIRONMENT, start_new_session=True) as process:
-        while not marker.exists():
-            assert process.poll() is None
-            time.sleep(0.05)
+        wait_for(marker.exists, process)
         os.killpg(process.pid, signal.SIGKILL)
     assert not (project.root / "out/d").exists()
     assert not (project.root / "dvc.lock").exists()

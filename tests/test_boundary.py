@@ -6,11 +6,14 @@ import math
 import os
 import subprocess
 import sys
-import time
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from conftest import PATIENCE, wait_for
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -340,12 +343,19 @@ def test_an_interrupted_evaluation_goes_on(folders: tuple[Path, Path], tmp_path:
     counts_file, thresholds = tmp_path / "c.csv", even_thresholds(9)
     evaluated: list[str] = []
     real = boundary._evaluate_pair
-    interrupted_at = "2"
+    interrupted_at, interrupted = "2", threading.Event()
+
+    class Pool(ThreadPoolExecutor):
+        def shutdown(self, *arguments: Any, **options: Any) -> None:
+            interrupted.set()
+            super().shutdown(*arguments, **options)
 
     def evaluate_pair(prediction: Path, *arguments: object) -> np.ndarray:
         if prediction.stem == interrupted_at:
-            time.sleep(0.5)  # by when the others are done
+            wait_for(lambda: counts_file.read_text().count("\n") == 1 + 2 * len(thresholds))  # those before have been written
             raise KeyboardInterrupt
+        if interrupted_at:  # the next one is not done before all has come to an end
+            assert prediction.stem < interrupted_at or interrupted.wait(PATIENCE)
         evaluated.append(prediction.stem)
         return real(prediction, *arguments)
 
@@ -355,6 +365,7 @@ def test_an_interrupted_evaluation_goes_on(folders: tuple[Path, Path], tmp_path:
         return sorted(evaluated)
 
     monkeypatch.setattr(boundary, "_evaluate_pair", evaluate_pair)
+    monkeypatch.setattr(boundary, "ThreadPoolExecutor", Pool)
     with pytest.raises(KeyboardInterrupt):
         run()
     interrupted_at = ""

@@ -1,5 +1,6 @@
 """Bundles: packed from a project, run where there is no DVC, unpacked again; and each thing that is refused, changing nothing."""
 
+import contextlib
 import fcntl
 import hashlib
 import io
@@ -9,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import tarfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,7 +33,7 @@ from bundle_project import (  # noqa: F401 - fixtures
     succeed,
     untar,
 )
-from conftest import record_of, run_in
+from conftest import record_of, run_in, wait_for
 
 from stages.core import files
 from stages.core.errors import UserError
@@ -262,28 +262,33 @@ def test_a_stage_that_fails_stops_those_that_need_it_and_no_others(slow: Callabl
     assert "train@b" not in again.stdout
 
 
-def test_a_killed_run_takes_its_stages_along_and_is_continued(slow: Callable[..., Path], bare: Path, project: Path) -> None:
-    folder = slow(steps=12, pause=0.1)
+def test_a_killed_run_takes_its_stages_along_and_is_continued(slow: Callable[..., Path], bare: Path, project: Path, tmp_path: Path) -> None:
+    hold = tmp_path / "hold"
+    hold.touch()
+    folder = slow(steps=12, hold=str(hold))
     checkpoints = folder / "project/data/checkpoints"
     process = subprocess.Popen([bare, "run.py", "--jobs", "2"], cwd=folder, stdout=subprocess.DEVNULL)
     try:
-        while len(list(checkpoints.glob("*"))) < 2:
-            assert process.poll() is None
-            time.sleep(0.02)
+        wait_for(lambda: sum(bool(file.read_text()) for file in checkpoints.glob("*")) == 2, process)
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
-    time.sleep(0.1)
-    left = everything(checkpoints)
-    time.sleep(0.3)
-    assert everything(checkpoints) == left
+    wait_for(lambda: unlocked(folder / ".lock"))  # each stage holds it, and waits for the file to go
+    hold.unlink()
     done = run(folder, bare, "--jobs", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 of 4 finished earlier" in done.stdout
     records = [json.loads(record_of(folder / "project", f"train@{model}").read_text()) for model in ("a", "b")]
-    assert all(0 < record["resumed_at"] < 12 for record in records)
+    assert [record["resumed_at"] for record in records] == [1, 1]
     bundle.unpack([folder / "results.tar"])
     assert json.loads((project / "reports/total.json").read_text()) == {"a": 12 * SQUARES, "b": 12 * SQUARES}
+
+
+def unlocked(file: Path) -> bool:
+    with file.open() as lock, contextlib.suppress(BlockingIOError):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False
 
 
 def test_two_calls_do_not_run_the_same_stages(folder: Path, bare: Path) -> None:

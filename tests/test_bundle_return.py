@@ -4,14 +4,13 @@ import json
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 from bundle_project import PARAMS, SQUARES, bare, base, everything, one_sentence, project, refuse, run, slow, succeed, untar  # noqa: F401 - fixtures
-from conftest import record_of, run_in
+from conftest import PATIENCE, record_of, run_in, wait_for
 
 from stages.core import files
 from stages.core.errors import UserError
@@ -169,16 +168,17 @@ def test_what_has_finished_before_a_failure_can_be_taken_back(slow: Callable[...
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
-def test_a_run_that_is_told_to_end_packs_what_has_finished(slow: Callable[..., Path], bare: Path, project: Path, sent: int) -> None:
-    folder = slow(steps=400, pause=0.1)
+def test_a_run_that_is_told_to_end_packs_what_has_finished(
+    slow: Callable[..., Path], bare: Path, project: Path, tmp_path: Path, sent: int
+) -> None:
+    (tmp_path / "hold").touch()
+    folder = slow(hold=str(tmp_path / "hold"))
     process = subprocess.Popen([bare, "run.py"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
-        while not list((folder / "project/data/checkpoints").glob("*")):
-            assert process.poll() is None
-            time.sleep(0.02)
+        wait_for(lambda: list((folder / "project/data/checkpoints").glob("*")), process)
     finally:
         process.send_signal(sent)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err) == (1, "error: ended by a signal; 1 of 4 are packed; call run.py again to continue\n")
     assert "take back and unpack" in out
     before = everything(project)

@@ -15,7 +15,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from conftest import REPOSITORY
+from conftest import PATIENCE, REPOSITORY
 from PIL import Image
 
 from stages.ch4_deepindex import index as indexing
@@ -577,9 +577,9 @@ def test_the_commands(world: Path, tmp_path: Path) -> None:
     odd = Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.jpg"))
     (folder / "ukbench00006.jpg").rename(odd)
     made = command("index", index_words(world, tmp_path / "index", pictures=folder))
-    assert made.communicate(timeout=60) == (f"{tmp_path / 'index'}: 20 pictures, {WORDS} words a layer, 0 skipped\n".encode(), b"")
+    assert made.communicate(timeout=PATIENCE) == (f"{tmp_path / 'index'}: 20 pictures, {WORDS} words a layer, 0 skipped\n".encode(), b"")
     asked = [command("search", search_words(world, tmp_path / "index", *words)) for words in ((odd, "--top", 3), ("no.jpg",))]
-    (out, err), (nothing, said) = (each.communicate(timeout=60) for each in asked)
+    (out, err), (nothing, said) = (each.communicate(timeout=PATIENCE) for each in asked)
     ranks, scores, names = zip(*(line.split() for line in out.splitlines()), strict=True)
     assert (ranks, names[0], err, asked[0].returncode) == ((b"1", b"2", b"3"), b"caf\xe9.jpg", b"", 0)
     assert float(scores[0]) > float(scores[1]) > float(scores[2]) > 0
@@ -596,4 +596,4 @@ def test_killed_it_leaves_nothing(world: Path, tmp_path: Path) -> None:
         killed = command("index", index_words(world, tmp_path / "index", pictures=folder))
         assert killed.stderr is not None and killed.stderr.readline().startswith(b"skipped: ")
         killed.kill()
-        assert killed.communicate(timeout=60) == (b"", b"") and killed.returncode == -signal.SIGKILL
+        assert killed.communicate(timeout=PATIENCE) == (b"", b"") and killed.returncode == -signal.SIGKILL

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import PATIENCE
 from determinism import COMMITTED, first_difference
 
 ROOT = Path(__file__).parent.parent
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.skipif(
 def printed() -> list[str]:
     """What determinism.py prints in a process of its own, with oneDNN's words of what it runs."""
     command = [sys.executable, "tests/determinism.py"]
-    done = subprocess.run(command, cwd=ROOT, env=os.environ | {"ONEDNN_VERBOSE": "1"}, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | {"ONEDNN_VERBOSE": "1"}, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 

@@ -9,8 +9,6 @@ from workflow import code, graph, stale
 from workflow.graph import Step
 from workflow.lock import name_of
 
-pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep")  # DVC's
-
 ROOT = Path(__file__).parent.parent
 
 

@@ -11,7 +11,7 @@ import pytest
 from conftest import SMALLEST, run_in
 
 from stages.core.files import md5
-from workflow.audit import releases, verify
+from workflow.audit import record, releases, verify
 from workflow.lock import Lock
 
 NAME = "mini-holes"
@@ -49,8 +49,9 @@ def project(released: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def recomputed() -> verify.Report:
-    report = verify.Report()
-    releases.recompute(FOLDER, report)
+    report, known = verify.Report(), record.Record(md5, {})
+    releases.recompute(FOLDER, report, known)
+    known.write()
     return report
 
 
@@ -83,6 +84,8 @@ def test_numbers_are_computed_again_where_there_is_no_data(project: Path) -> Non
     assert not (project / "data").exists()
     report = recomputed()
     assert (report.breaks, report.notes) == ([], [])
+    assert report.holds == [f"release {NAME}: 4 numbers recomputed from the predictions that it keeps"]
+    assert recomputed().holds == [f"release {NAME}: 4 numbers as recorded by an earlier audit"]
 
 
 def repack(name: str, change: Callable[[bytes], bytes]) -> None:
@@ -131,6 +134,7 @@ def another_number() -> str:
 
 @pytest.mark.parametrize("change", [other_scores, other_scores_and_their_checksum, damaged, removed, another_number])
 def test_what_was_changed_is_found(project: Path, change: Callable[[], str]) -> None:
+    assert recomputed().breaks == []
     sentence = change()
     breaks = recomputed().breaks
     assert len(breaks) == 1 and sentence in breaks[0], breaks
@@ -144,10 +148,14 @@ def test_a_number_that_no_code_computes_is_found_whatever_has_changed_since(rele
     monkeypatch.setattr(releases, "replay", lambda *_: (_ for _ in ()).throw(KeyError("a parameter that is called otherwise now")))
     report = recomputed()
     assert report.breaks == [] and report.holds
-    assert report.notes == [
-        f"release {NAME}, ch2_evaluate@cifar10: as released by its own code; that in force computes "
-        "KeyError: 'a parameter that is called otherwise now'"
-    ]
+    assert (
+        recomputed().notes
+        == report.notes
+        == [
+            f"release {NAME}, ch2_evaluate@cifar10: as released by its own code; that in force computes "
+            "KeyError: 'a parameter that is called otherwise now'"
+        ]
+    )
     another_number()
     (found,) = recomputed().breaks
     assert "ch2_evaluate@cifar10 recomputed by its own code: reports/metrics/ch2_fusion/cifar10.json: cfn-a, error was " in found

@@ -10,13 +10,13 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import track_project
+from conftest import PATIENCE, wait_for
 from track_project import CIFAR10, CURVES, record, write_metrics
 
 from workflow import mlflow_store, track
@@ -182,7 +182,7 @@ def test_an_interrupted_run_is_completed(folder, capsys, monkeypatch):
 
 def test_two_at_once_on_the_default_store(folder):
     both = [separate(folder), separate(folder)]
-    printed = [process.communicate(timeout=100) for process in both]
+    printed = [process.communicate(timeout=PATIENCE) for process in both]
     assert [err for _, err in printed] == ["", ""]  # no progress bar in a log
     assert sorted(out for out, _ in printed) == [
         "0 runs logged, 2 unchanged, experiment(s) ch2_fusion, at sqlite:///mlflow.db\n",
@@ -208,15 +208,12 @@ def free_port() -> int:
         return found.getsockname()[1]
 
 
-def wait_for(server: subprocess.Popen, uri: str) -> None:
-    for _ in range(200):
-        assert server.poll() is None, "mlflow server ended"
-        try:
-            urllib.request.urlopen(f"{uri}/health", timeout=2).close()
-            return
-        except OSError:
-            time.sleep(0.25)
-    raise AssertionError("mlflow server did not start")
+def healthy(uri: str) -> bool:
+    try:
+        urllib.request.urlopen(f"{uri}/health", timeout=2).close()
+    except OSError:
+        return False
+    return True
 
 
 @contextlib.contextmanager
@@ -228,7 +225,7 @@ def serving(folder: Path, store: str, port: int) -> Iterator[None]:
         env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        wait_for(server, f"http://127.0.0.1:{port}")
+        wait_for(lambda: healthy(f"http://127.0.0.1:{port}"), server)
         yield
     finally:
         os.killpg(server.pid, signal.SIGKILL)
@@ -258,7 +255,7 @@ def served(uri: str, run_id: str) -> dict[str, str]:
         return [name for item in found for name in (files(item.path) if item.is_dir else [item.path])]
 
     def text(name: str) -> str:
-        with urllib.request.urlopen(f"{uri}/api/2.0/mlflow-artifacts/artifacts/{place}/{name}", timeout=30) as answer:
+        with urllib.request.urlopen(f"{uri}/api/2.0/mlflow-artifacts/artifacts/{place}/{name}", timeout=PATIENCE) as answer:
             return answer.read().decode()
 
     return {name: text(name) for name in files("")}
@@ -291,7 +288,7 @@ def test_a_server_that_is_down_and_comes_up(folder, capsys, monkeypatch):
     port = free_port()
     uri = f"http://127.0.0.1:{port}"
     down = separate(folder, MLFLOW_TRACKING_URI=uri.replace("//", "//someone:secret@"))
-    out, err = down.communicate(timeout=60)
+    out, err = down.communicate(timeout=PATIENCE)
     assert (down.returncode, out) == (1, "")
     assert err == (
         f"error: MLflow at {uri} does not answer; nothing is lost, the metrics files have everything: "
@@ -343,7 +340,7 @@ def test_committed_results_of_all_chapters(tmp_path):
     for file in ("dvc.lock", "params.yaml"):
         shutil.copy(PROJECT / file, tmp_path)
     process = separate(tmp_path, "--address", "http://127.0.0.1:5000/")
-    out, err = process.communicate(timeout=600)
+    out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err) == (0, "")
 
     folders = [tmp_path / "reports", *sorted(tmp_path.glob("reports/releases/*"))]

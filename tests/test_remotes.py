@@ -3,14 +3,13 @@
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
-from conftest import run_in
+from conftest import run_in, wait_for
 
 from workflow.lock import BEFORE_STAGES, Lock
 
@@ -23,6 +22,14 @@ def run(folder: Path, *command: str) -> str:
     return done.stdout
 
 
+def answers(address: str) -> bool:
+    try:
+        urlopen(address, timeout=5).close()
+    except (URLError, OSError):
+        return False
+    return True
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """The address of an S3 server in a process of its own, with the bucket `results`."""
@@ -33,12 +40,7 @@ def server() -> Iterator[str]:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(200):
-            try:
-                urlopen(address, timeout=5)
-                break
-            except (URLError, ConnectionError):
-                time.sleep(0.1)
+        wait_for(lambda: answers(address), process)
         import boto3
 
         keys = {"aws_access_key_id": "user", "aws_secret_access_key": "secret", "region_name": "us-east-1"}

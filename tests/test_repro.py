@@ -5,11 +5,10 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-from conftest import run_in
+from conftest import PATIENCE, run_in, wait_for
 
 from workflow import repro
 
@@ -55,11 +54,9 @@ def test_an_interruption_is_left_to_dvc(place: Path, monkeypatch: pytest.MonkeyP
     script = "import sys; from workflow import repro; sys.exit(repro._dvc('repro'))"
     env = {**os.environ, "PATH": f"{place}/bin:{os.environ['PATH']}", "PYTHONPATH": str(Path(__file__).parents[1])}
     process = subprocess.Popen([sys.executable, "-c", script], env=env, start_new_session=True)
-    while not Path("log").exists():
-        assert process.poll() is None
-        time.sleep(0.05)
+    wait_for(lambda: Path("log").exists(), process)
     os.killpg(process.pid, signal.SIGINT)
-    assert process.wait(timeout=30) == 252
+    assert process.wait(timeout=PATIENCE) == 252
     assert Path("log").read_text() == "begun\nended\n"
 
 

@@ -1,9 +1,12 @@
 """Scales: their composition, the same as DVC's own, and one clear sentence for whatever is wrong with parameters."""
 
+import functools
 import json
 import shutil
 import subprocess
 import sys
+import tempfile
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,17 @@ def in_repository(monkeypatch: pytest.MonkeyPatch) -> None:
 def composed(path: Path, name: str, *overrides: str) -> dict[str, Any]:
     scale.compose(name, list(overrides), path)
     return yaml.safe_load(path.read_text())
+
+
+@functools.cache
+def _plain(name: str) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        return composed(Path(folder) / "params.yaml", name)
+
+
+def plain_scale(name: str) -> dict[str, Any]:
+    """A scale without overrides: composed once, for that takes longer than what is asked of it."""
+    return deepcopy(_plain(name))
 
 
 def merged(below: Any, above: Any) -> Any:
@@ -71,7 +85,7 @@ def listed(values: dict[str, Any], chapter: str) -> set[str]:
 @pytest.mark.parametrize("chapters", [[chapter] for chapter in STAGES] + [["ch2_fusion", "ch3_edges"], list(STAGES)], ids="+".join)
 @pytest.mark.parametrize("name", ["mini", "real_cpu", "paper"])
 def test_chapters_can_be_left_out(tmp_path: Path, name: str, chapters: list[str]) -> None:
-    plain = composed(tmp_path / "params.yaml", name)
+    plain = plain_scale(name)
     one, several = chapters[0], f"[{','.join(chapters)}]"
     values = composed(tmp_path / "params.yaml", name, f"+leave_out={several if len(chapters) > 1 else one}")
     for chapter in STAGES:
@@ -100,7 +114,7 @@ MORE_SETS = {"ch3_edges": "bsds500,pascal_context,nyud_v2,vgg16", "ch4_deepindex
 )
 def test_a_chapter_can_be_alone(tmp_path: Path, name: str, chapter: str, sets: str | None) -> None:
     """With the sets that its file says, no others than it uses are downloaded."""
-    plain = composed(tmp_path / "params.yaml", name)
+    plain = plain_scale(name)
     values = composed(tmp_path / "params.yaml", name, f"+only={chapter}", *([f"data.sets=[{sets}]"] if sets else []))
     assert values["chapters"] == [chapter]
     assert values[chapter] == plain[chapter]
@@ -131,7 +145,7 @@ def test_scales_differ_in_parameters_only() -> None:
 
 
 def test_an_override_changes_one_value(tmp_path: Path) -> None:
-    plain = composed(tmp_path / "params.yaml", "mini")
+    plain = plain_scale("mini")
     changed = composed(tmp_path / "params.yaml", "mini", "runtime.threads=2", "ch2_fusion.training.weight_decay=1e-6")
     assert (changed["runtime"].pop("threads"), changed["ch2_fusion"]["training"].pop("weight_decay")) == (2, 1e-6)
     del plain["runtime"]["threads"], plain["ch2_fusion"]["training"]["weight_decay"]
@@ -300,8 +314,8 @@ def test_a_file_in_another_encoding_is_one_sentence(tmp_path: Path) -> None:
         scale.check(tmp_path / "params.yaml")
 
 
-def test_several_faults_are_all_named(tmp_path: Path) -> None:
-    values = composed(tmp_path / "params.yaml", "mini")
+def test_several_faults_are_all_named() -> None:
+    values = plain_scale("mini")
     values["runtime"]["threads"] = "1"
     values["ch2_fusion"]["network"]["widht"] = values["ch2_fusion"]["network"].pop("width")
     assert params.problems(values) == [
@@ -425,9 +439,9 @@ def test_a_graph_that_cannot_be_resolved_is_one_sentence(project: Path, file: st
     assert not (project / "data/graph.json").exists()
 
 
-def test_only_the_thesis_schedule_and_width_are_called_full(tmp_path: Path) -> None:
+def test_only_the_thesis_schedule_and_width_are_called_full() -> None:
     values = scale.read(REPOSITORY / "params.yaml")
-    paper = composed(tmp_path / "params.yaml", "paper")
+    paper = plain_scale("paper")
     values |= {chapter: paper[chapter] for chapter in ("ch2_imagenet", "ch2_segmentation")}
     values["data"]["origin"], values["protocol"] = "official", "full"
     values["ch2_fusion"]["network"] |= {"width": 1, "dropout": 0.5}

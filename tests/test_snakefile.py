@@ -9,12 +9,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
+from conftest import PATIENCE, wait_for
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
@@ -48,11 +47,11 @@ stages:
     params: [ch2_fusion.network]
     outs: [alone]
 """
-# An output depends on its name and its inputs; what has run is noted in the file `ran`.
+# An output depends on its name and its inputs; what has run is noted in the file `ran`. `hold` says how many may end while it exists.
 STEP = """
 out=$1; shift
 echo "$out" >> ran
-[ ! -e slow ] || sleep 5
+while [ -e hold ] && [ "$(wc -l < ran)" -gt "$(cat hold)" ]; do sleep .1; done
 mkdir -p "$(dirname "$out")"
 case $out in "$(cat fails)"/*) echo "error: $out cannot be made: mend it" >&2; exit 1; esac
 { echo "$out"; cat "$@"; } | cksum > "$out"
@@ -107,7 +106,7 @@ class Project:
 
 
 def finish(process: subprocess.Popen, status: int = 0) -> str:
-    output = process.communicate(timeout=120)[0]
+    output = process.communicate(timeout=PATIENCE)[0]
     assert process.returncode == status, output
     return output
 
@@ -245,10 +244,13 @@ def test_a_cluster_node_runs_the_stage_it_is_given(done: Project) -> None:
 @pytest.mark.slow
 def test_a_second_snakemake_is_refused_and_the_first_completes(done: Project) -> None:
     done.change("network", "dropout", 0.1)
-    (done.folder / "slow").touch()
+    (done.folder / "hold").write_text("0")
     first = done.start_snakemake()
-    wait_for(lambda: (done.folder / "ran").exists())
-    output = done.snakemake(status=1)
+    try:
+        wait_for(lambda: (done.folder / "ran").exists(), first)
+        output = done.snakemake(status=1)
+    finally:
+        (done.folder / "hold").unlink()
     assert output.strip().splitlines()[-1] == "error: another snakemake is at work in this folder: wait for it to end"
     finish(first)
     assert done.ran() == ["alone", "metrics.json"]
@@ -257,7 +259,7 @@ def test_a_second_snakemake_is_refused_and_the_first_completes(done: Project) ->
 @pytest.mark.slow
 def test_what_had_finished_before_a_kill_is_not_run_again(done: Project) -> None:
     done.change("training", "momentum", 0.1)
-    (done.folder / "slow").touch()
+    (done.folder / "hold").write_text("1")
     before = done.lock()["stages"]
     running = done.start_snakemake("--cores", "1")
     wait_for(lambda: (now := done.lock()["stages"]) != before and now.keys() == before.keys())
@@ -265,16 +267,9 @@ def test_what_had_finished_before_a_kill_is_not_run_again(done: Project) -> None
     running.communicate()
     finished = {name for name, entry in done.lock()["stages"].items() if entry != before[name]}
     assert len(finished) == 1 and done.ran() != TRAINED
-    (done.folder / "slow").unlink()
+    (done.folder / "hold").unlink()
     assert "--unlock" in done.snakemake(status=1)
     done.snakemake("--unlock")
     done.snakemake()
     assert done.ran() == [output for output in TRAINED if f"train@{Path(output).parent.name}-0" not in finished]
     assert UP_TO_DATE in done.run("dvc", "status")
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.1)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY, Toy, record_of
+from conftest import REPOSITORY, Toy, record_of, wait_for
 
 from stages.core.stage import Job
 from workflow import runs
@@ -212,15 +212,14 @@ def test_a_killed_stage_leaves_no_output_and_the_next_run_succeeds(toy: Toy) -> 
         folder.mkdir()
         (folder / "half").write_text("half")
         job.out("out/a.txt").write_text("half")
-        time.sleep(60)
+        time.sleep(6000)
         """,
         imports="import time",
         outs=["out/a.txt", "out/d"],
     )
     process = toy.start()
     aside = toy.root / "out/.a.txt.partial/a.txt"
-    while not (aside.exists() and aside.read_text()):
-        assert process.poll() is None, process.communicate()
+    wait_for(lambda: aside.exists() and aside.read_text(), process)
     process.kill()
     process.communicate()
     assert process.returncode == -signal.SIGKILL
@@ -345,8 +344,8 @@ def test_the_run_record_says_where_and_how_long(toy: Toy) -> None:
     toy.succeed()
     record = json.loads(record_of(toy.root, "toy").read_text())
     assert (record["stage"], record["cmd"], record["train_seconds"], record["gpu"]) == ("toy", "python -m stages.toy", 1.5, None)
-    assert 0.2 <= record["duration_s"] < 60
-    assert timedelta(0) <= datetime.now(UTC) - datetime.fromisoformat(record["started"]) < timedelta(minutes=2)
+    assert 0.2 <= record["duration_s"] < 3600
+    assert timedelta(0) <= datetime.now(UTC) - datetime.fromisoformat(record["started"]) < timedelta(hours=1)
     assert record["machine"].keys() == {"platform", "processor", "cores"}
     assert record["machine"]["cores"] == os.cpu_count()
     assert record["packages"]["python"] == sys.version.split()[0]

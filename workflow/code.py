@@ -58,9 +58,9 @@ def contents() -> dict[str, str]:
     return {f"{name.removeprefix('stages.')}.json": json.dumps(modules, indent=1) + "\n" for name, modules in wanted.items()}
 
 
-def changes() -> list[str]:
-    """The files that a run of the stage would change."""
-    wanted = contents()
+def changes(wanted: dict[str, str] | None = None) -> list[str]:
+    """The files that a run of the stage would change; it would make them `wanted`, if that is known."""
+    wanted = contents() if wanted is None else wanted
     present = {file.name: file.read_text() for file in OUT.iterdir()} if OUT.exists() else {}
     return sorted(f"{OUT}/{name}" for name in wanted.keys() | present if wanted.get(name) != present.get(name))
 

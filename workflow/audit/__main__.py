@@ -18,7 +18,8 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m workflow.audit", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("verify", help="print what holds and what does not, and why; status 1 if anything does not")
+    verify = commands.add_parser("verify", help="print what holds and what does not, and why; status 1 if anything does not")
+    verify.add_argument("--all", action="store_true", help="recompute also what an earlier audit here found equal and nothing has changed")
     explain = commands.add_parser("explain", help="all that led to a cell, a file, a figure or a stage")
     explain.add_argument("what", nargs="+", help='"table 2.2" cfn-b cifar10; "figure 2.7"; a file; a stage')
     explain.add_argument("--json", action="store_true", help="as JSON")
@@ -37,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     if args.command == "verify":
         from workflow.audit.verify import verify
 
-        report = verify()
+        report = verify(args.all)
         print(report.text())
         return int(bool(report.breaks))
     if args.command == "explain":

@@ -13,6 +13,7 @@ from pathlib import Path
 from stages.core import stage
 from stages.core.errors import UserError
 from workflow import kept
+from workflow.audit.record import Record
 from workflow.audit.verify import Files, Report, get, read_json, replay, text
 from workflow.lock import Lock, load_yaml, nested_params
 
@@ -50,26 +51,39 @@ def differences(folder: Path, files: Files) -> Iterator[str]:
             yield f"{file}: no stage of the release's dvc.lock made it"
 
 
-def recompute(folder: Path, report: Report) -> None:
-    """Compute a release's metrics again from the predictions that it keeps: by the evaluation's code in force, else by its own commit's."""
+def recompute(folder: Path, report: Report, record: Record) -> None:
+    """Compute a release's metrics again from the predictions that it keeps: by the evaluation's code in force, else by its own commit's.
+
+    Not if the record knows them: of the release and the code nothing has changed since they came out equal.
+    """
     if not (folder / kept.FACTS).exists():
         return
     facts, lock = read_json(folder / kept.FACTS), Lock(folder)
+    title = f"release {folder.name}"
+    jobs = [job_of(name, lock) for name in kept.evaluations(facts, lock)]
+    key = record.key(jobs, [folder])
+    if known := record.ask(title, key):
+        report.notes += known["notes"]
+        report.holds.append(f"{title}: {known['numbers']} numbers as recorded by an earlier audit")
+        return
     breaks: list[str] = []
+    notes: list[str] = []
     numbers = 0
     with tempfile.TemporaryDirectory() as root, tempfile.TemporaryDirectory() as parent:
         outs = f"{parent}/outs"
         breaks += kept.restore(facts, folder, lock, Path(root))
-        for name in kept.evaluations(facts, lock) if not breaks else []:
-            again = job_of(name, lock)
+        for again in jobs if not breaks else []:
             unlike = _other_numbers(folder, again, Path(outs), partial(replay, again, Path(outs), Path(root)))
             then = _other_numbers(folder, again, Path(outs), partial(_replay_then, folder, again, outs, root)) if unlike else []
-            breaks += [f"release {folder.name}, {name} recomputed by its own code: {sentence}" for sentence in then]
+            breaks += [f"{title}, {again.name} recomputed by its own code: {sentence}" for sentence in then]
             if unlike and not then:
-                report.notes.append(f"release {folder.name}, {name}: as released by its own code; that in force computes {unlike[0]}")
+                notes.append(f"{title}, {again.name}: as released by its own code; that in force computes {unlike[0]}")
             if not then:
                 numbers += sum(len(kept.values(folder / Path(out).relative_to("reports"))) for out in again.outs)
-    report.add(breaks, f"release {folder.name}: {numbers} numbers recomputed from the predictions that it keeps")
+    report.notes += notes
+    report.add(breaks, f"{title}: {numbers} numbers recomputed from the predictions that it keeps")
+    if not breaks:
+        record.add(title, key, numbers=numbers, notes=notes)
 
 
 def _other_numbers(folder: Path, job: stage.Job, again: Path, compute: Callable[[], object]) -> list[str]:

@@ -16,6 +16,7 @@ import json
 import re
 import shlex
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from stages.core.errors import UserError
 from stages.core.files import files_of, md5_of_folder, sha256
 from workflow import code, environment, kept, runs
 from workflow.audit.compare import differences
+from workflow.audit.record import Record
 from workflow.lock import BEFORE_STAGES, Lock, committed, lock_files, nested_params, untrained
 
 RELEASES = Path("reports/releases")
@@ -95,12 +97,15 @@ class Files:
 
 
 def problems() -> list[str]:
-    """What does not hold; empty if everything does. Raises UserError where nothing has run."""
-    return verify().breaks
+    """What does not hold, with everything recomputed; empty if all does. Raises UserError where nothing has run."""
+    return verify(everything=True).breaks
 
 
-def verify() -> Report:
-    """Check everything. Raises UserError where nothing has run, or the lock or a parameter file cannot be read."""
+def verify(everything: bool = False) -> Report:
+    """Check everything. Raises UserError where nothing has run, or the lock or a parameter file cannot be read.
+
+    everything : also recompute what an earlier audit found equal, and of which nothing has changed since.
+    """
     if not lock_files():
         raise UserError("nothing has run here, there is no dvc.lock: run `dvc repro` first")
     lock, report, files = Lock(), Report(), Files()
@@ -109,18 +114,21 @@ def verify() -> Report:
         report.notes.append(f"{len(absent)} trainings have never run, such as {absent[0]}: no number is of them")
         declared = {name: job for name, job in declared.items() if name not in absent}
     report.add(declarations(declared, lock), f"{len(declared)} stages: commands, paths and parameters in dvc.lock are those in force")
-    report.add(code_changes(), "the code fingerprints are those of the code")
+    fingerprints = code.contents()
+    report.add(code_changes(fingerprints), "the code fingerprints are those of the code")
     report.add(packages(), f"{len(environment.pins(Path('requirements.lock')))} packages are those of requirements.lock")
     checksums(lock, declared, files, report)
     run_records(lock, declared, report)
     report.add(list(unclaimed(lock)), "every file of reports/metrics, tables and figures was made by a stage of dvc.lock")
-    recompute(declared, lock, report)
+    record = Record(files.md5, fingerprints, everything)
+    recompute(declared, report, record)
     from workflow.audit import releases
 
     for folder in sorted(file.parent for file in RELEASES.glob("*/dvc.lock")):
         found = list(releases.differences(folder, files))
         report.add(found, f"release {folder.name}: metrics, tables, code and parameters are those of its own dvc.lock")
-        releases.recompute(folder, report)
+        releases.recompute(folder, report, record)
+    record.write()
     return report
 
 
@@ -156,9 +164,9 @@ def declarations(declared: dict[str, stage.Job], lock: Lock) -> list[str]:
     return sentences
 
 
-def code_changes() -> list[str]:
-    """Code fingerprints that are not those of the code at hand."""
-    return [f"{file} is not the fingerprint of the code as it is: run `dvc repro code`" for file in code.changes()]
+def code_changes(wanted: dict[str, str]) -> list[str]:
+    """Code fingerprints that are not those of the code at hand, which are `wanted`."""
+    return [f"{file} is not the fingerprint of the code as it is: run `dvc repro code`" for file in code.changes(wanted)]
 
 
 def packages() -> list[str]:
@@ -328,10 +336,13 @@ def unclaimed(lock: Lock) -> Iterator[str]:
                 yield f"{file} names the predictions {path}, which {lock.maker(path)} did not make"
 
 
-def recompute(declared: dict[str, stage.Job], lock: Lock, report: Report) -> None:
-    """Make metrics files and tables again from stored predictions and metrics files, and compare them byte by byte."""
+def recompute(declared: dict[str, stage.Job], report: Report, record: Record) -> None:
+    """Make metrics files and tables again from stored predictions and metrics files, and compare them byte by byte.
+
+    Not those that the record knows: of them nothing has changed since they came out equal.
+    """
     breaks: list[str] = []
-    numbers = again = 0
+    now, before = Counter[str](), Counter[str]()
     for name, job in declared.items():
         if not (all(out.startswith(RECOMPUTED) for out in job.outs) and any(part in f"{dep}/" for dep in job.deps for part in INPUTS)):
             continue
@@ -339,19 +350,38 @@ def recompute(declared: dict[str, stage.Job], lock: Lock, report: Report) -> Non
         if absent:
             report.notes.append(f"{name} cannot be recomputed: {absent[0]} is not here")
             continue
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                replay(job, Path(folder))
-            except Exception as error:  # what changed inputs make a stage do, above all
-                breaks.append(f"{name} cannot be recomputed from what is here: {type(error).__name__}: {error}")
-                continue
-            for out in job.outs:
-                if Path(out).exists():
-                    found = differences(Path(out), Path(folder) / out)
-                    breaks += [f"{out}, recomputed by {name}: {sentence}" for sentence in found]
-                    again += 1
-                    numbers += _count(Path(out))
-    report.add(breaks, f"recomputed from stored predictions and metrics files: {again} outputs with {numbers} numbers and cells, all equal")
+        key = record.key([job], map(Path, [*job.deps, *job.outs]))
+        if known := record.ask(name, key):
+            before.update(known)
+            continue
+        found = _unlike_again(name, job)
+        breaks += found
+        if not found:
+            equal = [Path(out) for out in job.outs if Path(out).exists()]
+            made = {"outputs": len(equal), "numbers": sum(map(_count, equal))}
+            now.update(made)
+            record.add(name, key, **made)
+    known_before = f"; {before['outputs']} with {before['numbers']} as recorded by an earlier audit" if before["outputs"] else ""
+    report.add(
+        breaks,
+        f"recomputed from stored predictions and metrics files: {now['outputs']} outputs with {now['numbers']} numbers and cells, "
+        f"all equal{known_before}",
+    )
+
+
+def _unlike_again(name: str, job: stage.Job) -> list[str]:
+    """What comes out otherwise when a stage's outputs are made again, or why they cannot be."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            replay(job, Path(folder))
+        except Exception as error:  # what changed inputs make a stage do, above all
+            return [f"{name} cannot be recomputed from what is here: {type(error).__name__}: {error}"]
+        return [
+            f"{out}, recomputed by {name}: {sentence}"
+            for out in job.outs
+            if Path(out).exists()
+            for sentence in differences(Path(out), Path(folder) / out)
+        ]
 
 
 def replay(job: stage.Job, folder: Path, root: Path = Path()) -> None:
