@@ -8,8 +8,8 @@ import argparse
 import torch
 from torch import nn
 
-from stages.ch2_imagenet.networks import MODELS, ImageNetwork, Network, build, count_parameters
-from stages.ch2_imagenet.predict import ALEXNET
+from stages.ch2_imagenet.networks import ImageNetwork, Network, build, count_parameters
+from stages.ch2_imagenet.variants import ALEXNET, MODELS
 from stages.core import metrics, stage
 from stages.encoders.vision import ENCODERS
 
