@@ -23,8 +23,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def thesis_model(name: str) -> ImageNetwork:
-    """The network at the thesis's width, for ImageNet's 1,000 classes; its initial values play no part here."""
-    return build(name, CLASSES, Network(width=1, fusion_init=0.25), torch.Generator())
+    """The network at the thesis's width, for ImageNet's 1,000 classes, without values."""
+    with torch.device("meta"):
+        return build(name, CLASSES, Network(width=1, fusion_init=0.25), torch.Generator())
 
 
 def depth(model: ImageNetwork) -> int:
