@@ -24,7 +24,7 @@ from PIL import Image
 from stages.ch2_imagenet import prepare, train
 from stages.ch2_imagenet.architectures import thesis_model
 from stages.ch2_imagenet.data import Pictures, load_mean, random_crops
-from stages.ch2_imagenet.networks import MODELS
+from stages.ch2_imagenet.variants import MODELS
 from stages.core import loop
 from stages.core.ahead import in_turn
 from stages.core.runtime import Runtime

@@ -35,6 +35,7 @@ from torch.nn import functional as F
 
 from stages.ch2_fusion import model as fusion
 from stages.ch2_imagenet import networks as imagenet
+from stages.ch2_imagenet import variants as imagenet_variants
 from stages.ch2_segmentation import model as segmentation
 from stages.ch3_edges import loss as edge_loss
 from stages.ch3_edges.model import EdgeNetwork
@@ -241,7 +242,7 @@ def other_networks() -> Iterator[Line]:
     yield from fusion_network("cfn-b", 100)
     yield from (in_one(f"{name} of {classes}", fusion_network(name, classes)) for name in fusion.MODELS for classes in (10, 100))
     yield from imagenet_network("cfn-11")
-    yield from (in_one(name, imagenet_network(name)) for name in imagenet.MODELS)
+    yield from (in_one(name, imagenet_network(name)) for name in imagenet_variants.MODELS)
 
 
 def encoder_features() -> Iterator[Line]:

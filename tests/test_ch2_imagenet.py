@@ -17,7 +17,8 @@ from torch.nn import functional as F
 
 from stages.ch2_imagenet import architectures, evaluate, figures, panels, predict, prepare, train
 from stages.ch2_imagenet.data import Crops, Pictures, central_crops, load_mean, random_crops
-from stages.ch2_imagenet.networks import BRANCHES, MODELS, LocalFusion, Network, build, count_parameters, fusion_weights
+from stages.ch2_imagenet.networks import LocalFusion, Network, build, count_parameters, fusion_weights, load
+from stages.ch2_imagenet.variants import BRANCHES, MODELS
 from stages.core import loop, metrics, runtime
 from stages.core.ahead import AHEAD, in_turn, map_ahead, workers
 from stages.core.errors import UserError
@@ -342,7 +343,7 @@ def test_networks_learn_and_their_errors_are_those_of_their_scores(world, monkey
     images, labels = central_crops(pictures, torch.arange(len(pictures)), 64).normalised(mean, CPU)
     for name in ("cnn-11", "cfn-11", "dsn-11"):
         folder = world / f"data/mini/models/ch2_imagenet/{name}/seed0"
-        model = predict.load(folder, name, 10, Network(width=0.125, fusion_init=0.25), CPU)
+        model = load(folder, name, 10, Network(width=0.125, fusion_init=0.25), CPU)
         scores = model(images)[:, -1]
         ranks = (scores > scores.gather(1, labels[:, None])).sum(1)  # how many classes are above the right one
         for k in (1, 5):

@@ -10,7 +10,7 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score
 
-from stages.ch2_fusion import data, evaluate, figures, predict, train
+from stages.ch2_fusion import data, evaluate, figures, predict
 from stages.ch2_fusion.model import Network, build
 from stages.core import figures as core_figures
 from stages.core.errors import UserError
@@ -48,7 +48,7 @@ def test_error_is_unmoved_by_rescaled_scores():
 def test_scores_do_not_depend_on_the_batch_and_leave_the_mode(cfn, images):
     cfn.train()
     runtime = Runtime("cpu", 1, "fp32")
-    whole, parts = (train.scores_of(cfn, images, runtime, batch_size=size) for size in (30, 7))
+    whole, parts = (data.scores_of(cfn, images, runtime, batch_size=size) for size in (30, 7))
     torch.testing.assert_close(whole, parts)
     assert cfn.training
     cfn.eval()

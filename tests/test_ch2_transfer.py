@@ -3,6 +3,7 @@
 import itertools
 import json
 import shutil
+import threading
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -222,21 +223,28 @@ def chosen_by_hand(train: NDArray, labels: NDArray, test: NDArray, svm: Svm, see
 def test_c_and_classes_are_those_chosen_by_hand(seed: int) -> None:
     svm = Svm([100, 1, 0.01, 0.1], folds=3, max_iterations=100_000, tolerance=1e-4)
     train, labels, test = problem(seed)
-    fitted = transfer_predict.fit(train, labels, test, svm, normalise=True, seed=seed, threads=1)
+    fitted = transfer_predict.fit(train, labels, test, svm, normalise=True, seed=seed)
     cost, predicted = chosen_by_hand(train, labels, test, svm, seed)
     assert fitted.cost == cost
     assert fitted.predicted.tolist() == predicted.tolist()
     assert list(fitted.accuracies) == sorted(svm.costs) and fitted.accuracies[cost] == max(fitted.accuracies.values())
-    scaled = transfer_predict.fit(7 * train, labels, 0.1 * test, svm, normalise=True, seed=seed, threads=1)
+    scaled = transfer_predict.fit(7 * train, labels, 0.1 * test, svm, normalise=True, seed=seed)
     assert scaled.predicted.tolist() == predicted.tolist()  # lengths do not count
-    in_threads = transfer_predict.fit(train, labels, test, svm, normalise=True, seed=seed, threads=2) if seed == 0 else fitted
-    assert in_threads.about() == fitted.about()
+
+
+def test_svms_are_trained_one_at_a_time(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """LIBLINEAR draws from one generator for the whole process: side by side, two would each get some of the other's numbers."""
+    threads, train = [], LinearSVC.fit
+    monkeypatch.setattr(LinearSVC, "fit", lambda *words: (threads.append(threading.get_ident()), train(*words))[1])
+    monkeypatch.setenv("THESIS_WORKERS", "3")
+    run(transfer_predict, "cub200")
+    assert set(threads) == {threading.get_ident()} and len(threads) == len(NAMES) * (len(SVM["costs"]) * SVM["folds"] + 1)
 
 
 def test_without_normalisation_lengths_count() -> None:
     train, labels, test = problem()
     svm = Svm([0.01], folds=2, max_iterations=100_000, tolerance=1e-4)
-    found = [transfer_predict.fit(scale * train, labels, scale * test, svm, normalise=False, seed=0, threads=1) for scale in (0.01, 1)]
+    found = [transfer_predict.fit(scale * train, labels, scale * test, svm, normalise=False, seed=0) for scale in (0.01, 1)]
     assert found[0].predicted.tolist() != found[1].predicted.tolist()
 
 

@@ -46,6 +46,12 @@ def test_without_a_gpu_cuda_is_refused_and_auto_is_the_cpu(monkeypatch):
         Runtime("cuda", 1, "fp32").start()
 
 
+def test_a_cpu_refuses_what_is_not_deterministic_and_fills_no_memory():
+    Runtime("cpu", 1, "fp32").start()
+    assert torch.are_deterministic_algorithms_enabled() and not torch.is_deterministic_algorithms_warn_only_enabled()
+    assert not torch.utils.deterministic.fill_uninitialized_memory
+
+
 @GPU
 def test_a_gpu_has_the_cpu_s_loss_and_gradients():
     assert_alike(Runtime("cpu", 1, "fp32"), Runtime("cuda", 1, "fp32"), 1e-3)

@@ -55,7 +55,7 @@ def test_inference_has_parameters_of_its_own(monkeypatch: pytest.MonkeyPatch) ->
     """Trained on a GPU, judged on a CPU; and its own key is named where there is no GPU."""
     gpu = {"device": "cuda", "threads": 1, "precision": "bf16"}
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(torch, "use_deterministic_algorithms", lambda mode: None)
+    monkeypatch.setattr(torch, "set_deterministic_debug_mode", lambda mode: None)
     precision, device = inference.start(job(runtime=gpu, inference=CPU))
     assert (device.type, precision.precision) == ("cpu", "fp32")
     with pytest.raises(UserError, match=r"^inference.device is cuda, but PyTorch finds no GPU here: set inference.device to cpu or auto$"):

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from stages.core.runtime import to_device
+from stages.core.runtime import Runtime, to_device
 
 SOURCES = {"cifar10": "cifar10", "cifar10_augmented": "cifar10", "cifar100": "cifar100"}
 
@@ -41,6 +41,18 @@ def read(folder: Path, part: str, device: torch.device) -> Images:
 def class_count(folder: Path) -> int:
     """Number of classes of a prepared set."""
     return len((folder / "classes.txt").read_text().splitlines())
+
+
+@torch.no_grad()
+def scores_of(model: nn.Module, images: Images, precision: Runtime, batch_size: int = 100) -> torch.Tensor:
+    """Class scores float32 (N, C) of all images, in evaluation mode; the model's mode is restored."""
+    was_training = model.training
+    model.eval()
+    device = images.labels.device
+    with precision.autocast(device):
+        scores = [model(images.batch(rows)[0]).float() for rows in torch.arange(len(images), device=device).split(batch_size)]
+    model.train(was_training)
+    return torch.cat(scores)
 
 
 def augment(images: Tensor, generator: torch.Generator) -> Tensor:

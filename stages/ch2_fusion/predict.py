@@ -12,7 +12,6 @@ import torch
 
 from stages.ch2_fusion import data
 from stages.ch2_fusion.model import FusionNetwork, Network, build
-from stages.ch2_fusion.train import scores_of
 from stages.core import inference, metrics, runtime, stage, trainings
 from stages.core.files import write_json
 
@@ -54,7 +53,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     models = f"data/{scale}/models/ch2_fusion/{args.dataset}"
     for name, seed, folder in trainings.available(job, models, settings["models"][args.dataset], settings["seeds"]):
         model = load(folder, name, data.class_count(prepared), job.settings(Network, "ch2_fusion.network"), device)
-        scores = scores_of(model, test, precision)
+        scores = data.scores_of(model, test, precision)
         np.savez(out / f"{name}-seed{seed}.npz", scores=scores.cpu().numpy(), labels=test.labels.cpu().numpy())
         training = json.loads((folder / "about.json").read_text())
         write_json(out / f"{name}-seed{seed}.json", metrics.made_by(training, precision.describe(device)))

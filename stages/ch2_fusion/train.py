@@ -9,7 +9,6 @@ import argparse
 from dataclasses import dataclass
 
 import torch
-from torch import nn
 from torch.nn import functional as F
 
 from stages.ch2_fusion import data
@@ -70,18 +69,6 @@ def learning_rate(iteration: int, training: Training) -> float:
     return training.learning_rate / 10 ** sum(iteration >= step for step in training.learning_rate_steps)
 
 
-@torch.no_grad()
-def scores_of(model: nn.Module, images: data.Images, precision: Runtime, batch_size: int = 100) -> torch.Tensor:
-    """Class scores float32 (N, C) of all images, in evaluation mode; the model's mode is restored."""
-    was_training = model.training
-    model.eval()
-    device = images.labels.device
-    with precision.autocast(device):
-        scores = [model(images.batch(rows)[0]).float() for rows in torch.arange(len(images), device=device).split(batch_size)]
-    model.train(was_training)
-    return torch.cat(scores)
-
-
 def error_percent(scores: torch.Tensor, labels: torch.Tensor) -> float:
     """Share of images whose highest score is not their label's, in percent."""
     return 100 * (scores.argmax(1) != labels).double().mean().item()
@@ -118,7 +105,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     def observe(done: int) -> loop.Row:
         row = {"lr": learning_rate(done - 1, training), **fusion_weights(model)}
         if done % training.test_every == 0 or done == training.iterations:
-            row["test_error"] = error_percent(scores_of(model, test, precision), test.labels)
+            row["test_error"] = error_percent(data.scores_of(model, test, precision), test.labels)
         return row
 
     trained = loop.train(

@@ -8,8 +8,8 @@ import argparse
 import torch
 from torch import nn
 
-from stages.ch2_imagenet.networks import MODELS, ImageNetwork, Network, build, count_parameters
-from stages.ch2_imagenet.predict import ALEXNET
+from stages.ch2_imagenet.networks import ImageNetwork, Network, build, count_parameters
+from stages.ch2_imagenet.variants import ALEXNET, MODELS
 from stages.core import metrics, stage
 from stages.encoders.vision import ENCODERS
 
@@ -23,8 +23,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def thesis_model(name: str) -> ImageNetwork:
-    """The network at the thesis's width, for ImageNet's 1,000 classes; its initial values play no part here."""
-    return build(name, CLASSES, Network(width=1, fusion_init=0.25), torch.Generator())
+    """The network at the thesis's width, for ImageNet's 1,000 classes, without values."""
+    with torch.device("meta"):
+        return build(name, CLASSES, Network(width=1, fusion_init=0.25), torch.Generator())
 
 
 def depth(model: ImageNetwork) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from stages.ch2_imagenet.predict import ALEXNET, file_name, trained_models
+from stages.ch2_imagenet.variants import ALEXNET, file_name, trained_models
 from stages.core import metrics, stage
 from stages.core.files import read_csv, write_csv
 from stages.metrics.classification import top_error_percent

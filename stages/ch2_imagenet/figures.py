@@ -10,7 +10,7 @@ import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 
-from stages.ch2_imagenet.networks import BRANCHES
+from stages.ch2_imagenet.variants import BRANCHES
 from stages.core import figures, stage
 
 

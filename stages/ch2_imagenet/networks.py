@@ -4,17 +4,19 @@ Layers and channels are the author's, whose counts of parameters these networks 
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from stages.ch2_imagenet.variants import MODELS
+from stages.core import runtime
+
 CHANNELS = (64, 64, 128, 256, 512)  # of conv1 and of the blocks conv2 to conv5
 FEATURES = 1024  # K, of conv6 and of the side branches
 SIDES = 3  # branches from pool2, pool3 and pool4
-BRANCHES = {1: "side branch 1", 2: "side branch 2", 3: "side branch 3", 4: "side branch 4 (main)"}
 DEPTHS = {"11": 2, "19": 4}  # convolutions of a block; with conv1, conv6 and the classifier 11 or 19 layers
-MODELS = ("cnn-11", "dsn-11", "resnet-11", "cfn-11", "cnn-19", "cfn-19")
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,13 @@ def build(name: str, classes: int, settings: Network, generator: torch.Generator
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
     return model
+
+
+def load(folder: Path, name: str, classes: int, settings: Network, device: torch.device) -> ImageNetwork:
+    """A trained network, for evaluation."""
+    model = build(name, classes, settings, torch.Generator())
+    model.load_state_dict(runtime.load(folder / "model.pt"))
+    return model.to(device).eval().requires_grad_(False)
 
 
 def count_parameters(model: nn.Module) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from stages.ch2_imagenet.networks import BRANCHES
+from stages.ch2_imagenet.variants import BRANCHES
 from stages.core import figures, stage
 from stages.core.files import write_csv
 

@@ -10,7 +10,6 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,13 +18,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from stages.ch2_imagenet.data import Crops, Pictures, central_crops, class_names, in_batches, load_mean
-from stages.ch2_imagenet.networks import ImageNetwork, Network, build, count_parameters
-from stages.core import inference, metrics, runtime, stage, trainings
+from stages.ch2_imagenet.networks import ImageNetwork, Network, count_parameters, load
+from stages.ch2_imagenet.variants import ALEXNET, file_name, trained_models
+from stages.core import inference, metrics, stage
 from stages.core.ahead import map_ahead, workers
 from stages.core.files import write_json
 from stages.encoders import vision
 
-ALEXNET = "alexnet"
 TOP = 5  # classes
 TOP_MAPS = 4  # of a branch, in Figure 2.12
 
@@ -34,24 +33,6 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dataset", choices=["imagenet"])
     return parser
-
-
-def load(folder: Path, name: str, classes: int, settings: Network, device: torch.device) -> ImageNetwork:
-    """A trained network, for evaluation."""
-    model = build(name, classes, settings, torch.Generator())
-    model.load_state_dict(runtime.load(folder / "model.pt"))
-    return model.to(device).eval().requires_grad_(False)
-
-
-def trained_models(job: stage.Job, models: list[str]) -> list[tuple[str, int, Path]]:
-    """Every network that has been trained, with its seed and folder: one a model, so that a stage can depend on some of them."""
-    folder, seeds = f"data/{job.params['scale']}/models/ch2_imagenet", job.params["ch2_imagenet"]["seeds"]
-    return trainings.available(job, folder, models, seeds, "{model}/seed{seed}")
-
-
-def file_name(model: str, seed: int | None) -> str:
-    """What a network's results are called."""
-    return model if seed is None else f"{model}-seed{seed}"
 
 
 @torch.no_grad()

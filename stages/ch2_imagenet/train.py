@@ -13,7 +13,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from stages.ch2_imagenet.data import Pictures, class_names, load_mean, random_crops
-from stages.ch2_imagenet.networks import MODELS, ImageNetwork, Network, build, count_parameters, fusion_weights
+from stages.ch2_imagenet.networks import ImageNetwork, Network, build, count_parameters, fusion_weights
+from stages.ch2_imagenet.variants import MODELS
 from stages.core import loop, stage
 from stages.core.ahead import in_turn, workers
 from stages.core.errors import UserError

@@ -25,9 +25,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from stages.ch2_imagenet.data import Crops, class_names, load_mean
-from stages.ch2_imagenet.networks import ImageNetwork, Network, count_parameters
-from stages.ch2_imagenet.predict import ALEXNET, file_name, load, trained_models
+from stages.ch2_imagenet.networks import ImageNetwork, Network, count_parameters, load
 from stages.ch2_imagenet.transfer_sets import SETS, Split, described, images_of, read
+from stages.ch2_imagenet.variants import ALEXNET, file_name, trained_models
 from stages.core import inference, metrics, stage
 from stages.core.ahead import map_ahead, workers
 from stages.core.errors import UserError

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
@@ -27,7 +26,6 @@ from tqdm import tqdm
 
 from stages.ch2_imagenet.transfer_sets import BY_FOUR, CLASSIFICATION, SETS, load_set
 from stages.core import stage
-from stages.core.ahead import workers
 from stages.core.errors import UserError
 from stages.core.files import write_json
 from stages.core.seeds import seed_for
@@ -85,10 +83,10 @@ def unfinished(model: Pipeline, features: Features | None = None, labels: NDArra
     return float(model["svm"].n_iter_ >= model["svm"].max_iter)
 
 
-def fit(train: Features, labels: NDArray[np.int64], test: Features, svm: Svm, *, normalise: bool, seed: int, threads: int) -> Fitted:
+def fit(train: Features, labels: NDArray[np.int64], test: Features, svm: Svm, *, normalise: bool, seed: int) -> Fitted:
     """Choose C by cross-validation on the training images, train on all of them with it, and predict the test images.
 
-    train : (N, D), labels : (N,), test : (T, D). Of costs that are equally good, the smallest. The result does not depend on `threads`.
+    train : (N, D), labels : (N,), test : (T, D). Of costs that are equally good, the smallest.
     """
     costs = sorted(svm.costs)
     search = GridSearchCV(
@@ -97,11 +95,10 @@ def fit(train: Features, labels: NDArray[np.int64], test: Features, svm: Svm, *,
         scoring={"accuracy": "accuracy", "unfinished": unfinished},
         refit="accuracy",
         cv=StratifiedKFold(svm.folds, shuffle=True, random_state=seed),
-        n_jobs=threads,
         error_score="raise",
     )
-    # Threads, for LIBLINEAR lets go of the interpreter, and processes would take seconds to start.
-    with warnings.catch_warnings(), joblib.parallel_config("threading"):
+    # One SVM at a time: LIBLINEAR has one random generator for the whole process, which threads would draw from in any order.
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # said once by `main`, not for each fold
         search.fit(train, labels)
     found = search.cv_results_
@@ -154,7 +151,7 @@ def classify(features: Features, about: dict[str, Any], settings: dict[str, Any]
     check_folds(labels[about["train"]], about["classes"], svm.folds, dataset)
     train, test = features[about["train"]], features[about["test"]]
     seed = seed_for(NAME, dataset) % 2**32
-    return fit(train, labels[about["train"]], test, svm, normalise=settings["normalise"], seed=seed, threads=workers())
+    return fit(train, labels[about["train"]], test, svm, normalise=settings["normalise"], seed=seed)
 
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:

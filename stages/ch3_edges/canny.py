@@ -8,7 +8,8 @@ from skimage.color import rgb2gray
 from skimage.feature import canny
 from skimage.filters import gaussian
 
-SIGMAS = (1.0, 3.0, 5.0, 7.0, 9.0)
+from stages.ch3_edges.labels import SIGMAS
+
 LOW = 0.4  # the lower threshold as a share of the upper, as in Matlab
 LEVELS = 99
 

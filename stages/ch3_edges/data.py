@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from stages.ch3_edges import SIDES
-from stages.ch3_edges.labels import supervision
+from stages.ch3_edges.labels import supervision, unpacked
 from stages.ch3_edges.model import normalise
 from stages.core.runtime import to_device
 
@@ -43,11 +43,6 @@ class EdgeImages:
         parts = (self.pixels[chosen], labels, truth[:, None].astype(np.uint8))
         pixels, side_labels, truth_labels = (to_device(torch.from_numpy(part), device) for part in parts)
         return normalise(pixels), side_labels, truth_labels
-
-
-def unpacked(bits: np.ndarray, width: int) -> np.ndarray:
-    """Maps as they are stored, bits in bytes (..., H, bytes), as bool (..., H, width)."""
-    return np.unpackbits(bits, axis=-1, count=width).view(bool)
 
 
 def read(prepared: Path, relaxed: Path | None, dilated: bool) -> EdgeImages:

@@ -11,7 +11,8 @@ import numpy as np
 from stages.ch3_edges import RELAXED, SIDES
 from stages.core.errors import UserError
 
-ETAS = (0.5, 1.0, 1.5, 2.0, 2.5)
+SIGMAS = (1.0, 3.0, 5.0, 7.0, 9.0)  # of Canny's responses
+ETAS = (0.5, 1.0, 1.5, 2.0, 2.5)  # of the others'
 
 
 def map_responses(edges: np.ndarray, etas: Sequence[float] = ETAS) -> np.ndarray:
@@ -59,3 +60,13 @@ def supervision(responses: np.ndarray, truth: np.ndarray, supervise: Collection[
     left_out = ~np.isin(np.arange(1, SIDES + 1), list(supervise))
     labels[..., left_out, :, :] = RELAXED
     return labels
+
+
+def packed(maps: np.ndarray) -> np.ndarray:
+    """Maps, bool (..., H, width), as they are stored: bits in bytes (..., H, bytes)."""
+    return np.packbits(maps, axis=-1)
+
+
+def unpacked(bits: np.ndarray, width: int) -> np.ndarray:
+    """What `packed` has packed, bool (..., H, width)."""
+    return np.unpackbits(bits, axis=-1, count=width).view(bool)

@@ -13,9 +13,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from stages.ch3_edges.canny import SIGMAS
-from stages.ch3_edges.data import unpacked
-from stages.ch3_edges.labels import ETAS, relaxed
+from stages.ch3_edges.labels import ETAS, SIGMAS, relaxed, unpacked
 from stages.core import figures, stage
 from stages.core.files import write_csv
 from stages.datasets import bsds500

@@ -17,7 +17,7 @@ from PIL import Image
 from scipy import ndimage
 from tqdm import tqdm
 
-from stages.ch3_edges.labels import agreed, boundaries
+from stages.ch3_edges.labels import agreed, boundaries, packed
 from stages.core import stage
 from stages.core.errors import UserError
 from stages.datasets import bsds500, pascal_context
@@ -72,7 +72,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         images[row] = resize_image(image, (height, width)).transpose(2, 0, 1)
         edges = edges_of(example, image, reader, settings.annotators)
         for name, pixels in (("truth", 0), ("truth_dilated", settings.dilation)):
-            truths[name][row] = np.packbits(resize_edges(dilate(edges, pixels), (height, width)), axis=-1)
+            truths[name][row] = packed(resize_edges(dilate(edges, pixels), (height, width)))
     (out / "names.txt").write_text("".join(f"{example.name}\n" for example in examples))
     shutil.copyfile(source / "provenance.json", out / "provenance.json")
 

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from stages.ch3_edges import canny, structured
 from stages.ch3_edges.detectors import structured_edges
-from stages.ch3_edges.labels import map_responses
+from stages.ch3_edges.labels import map_responses, packed
 from stages.core import stage
 from stages.datasets import bsds500
 from stages.metrics.nms import thin_edges
@@ -42,14 +42,14 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     for row, example in enumerate(tqdm(bsds500.list_split(source, "train"), unit="image", disable=None)):
         image = bsds500.read_image(example.image)
         started = time.perf_counter()
-        found["canny"].append(_packed(canny.responses(prepared[row].transpose(1, 2, 0), high=settings["relaxed"]["canny_high"])))
+        found["canny"].append(packed(canny.responses(prepared[row].transpose(1, 2, 0), high=settings["relaxed"]["canny_high"])))
         seconds["canny"] += time.perf_counter() - started
         started = time.perf_counter()
         edges = detect(example.name, image)
-        found["se"].append(_packed(map_responses(resize_map(thin_edges(edges) if settings["relaxed"]["se_thinned"] else edges, size))))
+        found["se"].append(packed(map_responses(resize_map(thin_edges(edges) if settings["relaxed"]["se_thinned"] else edges, size))))
         seconds["se"] += time.perf_counter() - started
         contours = bsds500.read_contours(source, "train", example.name)
-        found["gpb"].append(_packed(map_responses(resize_map(contours, size))))
+        found["gpb"].append(packed(map_responses(resize_map(contours, size))))
     job.note(**{f"{name}_images_per_second": round(len(prepared) / value, 3) for name, value in seconds.items()})
     out = job.out(f"data/{scale}/relaxed/ch3_edges/{args.dataset}")
     out.mkdir(parents=True)
@@ -61,10 +61,6 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
 def resize_map(edges: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """An edge map (H, W) at another (height, width), float32."""
     return np.asarray(Image.fromarray(edges.astype(np.float32)).resize(size[::-1], Image.Resampling.BILINEAR))
-
-
-def _packed(responses: np.ndarray) -> np.ndarray:
-    return np.packbits(responses, axis=-1)
 
 
 if __name__ == "__main__":

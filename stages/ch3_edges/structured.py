@@ -10,21 +10,22 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
 import numpy as np
 from scipy import ndimage, sparse
 from skimage.color import rgb2luv  # type: ignore[attr-defined] # its stub forgets it
 from skimage.transform import resize
-from sklearn.tree import DecisionTreeRegressor
-from sklearn.tree._tree import Tree
 
 from stages.ch3_edges.labels import boundaries
 from stages.core.errors import UserError
 from stages.core.files import replacing
 from stages.core.seeds import seed_for
 from stages.metrics.nms import triangle_blur
+
+if TYPE_CHECKING:
+    from sklearn.tree._tree import Tree
 
 PATCH, LABEL, SHRINK = 32, 16, 2  # sides in pixels of what a tree sees and of what it says; features (and patches) at every 2nd pixel
 GRID, CELLS, CHANNELS = PATCH // SHRINK, 5, 13
@@ -185,8 +186,10 @@ def draw(
 
 def grow(
     images: Sequence[np.ndarray], labels: Sequence[Sequence[np.ndarray]], settings: Settings, rng: np.random.Generator
-) -> tuple[np.ndarray, Tree, np.ndarray]:
+) -> tuple[np.ndarray, "Tree", np.ndarray]:
     """One tree: its features, scikit-learn's tree, and the mean of the edges of each node's samples, (nodes, 256) in 0..1."""
+    from sklearn.tree import DecisionTreeRegressor  # not for what only asks a forest
+
     features = np.sort(rng.choice(len(FEATURES), round(settings.feature_share * len(FEATURES)), replace=False))
     seen, same, edges = draw(images, labels, features, settings, rng)
     regressor = DecisionTreeRegressor(
@@ -219,7 +222,7 @@ def check(images: Sequence[np.ndarray], labels: Sequence[Sequence[np.ndarray]]) 
                 raise UserError(f"training image {number} has {sizes}: they must be equal and at least {LABEL} each way")
 
 
-def assemble(trees: Sequence[tuple[np.ndarray, Tree, np.ndarray]], settings: Settings) -> Forest:
+def assemble(trees: Sequence[tuple[np.ndarray, "Tree", np.ndarray]], settings: Settings) -> Forest:
     """Trees as `grow` gives them as one `Forest`."""
     parts: list[tuple[Any, ...]] = []
     first = leaves = 0

@@ -31,7 +31,7 @@ class Runtime:
         if name == "cuda" and not torch.cuda.is_available():
             raise UserError("runtime.device is cuda, but PyTorch finds no GPU here: set runtime.device to cpu or auto")
         if name == "cpu":
-            torch.use_deterministic_algorithms(True)
+            torch.set_deterministic_debug_mode("error")  # as use_deterministic_algorithms, which imports the compiler as well
             torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined] # a debugging aid
         else:
             torch.backends.cudnn.benchmark = True
