@@ -16,8 +16,8 @@ INSTALLED := $(VENV)/installed-$(firstword $(shell cksum < requirements.lock))
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
-repro: $(INSTALLED)  ## run what is out of date, at the scale in force: every table and figure
-	@python -m workflow.repro
+repro: $(INSTALLED)  ## run what is out of date, at the scale in force: every table and figure; STAGE=ch3_edges chooses a chapter or stage
+	@python -m workflow.repro $(STAGE)
 
 # Not on more: each worker imports PyTorch and runs pipelines of its own, and tests that share a finished run go to one of them together.
 test: $(INSTALLED)  ## run the tests, on up to four cores; ARGS="-k table" chooses, ARGS="-n 0" is one process
