@@ -6,7 +6,7 @@
 #
 # Stages, commands and edges are DVC's, as it resolves them, and DVC decides what is out of date: by content, never by time.
 # A stage runs through `dvc repro`, which notes it in its lock file, so that either engine continues where the other stopped.
-# A rule stands for an entry of dvc.yaml, a job for one of its instances. Snakemake sees a marker file for each stage that
+# A rule stands for an entry of a dvc.yaml, a job for one of its instances. Snakemake sees a marker file for each stage that
 # has come through in this very call; what the stages print is in data/logs/, and on the terminal if they fail.
 
 import fcntl
