@@ -199,7 +199,7 @@ def test_dvc_composes_the_same(tmp_path: Path) -> None:
         (["ch2_imagenet.transfer.depth=3"], ["ch2_imagenet.transfer.depth", "greater than or equal to 4"]),
         (["ch2_imagenet.figures.branches=cfn-19", "ch2_imagenet.models=[cnn-11,cfn-11]"], ["figures shows cfn-19"]),
         (["ch2_imagenet.training.checkpoint_every=15"], ["checkpoint_every must be a multiple of log_every (10)"]),
-        (["ch2_imagenet.training.batch_size=2000"], ["ch2_imagenet.training.batch_size", "700 images"]),
+        (["ch2_imagenet.training.batch_size=2000"], ["ch2_imagenet.training.batch_size", "500 images"]),
         (["ch2_segmentation.training.batch_size=2"], ["ch2_segmentation.training.batch_size", "1"]),
         (["ch2_segmentation.models=[fcfn]"], ["figures.panels compares fcn-8s and fcfn"]),
         (["ch2_segmentation.weights=vgg19"], ["ch2_segmentation.weights", "'vgg19'"]),
@@ -432,7 +432,7 @@ def test_only_the_thesis_schedule_and_width_are_called_full(tmp_path: Path) -> N
     values["ch2_fusion"]["network"] |= {"width": 1, "dropout": 0.5}
     values["ch2_fusion"]["training"] |= {"iterations": 120_000, "batch_size": 100}
     edges = values["ch3_edges"]
-    edges["prepare"]["size"], edges["training"]["batch_size"] = [400, 400], 8
+    edges["prepare"]["size"], edges["training"]["batch_size"], edges["thresholds"] = [400, 400], 8, 99
     index = values["ch4_deepindex"]
     index |= {"width": 1, "input_size": 224}
     for name, (words, alpha) in {"holidays": (5000, 8), "paris6k": (5000, 4), "ukb": (10_000, 10)}.items():
