@@ -177,10 +177,9 @@ def refuse_outdated(chosen: list[Step], steps: list[Step], repo: Any) -> None:
     behind = [step for step in steps if step.name in before - BEFORE_STAGES]
     made = Lock().stages
     for step in behind:
-        if step.name in made and nested_params(made[step.name]) != step.params:
-            raise UserError(
-                f"{step.name} is not up to date (its parameters): run `python -m workflow.repro {step.name}` first, or pack it too"
-            )
+        if step.name in made and (then := nested_params(made[step.name])) != step.params:
+            what = f"{step.name} is not up to date ({_change(then, step.params)})"
+            raise UserError(f"{what}: run `python -m workflow.repro {step.name}` first, or pack it too")
     try:
         found = repo.status(targets=[step.address for step in behind]) if behind else {}
         status = {name_of(address): what for address, what in found.items()}
