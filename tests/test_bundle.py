@@ -157,8 +157,16 @@ def more_numbers(root: Path) -> None:
         (None, ["trian@a"], "there is no stage trian@a: did you mean train@a"),
         (None, ["qqq"], "there is no stage qqq: see `dvc stage list --all`"),
         (None, ["code"], "code runs `python -m workflow.code`, which needs the whole project"),
-        (None, ["train@a"], "prepare is not up to date (it has not run here): run `python -m workflow.repro prepare` first, or pack it too"),
-        (remove_source, ["prepare"], "source is not up to date (data/mini/source deleted): run `python -m workflow.repro source` first, or pack it too"),
+        (
+            None,
+            ["train@a"],
+            "prepare is not up to date (it has not run here): run `python -m workflow.repro prepare` first, or pack it too",
+        ),
+        (
+            remove_source,
+            ["prepare"],
+            "source is not up to date (data/mini/source deleted): run `python -m workflow.repro source` first, or pack it too",
+        ),
         (edit_source, ["train", "prepare"], "source is not up to date (data/mini/source modified)"),
         (edit_source_unseen, ["prepare"], "data/mini/source is not what dvc.lock says, though its size and time are"),
         (more_numbers, ["prepare"], "source is not up to date (numbers was 20, is 21)"),
