@@ -16,6 +16,8 @@ import shutil
 import sys
 from pathlib import Path
 
+import dvc.repo
+
 from workflow import graph, scale, stale
 
 MARKERS = Path(".snakemake/stages")
@@ -24,7 +26,8 @@ scale.check()
 # Stages are `python -m stages...`: Snakemake's own python has to be the first one found, also on a cluster's node.
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]))
 
-steps = {step.name: step for step in graph.resolve()}
+repo = dvc.repo.Repo()
+steps = {step.name: step for step in graph.resolve(repo)}
 upstream = stale.upstream(list(steps.values()))
 wanted = set()
 # A node of a cluster reads this file again, to run the one stage that it is given.
@@ -39,7 +42,7 @@ if workflow.is_main_process:
         pass  # a file system without locks: Snakemake's own lock, taken later, has to do
     for leftover in (MARKERS, MARKERS.with_name("metadata")):  # an earlier call's, which count for nothing now
         shutil.rmtree(leftover, ignore_errors=True)
-    wanted = stale.outdated(list(steps.values()))
+    wanted = stale.outdated(list(steps.values()), repo)
 
 
 def markers(names):

@@ -44,7 +44,7 @@ def test_a_whole_grid_is_not_spoken_of(tmp_path: Path, monkeypatch: pytest.Monke
 def test_none_at_all_is_refused_and_so_is_what_is_not_declared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     train("a-seed0")
-    with pytest.raises(UserError, match=r"needs data/mini/models/ch2_fusion/cifar10/b-seed0, which does not exist: run `dvc repro"):
+    with pytest.raises(UserError, match=r"needs data/mini/models/ch2_fusion/cifar10/b-seed0, which does not exist: run `python -m "):
         trainings.available(job(), FOLDER, ["b"], [0, 1])
     Path("elsewhere/a-seed0").mkdir(parents=True)
     with pytest.raises(UserError, match=r"uses elsewhere/a-seed0, which dvc.yaml does not declare among its deps"):

@@ -45,14 +45,17 @@ def made_from() -> list[Path]:
     return [*pipeline_files(), parameters.PARAMS, parameters.SOURCES]
 
 
-def resolve() -> list[Step]:
-    """All stage instances, in an order in which they can run."""
+def resolve(repo: Any = None) -> list[Step]:
+    """All stage instances, in an order in which they can run.
+
+    repo : DVC's, which has read the pipeline once if it is used again.
+    """
     import networkx
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
     try:
-        repo = Repo()
+        repo = repo or Repo()
         index = repo.index
         index.check_graph()
     except DvcException as error:

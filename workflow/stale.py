@@ -1,44 +1,52 @@
 """What is out of date: the stages that DVC finds changed, and those that read what these make."""
 
 import sys
+from pathlib import Path
+from typing import Any
 
 from workflow import code, parameters
 from workflow.graph import Step
-from workflow.lock import Lock, name_of, nested_params
+from workflow.lock import BEFORE_STAGES, Lock, name_of, nested_params
 
 
 def upstream(steps: list[Step]) -> dict[str, list[str]]:
     """For each stage, the stages whose outputs it reads: DVC's own edges, which follow from the paths; with parameters also `params`."""
+    makers = {out: step.name for step in steps for out in step.outs}
+    inside: dict[str, list[str]] = {}  # by each folder around an output, the stages that make something in it
+    for out, name in makers.items():
+        for folder in Path(out).parents:
+            inside.setdefault(folder.as_posix(), []).append(name)
     first = [step.name for step in steps if step.command == parameters.COMMAND]
-    return {
-        step.name: [other.name for other in steps if other is not step and _reads(step, other.outs)] + (first if step.params else [])
-        for step in steps
-    }
+    place = {step.name: number for number, step in enumerate(steps)}
+    found = {}
+    for step in steps:
+        around = [makers[path] for dep in step.deps for path in (dep, *map(str, Path(dep).parents)) if path in makers]
+        names = {*around, *(name for dep in step.deps for name in inside.get(dep, [])), *(first if step.params else [])}
+        found[step.name] = sorted(names - {step.name}, key=place.__getitem__)
+    return found
 
 
-def outdated(steps: list[Step]) -> set[str]:
+def outdated(steps: list[Step], repo: Any = None) -> set[str]:
     """The stages that a run may have to run: those that `dvc status` lists, and all downstream of them.
 
-    `steps` is in an order in which they can run. Leaves with one sentence and status 1 where DVC cannot tell, as while it runs.
+    `steps` is in an order in which they can run; `repo` is DVC's, which they were read from. Leaves with one sentence and status 1 where DVC cannot tell, as while it runs.
     """
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
     try:
-        changed = {name_of(address) for address in Repo().status()}
+        changed = {name_of(address) for address in (repo or Repo()).status()}
     except DvcException as error:
         sys.exit(f"error: {' '.join(str(error).split())}")
-    made = Lock().stages
+    made, before = Lock().stages, upstream(steps)
     names: set[str] = set()
-    outs: list[str] = []
+    fingerprints: set[str] = set()
     for step in steps:
-        # DVC compares parameters with reports/params, which the stage `params` has yet to write.
-        if step.name in changed or nested_params(made.get(step.name, {})) != step.params or _reads(step, outs):
+        # All stages read what `code` and `params` make, and few of these files change at a time; DVC compares parameters with those
+        # of reports/params, which `params` has yet to write.
+        of_others = names.difference(BEFORE_STAGES).intersection(before[step.name])
+        unlike = nested_params(made.get(step.name, {})) != step.params
+        if step.name in changed or of_others or unlike or fingerprints.intersection(step.deps):
             names.add(step.name)
-            # All others read what `code` makes, and few of its files change at a time; `params` has been judged above.
-            outs += code.changes() if step.command == code.COMMAND else [] if step.command == parameters.COMMAND else step.outs
+            fingerprints |= set(code.changes()) if step.command == code.COMMAND else set()
     return names
-
-
-def _reads(step: Step, outs: list[str]) -> bool:
-    return any(dep == out or dep.startswith(f"{out}/") or out.startswith(f"{dep}/") for dep in step.deps for out in outs)
