@@ -19,7 +19,7 @@ help:  ## this list
 repro: $(INSTALLED)  ## run what is out of date, at the scale in force: every table and figure; STAGE=ch3_edges chooses a chapter or stage
 	@python -m workflow.repro $(STAGE)
 
-# Not on more: each worker imports PyTorch and runs pipelines of its own, and tests that share a finished run go to one of them together.
+# Not on more: each worker imports PyTorch, grows to 1.2 GB and runs pipelines of its own, and tests that share a finished run go to one of them together.
 test: $(INSTALLED)  ## run the tests, on up to four cores; ARGS="-k table" chooses, ARGS="-n 0" is one process
 	python -m pytest -n logical --maxprocesses 4 --dist loadgroup $(ARGS)
 

@@ -1,5 +1,6 @@
 """Fixtures that several tests share: a tiny project, in a folder of its own, with one stage to be written by the test."""
 
+import functools
 import json
 import os
 import shutil
@@ -43,15 +44,29 @@ if __name__ == "__main__":
 """
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several workers, what is made once for several tests is made by one of them: all these tests go to it together."""
-    for item in items:
-        fixtures = item._fixtureinfo.name2fixturedefs if isinstance(item, pytest.Function) else {}
-        if "finished" in fixtures:
-            item.add_marker(pytest.mark.xdist_group("finished"))
-        elif any(found[-1].scope == "module" for found in fixtures.values()):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+@pytest.hookimpl(optionalhook=True)  # pytest-xdist's
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With several workers, what is made once for several tests is made by one of them: all these tests go to it together.
+
+    By the text of their files, for the process that hands out tests does not collect them. (Marks of groups have no effect: pytest-xdist
+    3.8 writes them into an attribute that pytest 9.2 does not have any more.)
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Together(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group(nodeid.partition("::")[0]) or nodeid
+
+    return Together(config, log) if config.getvalue("dist") == "loadgroup" else None
+
+
+@functools.cache
+def group(file: str) -> str | None:
+    """The group of a file's tests: those that share the finished run, or a fixture of their file; None: each goes by itself."""
+    text = (REPOSITORY / file).read_text()
+    if "(finished: Path" in text:
+        return "finished"
+    return file if 'fixture(scope="module")' in text or "from bundle_project import" in text else None
 
 
 def wait_for(condition: Callable[[], object], running: subprocess.Popen | None = None) -> None:
