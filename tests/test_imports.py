@@ -61,6 +61,7 @@ MAY = {
     "ch4_deepindex.panels": "matplotlib",
     "ch4_deepindex.rank": "faiss",
     "download": "",
+    "tables.gallery": "",
     "tables.render": "scipy",
 }
 # Imports modules one after the other; of each large package, says which modules of ours were importing when it was first looked for.

@@ -6,7 +6,7 @@ from typing import Any
 
 from workflow import code, parameters
 from workflow.graph import Step
-from workflow.lock import BEFORE_STAGES, Lock, name_of, nested_params
+from workflow.lock import Lock, name_of, nested_params
 
 
 def upstream(steps: list[Step]) -> dict[str, list[str]]:
@@ -39,12 +39,13 @@ def outdated(steps: list[Step], repo: Any = None) -> set[str]:
     except DvcException as error:
         sys.exit(f"error: {' '.join(str(error).split())}")
     made, before = Lock().stages, upstream(steps)
+    first = {step.name for step in steps if step.command in (code.COMMAND, parameters.COMMAND)}
     names: set[str] = set()
     fingerprints: set[str] = set()
     for step in steps:
         # All stages read what `code` and `params` make, and few of these files change at a time; DVC compares parameters with those
         # of reports/params, which `params` has yet to write.
-        of_others = names.difference(BEFORE_STAGES).intersection(before[step.name])
+        of_others = names.difference(first).intersection(before[step.name])
         unlike = nested_params(made.get(step.name, {})) != step.params
         if step.name in changed or of_others or unlike or fingerprints.intersection(step.deps):
             names.add(step.name)
