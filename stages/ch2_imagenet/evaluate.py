@@ -27,7 +27,13 @@ def errors(predictions: Path, stage: str = "") -> tuple[dict[str, float], int]:
 
 
 def records_of(
-    model: str, seed: int | None, trained: Path | None, predictions: Path, curve: list[dict[str, str]], about: dict[str, Any], stage: str = ""
+    model: str,
+    seed: int | None,
+    trained: Path | None,
+    predictions: Path,
+    curve: list[dict[str, str]],
+    about: dict[str, Any],
+    stage: str = "",
 ) -> list[metrics.Record]:
     """The errors, and the mean fusion weight of each branch at the end of training where the model has such weights."""
     found, n = errors(predictions, stage)
