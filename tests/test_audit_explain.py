@@ -261,7 +261,10 @@ def test_metrics_that_no_stage_made(project):
 def test_order_of_a_chain_is_that_of_reading():
     """A diamond whose one side is longer: what both sides read stands last."""
     made_from = {"end": ["left", "right"], "left": ["base"], "right": ["mid"], "mid": ["base"], "base": []}
-    stages = {name: {"deps": [{"path": dep} for dep in deps], "outs": [{"path": name, "md5": name}]} for name, deps in made_from.items()}
+    stages = {
+        name: {"cmd": name, "deps": [{"path": dep} for dep in deps], "outs": [{"path": name, "md5": name}]}
+        for name, deps in made_from.items()
+    }
     chain, aside = narrowed(Lock(texts={"dvc.lock": yaml.safe_dump({"stages": stages})}), ["end"])
     assert (chain[0], chain[-2:], aside) == ("end", ("mid", "base"), ())
 
@@ -441,3 +444,9 @@ def test_every_interpretation_names_stages_that_exist(monkeypatch):
         assert entry["stages"], f"{entry['chapter']}: {entry['id']} names no stages"
         for pattern in entry["stages"]:
             assert any(fnmatchcase(name, pattern) for name in names), f"{entry['chapter']}: {entry['id']}: {pattern} matches no stage"
+
+
+def test_a_picture_makes_no_folders(project):
+    with pytest.raises(UserError, match=r"^there is no folder no/where to draw a\.svg to$"):
+        explain(["table 9.1", "a", "error"], picture=Path("no/where/a.svg"))
+    assert not Path("no").exists()

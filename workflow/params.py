@@ -820,6 +820,13 @@ def problems(values: Any) -> list[str]:
     return []
 
 
+def used_sets(values: Any) -> list[str]:
+    """Of the data sets of valid parameters those that some chapter uses, in their order."""
+    params = Params.model_validate(values)
+    used = {name for name, _ in params._needed()}
+    return [name for name in params.data.sets if name in used]
+
+
 def _sentence(problem: Any) -> str:
     key = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
