@@ -113,7 +113,7 @@ except ImportError:
 
 def write_project(root: Path) -> None:
     """A project of five stages on our own core, of which `source` has run."""
-    ignore = shutil.ignore_patterns("__pycache__", "audit")
+    ignore = shutil.ignore_patterns("__pycache__", "audit", "pipelines")
     shutil.copytree(REPOSITORY / "stages/core", root / "stages/core", ignore=ignore)
     shutil.copytree(REPOSITORY / "workflow", root / "workflow", ignore=ignore)
     with (root / "workflow/scale.py").open("a") as file:

@@ -157,11 +157,19 @@ def more_numbers(root: Path) -> None:
         (None, ["trian@a"], "there is no stage trian@a: did you mean train@a"),
         (None, ["qqq"], "there is no stage qqq: see `dvc stage list --all`"),
         (None, ["code"], "code runs `python -m workflow.code`, which needs the whole project"),
-        (None, ["train@a"], "prepare is not up to date (it has not run here): run `dvc repro prepare` first, or pack it too"),
-        (remove_source, ["prepare"], "source is not up to date (data/mini/source deleted): run `dvc repro source` first, or pack it too"),
+        (
+            None,
+            ["train@a"],
+            "prepare is not up to date (it has not run here): run `python -m workflow.repro prepare` first, or pack it too",
+        ),
+        (
+            remove_source,
+            ["prepare"],
+            "source is not up to date (data/mini/source deleted): run `python -m workflow.repro source` first, or pack it too",
+        ),
         (edit_source, ["train", "prepare"], "source is not up to date (data/mini/source modified)"),
         (edit_source_unseen, ["prepare"], "data/mini/source is not what dvc.lock says, though its size and time are"),
-        (more_numbers, ["prepare"], "source is not up to date (params.yaml modified)"),
+        (more_numbers, ["prepare"], "source is not up to date (its parameters)"),
         (lambda root: (root / "notes.txt").unlink(), ["train", "prepare"], "train@a needs notes.txt, which does not exist"),
         (lambda root: (root / "out.tar.01-of-02").touch(), ["prepare"], "out.tar.01-of-02 exists: remove it, or choose another name"),
     ],
@@ -443,7 +451,7 @@ def test_parts_have_to_be_all_there(ran: Path, bare: Path, project: Path, tmp_pa
 
 def test_results_that_somebody_packed_again_are_the_same(ran: Path, project: Path, tmp_path: Path) -> None:
     """`tar cf results.tar .` writes ./ before each name, and the folder itself."""
-    members = {f"./{name}": content for name, content in contents(ran).items()}
+    members = {f"./{name}": content for name, content in contents(ran / "results.tar").items()}
     bundle.unpack([write(tmp_path / "again.tar", members, special("./", tarfile.DIRTYPE))])
     assert json.loads((project / "data/mini/models/b/sum.json").read_text()) == 3 * SQUARES
 
