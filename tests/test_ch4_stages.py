@@ -820,6 +820,14 @@ def test_what_cannot_be_is_one_sentence(paper: dict[str, Any], key: str, value: 
     assert sentence in problem
 
 
+def test_figure_4_6_needs_something_to_show(paper: dict[str, Any]) -> None:
+    """Either kind of curve will do; of neither the file of a set would be empty."""
+    for key in ("alphas", "per_set.ukb.sweep"):
+        assert params.problems(changed(paper, key, [])) == []
+    (problem,) = params.problems(changed(changed(paper, "alphas", []), "per_set.ukb.sweep", []))
+    assert "alphas and per_set.ukb.sweep are both empty, and Figure 4.6 shows one of them at least" in problem
+
+
 THESIS = {key.removeprefix("ch4_deepindex.") for key in params.THESIS if key.startswith("ch4_deepindex.")}
 OTHER: dict[str, Any] = {
     "encoders": {"shallow": "vgg19", "deep": "alexnet"},

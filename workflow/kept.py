@@ -3,7 +3,8 @@
 Of an evaluation whose predictions are small, kept/ has the predictions that its metrics files name and the JSON and CSV that it
 reads beside them, each file compressed. kept.json lists all files of the outputs that it reads, with their checksums and sizes:
 so each output's checksum in dvc.lock can be followed, though models and pictures are not kept. Of other evaluations it has the
-checksums and sizes of the predictions.
+checksums and sizes of the predictions. Of every output of figures it has the checksums of all files, for those that show photos are
+not released.
 """
 
 import json
