@@ -11,7 +11,7 @@ export PATH := $(BIN):$(PATH)
 # Written last and named after the lock's content: an interrupted installation has no such file, nor has an outdated one.
 INSTALLED := $(VENV)/installed-$(firstword $(shell cksum < requirements.lock))
 
-.PHONY: help repro test lint audit snakemake push pull mlflow graph scale environment lock always
+.PHONY: help repro test lint audit snakemake push pull mlflow graph scale known-scale environment lock always
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -54,8 +54,13 @@ mlflow: $(INSTALLED)  ## show the runs in MLflow on 127.0.0.1 (PORT=5000), or br
 graph: $(INSTALLED)  ## draw the pipeline, by chapter and by table
 	python -m workflow.draw
 
-scale: $(INSTALLED)  ## choose the scale: SCALE=mini, real_cpu, real or paper
+scale: known-scale $(INSTALLED)  ## choose the scale: SCALE=mini, real_cpu, real or paper
 	python -m workflow.scale $(SCALE)
+
+# Before anything is installed for it.
+known-scale:
+	@test -f "workflow/scales/scale/$(SCALE).yaml" || { \
+	  echo "error: there is no scale $(SCALE): it may be $(patsubst workflow/scales/scale/%.yaml,%,$(wildcard workflow/scales/scale/*.yaml))" >&2; exit 1; }
 
 environment: $(INSTALLED)  ## install the pinned packages, if they are not there yet; PYTHON=python3.12 chooses
 

@@ -48,6 +48,14 @@ def test_nothing_differs(project):
         assert "Nothing differs: 3 cells, the same values." in diff(a, b)
 
 
+def test_metrics_of_which_no_tables_are_made_yet(project):
+    file = Path("reports/metrics/ch9_toy/one.json")
+    file.write_text(file.read_text().replace("21.0", "20.0"))
+    text = diff("HEAD", ".")
+    assert "The working tree's metrics have changed since reports/tables of ch9_toy were made: `python -m workflow.repro`" in text
+    assert "Nothing differs" not in text and "The tables as they are: 3 cells, the same values." in text
+
+
 def test_a_parameter(project):
     build({"a": [22.0, 26.0], "b": [13.0]}, steps=180)
     text = diff("first", ".")

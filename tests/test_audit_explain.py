@@ -14,6 +14,7 @@ from conftest import record_of
 
 from stages.core import metrics
 from stages.core.errors import UserError
+from stages.core.files import md5
 from stages.core.metrics import Dataset, Record
 from workflow.audit.explain import explain, interpretations
 from workflow.audit.target import find, narrowed
@@ -97,6 +98,8 @@ def build(
             write(record_path(name, lock[name], Path(runs)), about | facts)
 
     def lock_hash(path):
+        if path == "reports/metrics/ch9_toy":
+            return md5(Path(reports, "metrics/ch9_toy"))
         return next((out["md5"] for entry in lock.values() for out in entry["outs"] if out["path"] == path), "many")
 
     data = f"data/{scale}"
@@ -116,8 +119,6 @@ def build(
     stage("ch9_evaluate", "evaluate", [f"{data}/predictions/ch9_toy/one"], ["reports/metrics/ch9_toy/one.json"])
     stage("ch9_sizes", "sizes", [], ["reports/metrics/ch9_toy/sizes.json"])
     stage("ch9_figures", "figures", ["reports/metrics/ch9_toy/one.json"], ["reports/figures/ch9_toy"])
-    stage("tables@ch9_toy", "tables", ["reports/metrics/ch9_toy"], ["reports/tables/ch9_toy"])
-    write(f"{top or '.'}/dvc.lock", yaml.safe_dump({"schema": "2.0", "stages": lock}))
     write(f"{top or '.'}/params.yaml", f"scale: {scale}\n")
     write(f"{top or '.'}/requirements.lock", f"# pinned\ntorch=={torch}\nmypy=={torch}\n")
     records = [
@@ -133,6 +134,8 @@ def build(
     metrics.write(folder / "one.json", experiment="one", dataset=Dataset("set1", kind, "a note"), records=records, **about)
     sizes = [Record("a", "size", 7, "things", "none", "bitwise")]
     metrics.write(folder / "sizes.json", experiment="sizes", dataset=None, records=sizes, **about | {"protocol": "full"})
+    stage("tables@ch9_toy", "tables", ["reports/metrics/ch9_toy"], ["reports/tables/ch9_toy"])
+    write(f"{top or '.'}/dvc.lock", yaml.safe_dump({"schema": "2.0", "stages": lock}))
     rows = ["table,row,column,thesis,run,run_sd", "9.1,a,size,7,7,"]
     rows += [f"9.1,{model},error,1,{sum(values) / len(values):g}," for model, values in errors.items()]
     write(f"{reports}/tables/ch9_toy/table_9_1.csv", "\n".join(rows) + "\n")
@@ -258,7 +261,10 @@ def test_metrics_that_no_stage_made(project):
 def test_order_of_a_chain_is_that_of_reading():
     """A diamond whose one side is longer: what both sides read stands last."""
     made_from = {"end": ["left", "right"], "left": ["base"], "right": ["mid"], "mid": ["base"], "base": []}
-    stages = {name: {"deps": [{"path": dep} for dep in deps], "outs": [{"path": name, "md5": name}]} for name, deps in made_from.items()}
+    stages = {
+        name: {"cmd": name, "deps": [{"path": dep} for dep in deps], "outs": [{"path": name, "md5": name}]}
+        for name, deps in made_from.items()
+    }
     chain, aside = narrowed(Lock(texts={"dvc.lock": yaml.safe_dump({"stages": stages})}), ["end"])
     assert (chain[0], chain[-2:], aside) == ("end", ("mid", "base"), ())
 
@@ -438,3 +444,9 @@ def test_every_interpretation_names_stages_that_exist(monkeypatch):
         assert entry["stages"], f"{entry['chapter']}: {entry['id']} names no stages"
         for pattern in entry["stages"]:
             assert any(fnmatchcase(name, pattern) for name in names), f"{entry['chapter']}: {entry['id']}: {pattern} matches no stage"
+
+
+def test_a_picture_makes_no_folders(project):
+    with pytest.raises(UserError, match=r"^there is no folder no/where to draw a\.svg to$"):
+        explain(["table 9.1", "a", "error"], picture=Path("no/where/a.svg"))
+    assert not Path("no").exists()

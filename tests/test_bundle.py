@@ -449,6 +449,30 @@ def test_parts_have_to_be_all_there(ran: Path, bare: Path, project: Path, tmp_pa
     assert json.loads((project / "data/mini/models/b/sum.json").read_text()) == 3 * SQUARES
 
 
+def test_results_that_somebody_packed_again_are_the_same(ran: Path, project: Path, tmp_path: Path) -> None:
+    """`tar cf results.tar .` writes ./ before each name, and the folder itself."""
+    members = {f"./{name}": content for name, content in contents(ran / "results.tar").items()}
+    bundle.unpack([write(tmp_path / "again.tar", members, special("./", tarfile.DIRTYPE))])
+    assert json.loads((project / "data/mini/models/b/sum.json").read_text()) == 3 * SQUARES
+
+
+@pytest.mark.parametrize("out", ["", "..", "folder/..", "/"])
+def test_a_folder_is_no_bundle(out: str) -> None:
+    with pytest.raises(UserError, match=r"^-o \S+ is a folder: give the file to write, such as job\.tar$"):
+        bundle.pack(["train"], Path(out), None)
+
+
+def test_folders_and_devices_are_no_results(tmp_path: Path) -> None:
+    for path in (tmp_path, Path("/dev/null")):
+        with pytest.raises(UserError, match=f"^{path} is not a file: give the results.tar of a run.py$"):
+            bundle.unpack([path])
+
+
+def test_printed_commands_are_quoted() -> None:
+    assert bundle_run.restoring([Path("my job.tar")]) == "tar xf 'my job.tar'"
+    assert bundle_run.restoring([Path("my job.tar.01-of-02"), Path("my job.tar.02-of-02")]) == "cat 'my job.tar'.* | tar x"
+
+
 def test_a_bundle_is_no_result(packed: Path, project: Path) -> None:
     refuse([packed], "it is a bundle: run it, and unpack the results", project)
 

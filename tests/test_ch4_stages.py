@@ -38,7 +38,7 @@ from stages.ch4_deepindex.patches import open_picture, patches
 from stages.ch4_deepindex.rank import Task, Words
 from stages.ch4_deepindex.rankings import Model
 from stages.ch4_deepindex.variants import PLACES, VARIANTS
-from stages.core import metrics
+from stages.core import arrays, metrics
 from stages.core.errors import UserError
 from stages.datasets import paris6k
 from stages.datasets.retrieval import Query, RetrievalSet
@@ -456,6 +456,23 @@ def test_rankings_are_kept_as_they_are(tmp_path: Path, lengths: list[int]) -> No
     assert [each.tolist() for each in rankings.load(tmp_path / "0.npz")] == [each.tolist() for each in written]
 
 
+@pytest.mark.parametrize("bytes_left", [0, 3, 200, -30, -1])
+def test_rankings_that_are_cut_off_are_named(tmp_path: Path, bytes_left: int) -> None:
+    """As every evaluation of ours reads what was predicted: by stages.core.arrays."""
+    file = tmp_path / "0.npz"
+    rankings.save([np.arange(5), np.arange(300)], file)
+    file.write_bytes(file.read_bytes()[:bytes_left])
+    with pytest.raises(UserError) as caught:
+        rankings.load(file, "ch4_evaluate@holidays")
+    assert str(caught.value).startswith(f"{file} cannot be read (")
+    assert str(caught.value).endswith("): `python -m workflow.repro ch4_evaluate@holidays` brings it back, or makes it again")
+    np.save(tmp_path / "0.npy", np.arange(9))
+    assert arrays.read(tmp_path / "0.npy").tolist() == list(range(9))
+    (tmp_path / "0.npy").write_bytes((tmp_path / "0.npy").read_bytes()[:-4])
+    with pytest.raises(UserError, match=r"0\.npy cannot be read .*: `python -m workflow.repro` brings"):
+        arrays.read(tmp_path / "0.npy")
+
+
 def of_model(folder: Path) -> dict[tuple, list[NDArray]]:
     return {(each.model, each.assignments, each.words, each.alpha): found for each, found in rankings.load_models(folder)}
 
@@ -801,6 +818,14 @@ def test_what_cannot_be_is_one_sentence(paper: dict[str, Any], key: str, value: 
         value = [*value, "cifar10", "cifar100", "bsds500", "pascal_context", "nyud_v2", "vgg16"]
     (problem,) = params.problems(changed(paper, key, value))
     assert sentence in problem
+
+
+def test_figure_4_6_needs_something_to_show(paper: dict[str, Any]) -> None:
+    """Either kind of curve will do; of neither the file of a set would be empty."""
+    for key in ("alphas", "per_set.ukb.sweep"):
+        assert params.problems(changed(paper, key, [])) == []
+    (problem,) = params.problems(changed(changed(paper, "alphas", []), "per_set.ukb.sweep", []))
+    assert "alphas and per_set.ukb.sweep are both empty, and Figure 4.6 shows one of them at least" in problem
 
 
 THESIS = {key.removeprefix("ch4_deepindex.") for key in params.THESIS if key.startswith("ch4_deepindex.")}

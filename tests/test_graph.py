@@ -183,7 +183,8 @@ def test_strangers_are_results_that_were_made_and_that_no_stage_makes_any_more(p
         write(project / file, "x")
     now = ["reports/metrics/ch2/cifar10.json", "reports/tables/ch2", "data/mini/models/a-seed0"]
     before = ["reports/metrics/ch2/cifar100.json", "reports/tables/ch20", "data/mini/models/a-seed1", "data/real/models/a-seed1"]
-    write(project / "dvc.lock", {"stages": {"old": {"outs": [{"path": path} for path in [*now, *before, "reports/releases/old.json"]]}}})
+    outs = [{"path": path, "md5": "1"} for path in [*now, *before, "reports/releases/old.json"]]
+    write(project / "dvc.lock", {"stages": {"old": {"cmd": "x", "outs": outs}}})
     assert sorted(map(str, graph.strangers([step("all", [], now)]))) == sorted(file for file, strange in files.items() if strange)
     (project / "dvc.lock").unlink()
     assert list(graph.strangers([step("all", [], now)])) == []

@@ -132,12 +132,164 @@ def another_number() -> str:
     return f"ch2_evaluate@cifar10 recomputed by its own code: {found}"
 
 
-@pytest.mark.parametrize("change", [other_scores, other_scores_and_their_checksum, damaged, removed, another_number])
+def no_word_of_the_predictions() -> str:
+    facts = json.loads((FOLDER / "kept.json").read_text())
+    del facts["kept"]["data/mini/predictions/ch2_fusion/cifar10"]
+    (FOLDER / "kept.json").write_text(json.dumps(facts))
+    return f"{FOLDER}/kept.json does not speak of data/mini/predictions/ch2_fusion/cifar10/cfn-a-seed0.npz, from which ch2_evaluate@cifar10"
+
+
+def no_word_of_what_is_read_beside_them() -> str:
+    facts = json.loads((FOLDER / "kept.json").read_text())
+    del facts["kept"]["data/mini/models/ch2_fusion/cifar10/cfn-a-seed0"]
+    (FOLDER / "kept.json").write_text(json.dumps(facts))
+    return f"{FOLDER}/kept.json does not speak of data/mini/models/ch2_fusion/cifar10/cfn-a-seed0, from which ch2_evaluate@cifar10 made"
+
+
+def no_word_of_anything() -> str:
+    (FOLDER / "kept.json").unlink()
+    return f"{FOLDER}/kept.json does not speak of "
+
+
+CHANGES = [
+    *(no_word_of_the_predictions, no_word_of_what_is_read_beside_them, no_word_of_anything),
+    *(other_scores, other_scores_and_their_checksum, damaged, removed, another_number),
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
 def test_what_was_changed_is_found(project: Path, change: Callable[[], str]) -> None:
     assert recomputed().breaks == []
     sentence = change()
-    breaks = recomputed().breaks
-    assert len(breaks) == 1 and sentence in breaks[0], breaks
+    report = recomputed()
+    assert len(report.breaks) == 1 and sentence in report.breaks[0], report.breaks
+    assert report.holds == []
+
+
+def audited() -> verify.Report:
+    report, files = verify.Report(), verify.Files()
+    releases.check(FOLDER, files, report, record.Record(files.md5, {}))
+    return report
+
+
+def rewrite(name: str, change: Callable[[dict], object]) -> None:
+    content = json.loads((FOLDER / name).read_text())
+    change(content)
+    (FOLDER / name).write_text(json.dumps(content))
+
+
+def exchange(name: str, old: str, new: str) -> None:
+    text = (FOLDER / name).read_text()
+    assert old in text
+    (FOLDER / name).write_text(text.replace(old, new, 1))
+
+
+def another_verdict() -> str:
+    exchange("verdicts.csv", "not run", "exact")
+    return f"{FOLDER}/verdicts.csv: ch2_fusion 2.2 "
+
+
+def a_verdict_less() -> str:
+    lines = (FOLDER / "verdicts.csv").read_text().splitlines(keepends=True)
+    (FOLDER / "verdicts.csv").write_text("".join(lines[:-1]))
+    return f"{FOLDER}/verdicts.csv: ch4_deepindex "
+
+
+def no_verdicts() -> str:
+    (FOLDER / "verdicts.csv").unlink()
+    return f"{FOLDER}/verdicts.csv is missing: restore it from git"
+
+
+def another_claim() -> str:
+    rewrite("claims.json", lambda content: content["claims"][0].update(verdict="contradicted"))
+    return f"{FOLDER}/claims.json: ch2_fusion "
+
+
+def other_counts() -> str:
+    rewrite("release.json", lambda content: content["verdicts"]["all"]["cells"]["stated"].update(exact=99))
+    return f"{FOLDER}/release.json has other numbers of verdicts than its metrics give"
+
+
+def more_trainings() -> str:
+    rewrite("release.json", lambda content: content.update(trainings=9))
+    return f"{FOLDER}/release.json: trainings is 9, by its run records, parameters and lock 1"
+
+
+def no_number_of_trainings() -> str:
+    rewrite("release.json", lambda content: content.pop("trainings"))
+    return f"{FOLDER}/release.json: trainings is missing"
+
+
+def all_trained() -> str:
+    rewrite("release.json", lambda content: content.update(not_trained=[]))
+    return f"{FOLDER}/release.json: not_trained has 0 trainings, and ch2_evaluate@cifar10 went without 1"
+
+
+def other_devices() -> str:
+    rewrite("release.json", lambda content: content["devices"][0].update(gpu="NVIDIA H200"))
+    return f"{FOLDER}/release.json: devices is "
+
+
+def another_day() -> str:
+    rewrite("release.json", lambda content: content.update(date="2001-01-01"))
+    return f"{FOLDER}/release.json: date is 2001-01-01, and a stage of the release ran on "
+
+
+def another_value_in_a_table_and_its_checksums() -> str:
+    """As one would who forges the lock and the run record with it."""
+    file = FOLDER / "tables/ch2_fusion/table_2_2.csv"
+    rows = file.read_text().splitlines()
+    place = next(number for number, row in enumerate(rows) if row.startswith("2.2,cfn-a,CFN-A,,cifar10,"))
+    value = rows[place].split(",")[7]
+    before = Lock(FOLDER).hashes["reports/tables/ch2_fusion"]
+    exchange("tables/ch2_fusion/table_2_2.csv", f"%,14.73,{value},", "%,14.73,14.7,")
+    for name in ("dvc.lock", "runs/tables@ch2_fusion.json"):
+        exchange(name, before, md5(FOLDER / "tables/ch2_fusion"))
+    return f"{FOLDER}/tables/ch2_fusion/table_2_2.csv: 2.2 cfn-a cifar10 has run '14.7', by its metrics it is '{value}'"
+
+
+def another_figure() -> str:
+    exchange("figures/ch2_fusion/figure_2_7a.csv", ".", ",")
+    return f"{FOLDER}/figures/ch2_fusion/figure_2_7a.csv is not what ch2_figures@cifar10 made, by the release's dvc.lock"
+
+
+def no_lock() -> str:
+    (FOLDER / "dvc.lock").unlink()
+    return f"{FOLDER}/dvc.lock is missing: every release has one; restore it from git"
+
+
+def records_that_are_none() -> str:
+    (FOLDER / "release.json").write_text("[]")
+    return f"{FOLDER}/release.json holds no JSON object: restore it from git"
+
+
+def nothing_kept() -> str:
+    (FOLDER / "kept.json").write_text("{}")
+    return f"{FOLDER}/kept.json does not say what the release keeps: restore it from git"
+
+
+FORGED = [
+    *(another_verdict, a_verdict_less, no_verdicts, another_claim, other_counts, more_trainings, no_number_of_trainings, all_trained),
+    *(other_devices, another_day, another_value_in_a_table_and_its_checksums, another_figure, no_lock, records_that_are_none, nothing_kept),
+]
+
+
+@pytest.mark.parametrize("change", FORGED)
+def test_what_a_release_says_has_to_follow_from_what_it_holds(project: Path, change: Callable[[], str]) -> None:
+    assert audited().breaks == []
+    sentence = change()
+    assert any(found.startswith(sentence) for found in audited().breaks), (sentence, audited().breaks)
+
+
+def test_a_ledger_that_judges_otherwise_now_is_a_note(project: Path) -> None:
+    """And what neither that of today nor that of the release's commit makes of its metrics is a break."""
+    for file in Path("stages/tables/published").glob("table_2_2.yaml"):
+        file.write_text(file.read_text().replace("15.57", "15.58"))
+    report = audited()
+    assert report.breaks == []
+    assert [note for note in report.notes if "judged as the ledger of its commit does; that in force otherwise: " in note]
+    sentence = another_verdict()
+    assert any(found.startswith(sentence) for found in audited().breaks)
 
 
 def test_a_number_that_no_code_computes_is_found_whatever_has_changed_since(released: Path, tmp_path: Path, monkeypatch) -> None:
@@ -180,5 +332,6 @@ def test_large_predictions_leave_their_checksums(released: Path, tmp_path: Path,
     kept.write(lock, set(lock.stages), tmp_path)
     facts = json.loads((tmp_path / "kept.json").read_text())
     place = "data/mini/predictions/ch2_fusion/cifar10/cfn-a-seed0.npz"
+    assert facts.pop("figures")["reports/figures/ch2_fusion"]["figure_2_7.svg"] == md5(Path("reports/figures/ch2_fusion/figure_2_7.svg"))
     assert facts == {"kept": {}, "left": {place: {"files": 1, "md5": md5(Path(place)), "size": Path(place).stat().st_size}}}
     assert not (tmp_path / "kept").exists()

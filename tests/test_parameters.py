@@ -146,7 +146,7 @@ def test_a_broken_pipeline_is_one_sentence(project: Path, spoil, words: str) -> 
 
 def test_locks_that_both_have_a_stage_are_one_sentence(project: Path) -> None:
     for chapter in "ab":
-        write(f"workflow/pipelines/{chapter}/dvc.lock", {"stages": {"a_train": {"outs": [{"path": "data/one"}]}}})
+        write(f"workflow/pipelines/{chapter}/dvc.lock", {"stages": {"a_train": {"cmd": "x", "outs": [{"path": "data/one", "md5": "1"}]}}})
     with pytest.raises(UserError, match=r"a/dvc\.lock and workflow/pipelines/b/dvc\.lock both have the stage a_train"):
         Lock()
 
@@ -154,7 +154,8 @@ def test_locks_that_both_have_a_stage_are_one_sentence(project: Path) -> None:
 def test_the_lock_of_a_commit(project: Path) -> None:
     assert lock.committed() is None
     for chapter in "ab":
-        write(f"workflow/pipelines/{chapter}/dvc.lock", {"stages": {f"{chapter}_train": {"outs": [{"path": f"data/{chapter}"}]}}})
+        entry = {"cmd": "x", "outs": [{"path": f"data/{chapter}", "md5": "1"}]}
+        write(f"workflow/pipelines/{chapter}/dvc.lock", {"stages": {f"{chapter}_train": entry}})
     for command in (["init", "-q"], ["add", "workflow"], ["-c", "user.name=n", "-c", "user.email=e", "commit", "-qm", "x"]):
         subprocess.run(["git", *command], check=True)
     shutil.rmtree("workflow/pipelines/b")
@@ -164,7 +165,7 @@ def test_the_lock_of_a_commit(project: Path) -> None:
 
 def test_parameters_are_by_the_file_that_people_edit() -> None:
     params = {"reports/params/downloads.json": {"scale": "mini", "sources.s": {"size": 4}}, "params.yaml": {"a": 1}}
-    found = Lock(texts={"dvc.lock": yaml.safe_dump({"stages": {"download@s": {"params": params}}})})
+    found = Lock(texts={"dvc.lock": yaml.safe_dump({"stages": {"download@s": {"cmd": "x", "params": params}}})})
     assert found.stages["download@s"]["params"] == {"params.yaml": {"scale": "mini", "a": 1}, "workflow/sources.yaml": {"s": {"size": 4}}}
     assert lock.nested_params(found.stages["download@s"]) == {"scale": "mini", "a": 1, "sources": {"s": {"size": 4}}}
 

@@ -261,6 +261,7 @@ def test_an_audit_that_cannot_read_what_it_needs_says_so(project, monkeypatch):
         (lambda: Path("model.py").write_text("x = 2\n"), "model.py differ from the commit: commit or undo them"),
         (lambda: Path("new.py").write_text(""), "new.py differ from the commit"),
         (lambda: Path("dvc.lock").unlink(), "nothing has run yet, there is no dvc.lock"),
+        (lambda: Path("dvc.lock").write_text("stages:\n  tables:\n    cmd: x\n    deps:\n"), "error: dvc.lock is not a lock file of DVC"),
         (lambda: Path("reports/releases/mini-1").mkdir(), "releases are not changed; choose another name"),
         (lambda: Path("params.yaml").write_text("scale: 3\n"), "params.yaml"),
     ],

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import PATIENCE, run_in, wait_for
 
+from stages.core.errors import UserError
 from workflow import repro
 
 LOCK = (Path(__file__).parents[1] / "workflow/pipelines/ch2_fusion/dvc.lock").read_text()
@@ -58,6 +59,45 @@ def test_an_interruption_is_left_to_dvc(place: Path, monkeypatch: pytest.MonkeyP
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(timeout=PATIENCE) == 252
     assert Path("log").read_text() == "begun\nended\n"
+
+
+FAKE_DVC = """#!{python}
+import signal, subprocess, sys
+stage = subprocess.Popen([sys.executable, "-c", "import os, time; open('stage', 'w').write(str(os.getpid())); time.sleep(600)"])
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # as DVC does while a stage runs
+stage.wait()
+open("log", "w").write("ended")
+sys.exit(255)
+"""
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL], ids=lambda sign: sign.name)
+def test_whatever_ends_us_ends_dvc_and_its_stage(place: Path, sign: signal.Signals) -> None:
+    Path("bin").mkdir()
+    Path("bin/dvc").write_text(FAKE_DVC.format(python=sys.executable))
+    Path("bin/dvc").chmod(0o755)
+    script = "import sys; from workflow import repro; sys.exit(repro._dvc('repro'))"
+    env = {**os.environ, "PATH": f"{place}/bin:{os.environ['PATH']}", "PYTHONPATH": str(Path(__file__).parents[1])}
+    process = subprocess.Popen([sys.executable, "-c", script], env=env, start_new_session=True)
+    wait_for(lambda: Path("stage").exists() and Path("stage").read_text(), process)
+    process.send_signal(sign)
+    status = process.wait(timeout=PATIENCE)
+    assert status == (-signal.SIGKILL if sign == signal.SIGKILL else 255)
+    if sign != signal.SIGKILL:
+        assert Path("log").read_text() == "ended"  # it was waited for
+    wait_for(lambda: Path("log").exists())
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(Path("stage").read_text()), 0)
+
+
+def test_a_second_run_says_so_and_leaves_the_first_one_s_copies(place: Path) -> None:
+    (repro.COPIES / "dvc.lock").write_text(LOCK)
+    Path("dvc.lock").write_text(LOCK[:1000])
+    with repro.alone(), pytest.raises(UserError, match=r"another `python -m workflow\.repro` is at work in this folder"):
+        repro.run([], [])
+    assert ((repro.COPIES / "dvc.lock").read_text(), Path("dvc.lock").read_text()) == (LOCK, LOCK[:1000])
+    with repro.alone():
+        pass  # free again
 
 
 def test_the_copy_takes_the_place_of_a_lock_that_was_cut_off(place: Path, capsys: pytest.CaptureFixture) -> None:

@@ -95,40 +95,43 @@ def test_chapters_can_be_left_out(tmp_path: Path, name: str, chapters: list[str]
     assert {key: values[key] for key in ("chapters", "data", "runtime")} == {key: plain[key] for key in ("chapters", "data", "runtime")}
 
 
-MORE_SETS = {"ch3_edges": "bsds500,pascal_context,nyud_v2,vgg16", "ch4_deepindex": "holidays,paris6k,ukb,alexnet,vgg19"}
-
-
-@pytest.mark.parametrize(
-    ("name", "chapter", "sets"),
-    [
-        *((name, "ch2_fusion", None) for name in ("mini", "real", "paper")),
-        ("real_cpu", "ch2_fusion", "cifar10"),
-        ("mini", "ch2_imagenet", None),
-        ("paper", "ch2_imagenet", None),
-        *((name, "ch2_segmentation", None) for name in ("mini", "real", "paper")),
-        ("real", "ch3_edges", None),
-        ("real_cpu", "ch3_edges", None),
-        ("real_cpu", "ch4_deepindex", None),
-        *((name, chapter, sets) for name in ("mini", "paper") for chapter, sets in MORE_SETS.items()),
-    ],
-)
-def test_a_chapter_can_be_alone(tmp_path: Path, name: str, chapter: str, sets: str | None) -> None:
-    """With the sets that its file says, no others than it uses are downloaded."""
+@pytest.mark.parametrize("chapter", STAGES)
+@pytest.mark.parametrize("name", SCALES)
+def test_a_chapter_can_be_alone(tmp_path: Path, name: str, chapter: str) -> None:
+    """At every scale that has something of it; no other data sets than it uses are downloaded."""
     plain = plain_scale(name)
-    values = composed(tmp_path / "params.yaml", name, f"+only={chapter}", *([f"data.sets=[{sets}]"] if sets else []))
+    if not listed(plain, chapter):
+        with pytest.raises(SystemExit, match=r"the scale has nothing of this chapter; .*params\.yaml is left as it was$"):
+            scale.compose(name, [f"+only={chapter}"], tmp_path / "params.yaml")
+        return
+    values = composed(tmp_path / "params.yaml", name, f"+only={chapter}")
     assert values["chapters"] == [chapter]
     assert values[chapter] == plain[chapter]
-    assert listed(values, chapter)
     assert [other for other in STAGES if other != chapter and listed(values, other)] == []
     used = {needed for needed, _ in params.Params.model_validate(values)._needed()}
     assert used == set(values["data"]["sets"])
 
 
-def test_a_chapter_alone_says_which_sets_it_lacks(tmp_path: Path) -> None:
-    for chapter, lacking in (("ch3_edges", "pascal_context"), ("ch4_deepindex", "holidays")):
-        with pytest.raises(SystemExit, match=f"{chapter}.*data.sets lacks {lacking}"):
-            scale.compose("paper", [f"+only={chapter}"], tmp_path / "params.yaml")
+def test_a_chapter_alone_has_the_sets_that_one_says(tmp_path: Path) -> None:
+    sets = "data.sets=[cifar10,bsds500,vgg16]"
+    assert composed(tmp_path / "params.yaml", "real_cpu", "+only=ch3_edges", sets)["data"]["sets"] == ["cifar10", "bsds500", "vgg16"]
+    with pytest.raises(SystemExit, match=r"ch3_edges.*data\.sets lacks bsds500"):
+        scale.compose("real_cpu", ["+only=ch3_edges", "data.sets=[vgg16]"], tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize("override", ["+only=nope", "+leave_out=[ch3_edges,nope]"])
+def test_a_chapter_that_there_is_not_is_one_sentence(tmp_path: Path, override: str) -> None:
+    with pytest.raises(SystemExit) as error:
+        scale.compose("mini", [override], tmp_path / "params.yaml")
+    key = override[1:].partition("=")[0]
+    assert str(error.value) == f"error: there is no chapter nope: +{key} may be {', '.join(STAGES)}"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_make_looks_at_the_scale_before_it_installs_anything(tmp_path: Path) -> None:
+    done = subprocess.run(["make", "scale", "SCALE=nope", f"VENV={tmp_path / 'venv'}"], capture_output=True, text=True)
+    assert done.returncode != 0 and list(tmp_path.iterdir()) == []
+    assert done.stderr.splitlines()[0] == "error: there is no scale nope: it may be mini paper real real_cpu"
 
 
 def test_the_committed_parameters_are_those_of_their_scale(tmp_path: Path) -> None:
@@ -401,7 +404,9 @@ def test_results_of_no_stage_are_removed(project: Path) -> None:
     for path in mine + strange + running:
         (project / path).parent.mkdir(parents=True, exist_ok=True)
         (project / path).write_text("")
-    made = [{"path": path} for path in ["data/mini/models/three", "data/real/models/three", "reports/releases/x.json", *strange[1:]]]
+    made = [
+        {"path": path, "md5": "1"} for path in ["data/mini/models/three", "data/real/models/three", "reports/releases/x.json", *strange[1:]]
+    ]
     lock = {"schema": "2.0", "stages": {"before": {"cmd": "made them", "outs": made}}}
     (project / "dvc.lock").write_text(json.dumps(lock))
     graph.refresh()

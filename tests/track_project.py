@@ -32,7 +32,7 @@ LOCK: dict = {
             "outs": [{"path": "data/mini/sources/cifar10", "md5": "0123456789abcdef0123456789abcdef.dir"}],
         },
         "tables": {"cmd": "python -m stages.tables", "outs": [{"path": "reports/tables/ch2_fusion", "md5": "4.dir"}]},
-        "count": {"cmd": "python -m stages.count", "outs": [{"path": "reports/metrics/ch2_fusion/architectures.json"}]},
+        "count": {"cmd": "python -m stages.count", "outs": [{"path": "reports/metrics/ch2_fusion/architectures.json", "md5": "5"}]},
     },
 }
 PREPARED_ENTRY = (

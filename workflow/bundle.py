@@ -27,6 +27,7 @@ import io
 import json
 import logging
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -63,6 +64,9 @@ def pack(names: list[str], out: Path, part_size: int | None, returned: list[str]
     from workflow import scale
     from workflow.graph import resolve
 
+    if out.name in ("", ".."):
+        raise UserError(f"-o {out} is a folder: give the file to write, such as job.tar")
+    Lock()  # what is no lock file is a sentence of ours before it is one of DVC's
     if there := bundle_run.earlier(out):
         remove = "remove it, or " if there[0].is_file() else ""
         raise UserError(f"{there[0]} exists: {remove}choose another name")
@@ -287,7 +291,8 @@ def _archives(paths: list[Path]) -> dict[str, list[Path]]:
     for path in dict.fromkeys(paths):
         if not path.is_file():
             near = [part.name for part in bundle_run.earlier(path)]
-            raise UserError(f"there is no file {path}" + (f": give its parts, {', '.join(near)}" if near else ""))
+            missing = f"{path} is not a file: give the results.tar of a run.py" if path.exists() else f"there is no file {path}"
+            raise UserError(f"{missing}: give its parts, {', '.join(near)}" if near and not path.exists() else missing)
         found.setdefault(PART.sub("", str(path)), []).append(path)
     return {title: _complete(title, parts) for title, parts in found.items()}
 
@@ -390,8 +395,10 @@ class _Joined(io.RawIOBase):
 
 
 def _extract(stream: BinaryIO, member: tarfile.TarInfo, found: dict[str, str], title: str) -> None:
-    path = PurePosixPath(member.name)
-    if path.is_absolute() or ".." in path.parts or "\0" in member.name:
+    path = PurePosixPath(member.name)  # ./results/x of whoever packed it again is results/x
+    if not path.parts and member.isdir():
+        return
+    if not path.parts or path.is_absolute() or ".." in path.parts or "\0" in member.name:
         raise UserError(f"{title} holds {member.name!r}, which would leave its folder: it was not made by run.py")
     if path.parts[0] != RESULTS:
         kind = (
@@ -727,7 +734,7 @@ def main() -> None:
             parts = pack(args.stages, args.out, args.part_size, args.returned)
             for part in parts:
                 print(f"{part}: {part.stat().st_size / 1e6:.1f} MB")
-            print(f"there: {bundle_run.restoring(parts)} && cd {args.out.stem} && python run.py")
+            print(f"there: {bundle_run.restoring(parts)} && cd {shlex.quote(args.out.stem)} && python run.py")
         else:
             for results in unpack(args.files):
                 for stage in results["stages"]:

@@ -224,7 +224,7 @@ def byte_count(text: str) -> int:
 
 def restoring(parts: list[Path]) -> str:
     """The command that unpacks an archive's parts."""
-    return f"tar xf {parts[0].name}" if len(parts) == 1 else f"cat {PART.sub('', parts[0].name)}.* | tar x"
+    return f"tar xf {shlex.quote(parts[0].name)}" if len(parts) == 1 else f"cat {shlex.quote(PART.sub('', parts[0].name))}.* | tar x"
 
 
 # What is checked before anything runs
@@ -545,7 +545,7 @@ def main() -> None:
     for part in parts:
         print(f"{part}: {part.stat().st_size / 1e6:.1f} MB")
     if parts:
-        print(f"take back and unpack: python -m workflow.bundle unpack {' '.join(part.name for part in parts)}")
+        print(f"take back and unpack: python -m workflow.bundle unpack {shlex.join(part.name for part in parts)}")
     if trouble:
         packed = f"{len(done)} of {len(bundle['stages'])} are packed" if parts else "there are no results to take back"
         sys.exit(f"error: {trouble}; {packed}; call run.py again to continue")

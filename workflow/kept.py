@@ -3,11 +3,13 @@
 Of an evaluation whose predictions are small, kept/ has the predictions that its metrics files name and the JSON and CSV that it
 reads beside them, each file compressed. kept.json lists all files of the outputs that it reads, with their checksums and sizes:
 so each output's checksum in dvc.lock can be followed, though models and pictures are not kept. Of other evaluations it has the
-checksums and sizes of the predictions.
+checksums and sizes of the predictions. Of every output of figures it has the checksums of all files, for those that show photos are
+not released.
 """
 
+import json
 import lzma
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from workflow.lock import Lock
 
 FACTS = "kept.json"
 FILES = "kept"
+FIGURES = "reports/figures/"
 LARGEST = 1_000_000  # bytes, compressed, of the predictions of one model, or of a file beside them
 
 
@@ -25,7 +28,11 @@ def write(lock: Lock, names: set[str], folder: Path) -> None:
     """Write kept.json and kept/ of the release in `folder`, by the stages `names` of the lock."""
     kept: dict[str, Any] = {}
     left: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
     for stage in sorted(names & lock.stages.keys()):
+        for out in lock.stages[stage].get("outs", []):
+            if out["path"].startswith(FIGURES) and (place := Path(out["path"])).exists():
+                figures[out["path"]] = {file.relative_to(place).as_posix(): md5(file) for file in files_of(place)}
         predictions = named_by(lock.stages[stage])
         if not predictions:
             continue
@@ -44,8 +51,42 @@ def write(lock: Lock, names: set[str], folder: Path) -> None:
             target = folder / FILES / f"{file}.xz"
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
-    if kept or left:
-        write_json(folder / FACTS, {"kept": kept, "left": left})
+    if kept or left or figures:
+        write_json(folder / FACTS, {"kept": kept, "left": left, "figures": figures})
+
+
+def facts(folder: Path) -> dict[str, Any]:
+    """What the release in `folder` says that it keeps; nothing where it has no kept.json. Raises UserError for a file that is none."""
+    found: dict[str, Any] = {"kept": {}, "left": {}}
+    file = folder / FACTS
+    try:
+        if file.exists():
+            found = json.loads(file.read_text(encoding="utf-8"))
+        whole = [about.get("md5") and about["kept"] in (True, False) for files in found["kept"].values() for about in files.values()]
+        figures = found.get("figures", {})
+        whole += [isinstance(found["left"], dict), *(isinstance(files, dict) for files in figures.values())]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        whole = [False]
+    if not all(whole):
+        raise UserError(f"{file} does not say what the release keeps: restore it from git")
+    return {"figures": {}, **found}
+
+
+def unspoken(facts: dict[str, Any], folder: Path, lock: Lock) -> Iterator[str]:
+    """A sentence for predictions that a release's metrics name and kept.json says nothing of, and for what is read beside those kept."""
+    for stage, entry in sorted(lock.stages.items()):
+        named = predictions_of(folder / Path(out["path"]).relative_to("reports") for out in entry.get("outs", []) if is_of_metrics(out))
+        lacking = [path for path in named if path not in facts["left"] and not _is_kept(path, facts)]
+        read = outputs_read(stage, lock) if any(path not in facts["left"] for path in named) else []
+        if lacking := lacking or [out for out in read if out not in facts["kept"]]:
+            yield f"{folder / FACTS} does not speak of {lacking[0]}, from which {stage} made its numbers: restore it from git"
+
+
+def _is_kept(path: str, facts: dict[str, Any]) -> bool:
+    """Whether all files of these predictions are kept."""
+    places = {Path(out) / name: about["kept"] for out, files in facts["kept"].items() for name, about in files.items()}
+    found = [is_kept for place, is_kept in places.items() if place.is_relative_to(path)]
+    return bool(found) and all(found)
 
 
 def _packed(predictions: list[Path], outs: list[str]) -> dict[Path, bytes]:
@@ -62,9 +103,18 @@ def _packed(predictions: list[Path], outs: list[str]) -> dict[Path, bytes]:
 
 def named_by(entry: dict[str, Any]) -> list[Path]:
     """The predictions that the metrics files among a stage's outputs name, as far as they are here."""
-    files = [Path(out["path"]) for out in entry.get("outs", []) if out["path"].startswith("reports/metrics/")]
-    named = {record.predictions for file in files if is_metrics(file) for record in metrics.read(file).records}
-    return sorted(path for path in map(Path, named - {None}) if path.exists())  # type: ignore[arg-type]
+    named = predictions_of(Path(out["path"]) for out in entry.get("outs", []) if is_of_metrics(out))
+    return [path for path in map(Path, named) if path.exists()]
+
+
+def predictions_of(files: Iterable[Path]) -> list[str]:
+    """The predictions that these metrics files name; other files name none."""
+    return sorted({record.predictions for file in files if is_metrics(file) for record in metrics.read(file).records if record.predictions})
+
+
+def is_of_metrics(out: dict[str, Any]) -> bool:
+    """Whether an entry's output is among the metrics."""
+    return out["path"].startswith("reports/metrics/")
 
 
 def is_metrics(file: Path) -> bool:
@@ -123,7 +173,7 @@ def packed_files(facts: dict[str, Any], folder: Path) -> set[Path]:
 
 def evaluations(facts: dict[str, Any], lock: Lock) -> list[str]:
     """The stages whose metrics can be computed again from what is kept: all that they read below data/ is of outputs that are."""
-    wanted = {name for name, entry in lock.stages.items() if any(out["path"].startswith("reports/metrics/") for out in entry["outs"])}
+    wanted = {name for name, entry in lock.stages.items() if any(map(is_of_metrics, entry.get("outs", [])))}
     read = {name: outputs_read(name, lock) for name in sorted(wanted)}
     return [name for name, outs in read.items() if outs and set(outs) <= facts["kept"].keys()]
 

@@ -92,11 +92,7 @@ class Lock:
         for file, text in texts.items():
             try:
                 found = load_yaml(text).get("stages", {})
-                found = {
-                    name: {**entry, **({"params": _as_edited(entry["params"])} if "params" in entry else {})}
-                    for name, entry in found.items()
-                }
-                _ = [out["path"] for entry in found.values() for out in entry.get("outs", [])]
+                found = {name: _whole(entry) for name, entry in found.items()}
             except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError):
                 here = root / file
                 cure = f"`git checkout {here} && dvc repro` brings it back, and from DVC's cache what had run since"
@@ -162,16 +158,28 @@ class Lock:
 
 def committed(commit: str = "HEAD") -> "Lock | None":
     """The lock of a commit; None where it has none, or there is no git."""
-    listed = _git("ls-tree", "-r", "--name-only", commit, "--", FILE.as_posix(), PIPELINES.as_posix()) or ""
-    texts = {path: _git("show", f"{commit}:{path}") or "" for path in listed.splitlines() if Path(path).name == FILE.name}
+    listed = git("ls-tree", "-r", "--name-only", commit, "--", FILE.as_posix(), PIPELINES.as_posix()) or ""
+    texts = {path: git("show", f"{commit}:{path}") or "" for path in listed.splitlines() if Path(path).name == FILE.name}
     return Lock(texts=texts) if texts else None
 
 
-def _git(*arguments: str) -> str | None:
+def git(*arguments: str) -> str | None:
+    """What git says; None where it refuses, or there is none."""
     try:
         return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def _whole(entry: dict[str, Any]) -> dict[str, Any]:
+    """An entry of a lock file with its parameters as people edit them. Raises ValueError or what Python does where it is cut off."""
+    lists = [entry.get(kind, []) for kind in ("deps", "outs")]
+    paths = [item["path"] for found in lists for item in found]
+    sums = [out["md5"] for out in lists[1]]
+    texts = all(isinstance(text, str) for text in (*paths, *sums))
+    if not entry["cmd"] or not texts or not all(isinstance(found, list) for found in lists):
+        raise ValueError
+    return {**entry, **({"params": _as_edited(entry["params"])} if "params" in entry else {})}
 
 
 def _as_edited(params: dict[str, Any]) -> dict[str, Any]:

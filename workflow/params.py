@@ -718,6 +718,8 @@ class IndexChapter(Section):
             if lacking := sorted({f"dpi-{best.split('-')[-1]}", best} - set(self.variants)):
                 raise ValueError(f"figures.panels shows {lacking[0]} on {name}, which variants lacks")
         for name in self.sets:
+            if not self.alphas and not getattr(self.per_set, name).sweep:
+                raise ValueError(f"alphas and per_set.{name}.sweep are both empty, and Figure 4.6 shows one of them at least")
             if self.sweep_assignments > (most := max(getattr(self.per_set, name).assignments)):
                 raise ValueError(f"sweep_assignments is {self.sweep_assignments}, and per_set.{name}.assignments has at most {most}")
         if (self.complexity.datasets or self.signatures) and self.sets and self.complexity.dimensions not in self.dimensions:
@@ -818,6 +820,13 @@ def problems(values: Any) -> list[str]:
     except ValidationError as error:
         return [_sentence(problem) for problem in error.errors()]
     return []
+
+
+def used_sets(values: Any) -> list[str]:
+    """Of the data sets of valid parameters those that some chapter uses, in their order."""
+    params = Params.model_validate(values)
+    used = {name for name, _ in params._needed()}
+    return [name for name in params.data.sets if name in used]
 
 
 def _sentence(problem: Any) -> str:

@@ -105,19 +105,10 @@ def write(name: str, folder: Path) -> None:
     absent = not_trained()
     names = {step["name"] for step in json.loads(GRAPH.read_text())["stages"].values()} - absent
     records = run_records(names)
-    trained = [record for record in records if "train_seconds" in record]
-    about = {
-        "name": name,
-        "scale": params["scale"],
-        "protocol": params["protocol"],
+    about = facts(name, params, records) | {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "commit": git("rev-parse", "HEAD"),
-        "machines": _unique(record["machine"] for record in records),
-        "packages": _unique(record["packages"] for record in records),
-        "devices": _unique({key: record[key] for key in DEVICE} for record in trained),
-        "trainings": len(trained),
         "not_trained": sorted(absent),
-        "training_hours": round(sum(record["train_seconds"] for record in trained) / 3600, 2),
     }
     judged = judge(Results(name, {}, scale=params["scale"], day=about["date"], runs=tuple(records)))
     folder.mkdir(parents=True)
@@ -142,6 +133,21 @@ def write(name: str, folder: Path) -> None:
     }
     write_json(folder / "claims.json", content)
     write_json(folder / "release.json", about | {"verdicts": _counts(judged)})
+
+
+def facts(name: str, params: dict[str, Any], records: list[dict[str, Any]]) -> dict[str, Any]:
+    """What release.json says that follows from the release's parameters and run records."""
+    trained = [record for record in records if "train_seconds" in record]
+    return {
+        "name": name,
+        "scale": params["scale"],
+        "protocol": params["protocol"],
+        "machines": _unique(record["machine"] for record in records),
+        "packages": _unique(record["packages"] for record in records),
+        "devices": _unique({key: record[key] for key in DEVICE} for record in trained),
+        "trainings": len(trained),
+        "training_hours": round(sum(record["train_seconds"] for record in trained) / 3600, 2),
+    }
 
 
 def judge(about: Results) -> list[Verdicts]:
@@ -199,6 +205,8 @@ def main() -> None:
         sys.exit(f"error: {', '.join(dirty)} differ from the commit: commit or undo them, so that the release can name what made it")
     if not lock_files():
         sys.exit("error: nothing has run yet, there is no dvc.lock: run `dvc repro` first")
+    with exit_on_error():
+        Lock()  # what is no lock file is a sentence of ours before it is one of DVC's
     if behind := stale():
         sys.exit(f"error: not up to date: {', '.join(behind)}: run `dvc repro` first")
     if unknown := without_record():

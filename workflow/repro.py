@@ -13,9 +13,13 @@ what had run since comes back from DVC's run cache.
 import argparse
 import contextlib
 import difflib
+import fcntl
+import os
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from stages.core.errors import UserError
@@ -23,6 +27,21 @@ from workflow import drift, parameters, scale
 from workflow.lock import PIPELINES, Lock, entries, load_yaml, lock_files
 
 COPIES = Path("data/locks.before")  # there while a run goes on
+RUNNING = Path("data/repro.running")  # locked for as long as one does
+# Ends DVC and its stages, which are one process group, once whoever started them has ended without a word, say by `kill -9`.
+WATCH = """
+import os, signal, sys, time
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+if not sys.stdin.buffer.read(1):
+    for sign, seconds in ((signal.SIGINT, 60), (signal.SIGKILL, 1)):
+        try:
+            os.killpg(int(sys.argv[1]), sign)
+            for _ in range(10 * seconds):
+                time.sleep(0.1)
+                os.killpg(int(sys.argv[1]), 0)
+        except ProcessLookupError:
+            break
+"""
 
 
 def restore() -> None:
@@ -66,8 +85,25 @@ def addresses(names: list[str]) -> list[str]:
     return found
 
 
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """For as long as a run goes on here: another one is a UserError, and leaves this one's copies alone."""
+    RUNNING.parent.mkdir(parents=True, exist_ok=True)
+    with RUNNING.open("a") as file:  # which no process that we start inherits
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError("another `python -m workflow.repro` is at work in this folder: wait until it has ended, or end it") from None
+        yield
+
+
 def run(names: list[str], options: list[str]) -> int:
-    """Everything, or what the names stand for; the exit status."""
+    """Everything, or what the names stand for; the exit status. Raises UserError where another run is at work."""
+    with alone():
+        return _run(names, options)
+
+
+def _run(names: list[str], options: list[str]) -> int:
     scale.check()
     parameters.contents()  # says it in a sentence if a chapter's part is missing
     targets = addresses(names)
@@ -90,11 +126,31 @@ def run(names: list[str], options: list[str]) -> int:
 
 
 def _dvc(*arguments: str) -> int:
-    """A command of DVC's; its status. An interruption reaches it as it does us, and it ends in its own way."""
-    process = subprocess.Popen(["dvc", *arguments])
-    while True:
-        with contextlib.suppress(KeyboardInterrupt):
-            return process.wait()
+    """A command of DVC's; its status. Whatever ends us ends it and its stage first, as an interruption would: in its own way."""
+    signs = [sign for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(sign) != signal.SIG_IGN]
+    asked: list[int] = []
+    started: list[int] = []
+
+    def interrupt(sign: int, _: object = None) -> None:
+        asked.append(sign)
+        for group in started:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGINT)
+
+    before = {sign: signal.signal(sign, interrupt) for sign in {signal.SIGINT, *signs}}
+    try:
+        # A group of its own, so that its stages can be told from whoever started us; such a one cannot ask the terminal.
+        process = subprocess.Popen(["dvc", *arguments], stdin=subprocess.DEVNULL, process_group=0)
+        started.append(process.pid)
+        watch = subprocess.Popen([sys.executable, "-c", WATCH, str(process.pid)], stdin=subprocess.PIPE, start_new_session=True)
+        if asked:
+            interrupt(asked[0])
+        status = process.wait()
+        watch.communicate(b".")
+    finally:
+        for sign, handler in before.items():
+            signal.signal(sign, handler)
+    return status or (128 + asked[0] if asked else 0)
 
 
 def main() -> None:

@@ -11,6 +11,9 @@ from stages.core.errors import UserError
 from stages.core.stage import RUNS, run_key
 from workflow.lock import nested_params
 
+# What a record holds, of what type, where it has it.
+KINDS: dict[str, type] = {"stage": str, "started": str, "machine": dict, "packages": dict, "made": dict, "absent": list, "unopened": list}
+
 
 def key_of(entry: dict[str, Any]) -> str:
     """The key of the run that an entry of dvc.lock is of."""
@@ -31,7 +34,12 @@ def others(stage: str) -> bool:
 def read(stage: str, entry: dict[str, Any], runs: Path = RUNS) -> dict[str, Any] | None:
     """The record of the run that made `entry`; None if there is none."""
     file = record_path(stage, entry, runs)
+    if not file.exists():
+        return None
     try:
-        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+        record = json.loads(file.read_text(encoding="utf-8"))
     except ValueError:
-        raise UserError(f"{file} is not a run record: delete it") from None
+        record = None
+    if not isinstance(record, dict) or not all(isinstance(record.get(key, kind()), kind) for key, kind in KINDS.items()):
+        raise UserError(f"{file} is not a run record: {'restore it from git' if 'releases' in file.parts else 'delete it'}")
+    return record

@@ -15,7 +15,7 @@ from typing import Any
 
 from stages.core.command import exit_on_error
 from stages.core.files import replacing
-from workflow.params import problems
+from workflow.params import problems, used_sets
 
 CONFIG = Path("workflow/scales")
 PARAMS = Path("params.yaml")
@@ -50,14 +50,30 @@ def compose(scale: str, overrides: list[str], path: Path = PARAMS) -> None:
     if scale not in known:
         sys.exit(f"error: there is no scale {scale}: it may be {', '.join(known)}")
     wanted = " ".join([scale, *overrides])
+    given = dict(override.lstrip("+").partition("=")[::2] for override in overrides)
+    _refuse_unknown(given)
+    folder = str(CONFIG.absolute())
     try:
         with replacing(path) as aside:
-            compose_and_dump(aside, str(CONFIG.absolute()), None, "config", "", [f"scale={scale}", *overrides])
+            compose_and_dump(aside, folder, None, "config", "", [f"scale={scale}", *overrides])
             found = problems(read(aside))
+            if not found and "only" in given and "data.sets" not in given:
+                if not (used := used_sets(read(aside))):
+                    sys.exit(f"error: {wanted}: the scale has nothing of this chapter; {path} is left as it was")
+                compose_and_dump(aside, folder, None, "config", "", [f"scale={scale}", *overrides, f"data.sets=[{','.join(used)}]"])
             if found:
                 sys.exit(f"error: {wanted}: {'; '.join(found)}; {path} is left as it was")
     except Exception as error:  # Hydra's own, of several kinds
         sys.exit(f"error: {wanted}: {' '.join(str(error).split())}; {path} is left as it was")
+
+
+def _refuse_unknown(given: dict[str, str]) -> None:
+    """Leave with one sentence where a chapter is named that there is not: Hydra says it in eight lines."""
+    for key in ("only", "leave_out"):
+        known = sorted(file.stem for file in (CONFIG / key).glob("*.yaml"))
+        for name in given.get(key, "").strip("[]").split(",") if key in given else []:
+            if name.strip() not in known:
+                sys.exit(f"error: there is no chapter {name.strip() or 'without a name'}: +{key} may be {', '.join(known)}")
 
 
 def main() -> None:

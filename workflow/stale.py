@@ -29,7 +29,8 @@ def upstream(steps: list[Step]) -> dict[str, list[str]]:
 def outdated(steps: list[Step], repo: Any = None) -> set[str]:
     """The stages that a run may have to run: those that `dvc status` lists, and all downstream of them.
 
-    `steps` is in an order in which they can run; `repo` is DVC's, which they were read from. Leaves with one sentence and status 1 where DVC cannot tell, as while it runs.
+    `steps` is in an order in which they can run; `repo` is DVC's, which they were read from. Leaves with one sentence
+    and status 1 where DVC cannot tell, as while it runs.
     """
     from dvc.exceptions import DvcException
     from dvc.repo import Repo

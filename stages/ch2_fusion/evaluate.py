@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.core import metrics, stage, trainings
+from stages.core import arrays, metrics, stage, trainings
 from stages.core.errors import UserError
 from stages.core.files import read_csv, write_csv
 from stages.metrics.classification import error_percent
@@ -21,10 +21,11 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def records_of(model: str, seed: int, folder: Path, predictions: Path, curve: list[dict[str, str]], about: dict) -> list[metrics.Record]:
+def records_of(
+    model: str, seed: int, folder: Path, predictions: Path, curve: list[dict[str, str]], about: dict, stage: str = ""
+) -> list[metrics.Record]:
     """The test error, and the mean fusion weight of each branch at the end of training where the model has such weights."""
-    with np.load(predictions) as stored:
-        scores, labels = stored["scores"], stored["labels"]
+    scores, labels = arrays.read_named(predictions, stage, "scores", "labels")
     if not np.isfinite(scores).all():
         raise UserError(f"{predictions} holds scores that are not finite: the training of {model}, seed {seed}, failed in its last steps")
     values: list[tuple[str, float, str, str, int | None]] = [("error", error_percent(scores, labels), "%", "lower", len(labels))]
@@ -48,7 +49,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     for model, seed, folder in trainings.available(job, models, settings["models"][args.dataset], settings["seeds"]):
         curve = read_csv(folder / "curve.csv")
         about = json.loads((predictions / f"{model}-seed{seed}.json").read_text())
-        records += records_of(model, seed, folder, predictions / f"{model}-seed{seed}.npz", curve, about)
+        records += records_of(model, seed, folder, predictions / f"{model}-seed{seed}.npz", curve, about, job.name)
         curves += [{"model": model, "seed": str(seed), **row} for row in curve]
     provenance = json.loads((predictions / "provenance.json").read_text())
     metrics.write(

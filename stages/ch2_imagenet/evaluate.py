@@ -8,10 +8,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from stages.ch2_imagenet.variants import ALEXNET, file_name, trained_models
-from stages.core import metrics, stage
+from stages.core import arrays, metrics, stage
 from stages.core.files import read_csv, write_csv
 from stages.metrics.classification import top_error_percent
 
@@ -22,18 +20,23 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def errors(predictions: Path) -> tuple[dict[str, float], int]:
+def errors(predictions: Path, stage: str = "") -> tuple[dict[str, float], int]:
     """Top-1 and top-5 error in percent, and over how many images."""
-    with np.load(predictions) as stored:
-        best, labels = stored["best"], stored["labels"]
+    best, labels = arrays.read_named(predictions, stage, "best", "labels")
     return {f"top{k}_error": top_error_percent(best, labels, k) for k in (1, 5)}, len(labels)
 
 
 def records_of(
-    model: str, seed: int | None, trained: Path | None, predictions: Path, curve: list[dict[str, str]], about: dict[str, Any]
+    model: str,
+    seed: int | None,
+    trained: Path | None,
+    predictions: Path,
+    curve: list[dict[str, str]],
+    about: dict[str, Any],
+    stage: str = "",
 ) -> list[metrics.Record]:
     """The errors, and the mean fusion weight of each branch at the end of training where the model has such weights."""
-    found, n = errors(predictions)
+    found, n = errors(predictions, stage)
     facts = {
         "determinism": about["determinism"], "parameters": about["parameters"], "precision": about["precision"],
         "predictions": predictions.as_posix(), "encoder": f"AlexNet, {about['weights']} weights" if seed is None else None,
@@ -66,9 +69,9 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     records, curves = [], []
     for model, seed, folder in trained_models(job, job.params["ch2_imagenet"]["models"]):
         name, curve = file_name(model, seed), read_csv(folder / "curve.csv")
-        records += records_of(model, seed, folder, predictions / f"{name}.npz", curve, stored["models"][name])
+        records += records_of(model, seed, folder, predictions / f"{name}.npz", curve, stored["models"][name], job.name)
         curves += [{"model": model, "seed": str(seed), **row} for row in curve]
-    records += records_of(ALEXNET, None, None, predictions / f"{ALEXNET}.npz", [], stored["models"][ALEXNET])
+    records += records_of(ALEXNET, None, None, predictions / f"{ALEXNET}.npz", [], stored["models"][ALEXNET], job.name)
     for part in ("train", "val"):
         records += skipped(part, stored[f"skipped_{part}"], stored[part] + stored[f"skipped_{part}"])
     provenance = json.loads((predictions / "provenance.json").read_text())

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.ch2_imagenet.transfer_sets import BY_FOUR, CLASSIFICATION, SETS, load_set
-from stages.core import metrics, stage
+from stages.core import arrays, metrics, stage
 from stages.metrics.ranking import average_precision, ns_score, without
 
 Value = tuple[float, str, str]  # with its unit and whether it is better lower or higher
@@ -82,7 +82,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     records = counted(about["counts"])
     for model in json.loads((folder / "about.json").read_text())["models"]:
         file = folder / f"{model['file']}.npy"
-        predicted = np.load(file)
+        predicted = arrays.read(file, job.name)
         if args.dataset in CLASSIFICATION:
             scores = of_classification(predicted, about)
         else:

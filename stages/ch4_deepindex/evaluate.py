@@ -71,7 +71,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     queries = load_set(predictions)["queries"]
     made = json.loads((predictions / "about.json").read_text())
     records, curves = [], []
-    for model, rankings in load_models(predictions):
+    for model, rankings in load_models(predictions, job.name):
         found = scores(rankings, queries, args.dataset in BY_FOUR)
         if model.model.endswith(SWEEP):
             name = model.model.removesuffix(f"-{SWEEP}")

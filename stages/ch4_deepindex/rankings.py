@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.core import arrays
+
 Rankings = list[NDArray[np.int64]]
 SWEEP = "sweep"  # models that only Figure 4.6 shows end so
 
@@ -31,13 +33,13 @@ def save(rankings: Rankings, file: Path) -> None:
     np.savez(file, starts=starts.astype(np.int64), images=np.concatenate(rankings).astype(np.int32))
 
 
-def load(file: Path) -> list[NDArray[np.int32]]:
-    """Read what `save` wrote."""
-    with np.load(file) as stored:
-        return np.split(stored["images"], stored["starts"][1:-1])
+def load(file: Path, stage: str = "") -> list[NDArray[np.int32]]:
+    """Read what `save` wrote, for the stage of this name."""
+    images, starts = arrays.read_named(file, stage, "images", "starts")
+    return np.split(images, starts[1:-1])
 
 
-def load_models(folder: Path) -> Iterator[tuple[Model, list[NDArray[np.int32]]]]:
+def load_models(folder: Path, stage: str = "") -> Iterator[tuple[Model, list[NDArray[np.int32]]]]:
     """Every model and its rankings, one after the other: of all together a large set has gigabytes."""
     for number, entry in enumerate(json.loads((folder / "models.json").read_text())):
-        yield Model(**entry | {"places": tuple(entry["places"])}), load(folder / f"{number}.npz")
+        yield Model(**entry | {"places": tuple(entry["places"])}), load(folder / f"{number}.npz", stage)

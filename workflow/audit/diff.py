@@ -22,6 +22,7 @@ import yaml
 
 from stages.core import metrics
 from stages.core.errors import UserError
+from stages.core.files import md5
 from stages.core.metrics import Dataset, MetricsFile
 from stages.core.stage import PACKAGES
 from stages.tables.transcript import Table
@@ -193,8 +194,12 @@ def _compare(a: Side, b: Side) -> str:
     counted = (
         f"{both} cells on both sides, of which {len(differing) - sum(one_sided)} differ; {one_sided[0]} in A only, {one_sided[1]} in B only"
     )
+    if behind := [name for one in (a, b) if one.root == Path() for name in _behind(one)]:
+        made = f"reports/tables of {', '.join(dict.fromkeys(behind))}"
+        lines += [f"The working tree's metrics have changed since {made} were made: `python -m workflow.repro` makes them again."]
     if not differing:
-        return "\n".join([*lines, f"Nothing differs: {len(keys)} cells, the same values."])
+        same = f"{len(keys)} cells, the same values."
+        return "\n".join([*lines, f"The tables as they are: {same}" if behind else f"Nothing differs: {same}"])
     tables = {table.id: table for table in (load(file) for file in published().values())}
     groups: dict[tuple[str, ...], list[Key]] = {}
     for key in differing:
@@ -206,6 +211,17 @@ def _compare(a: Side, b: Side) -> str:
         lines += ["what differs in what led to them:" if causes else "what differs in what led to them: nothing that is recorded"]
         lines += [f"  {cause}" for cause in causes]
     return "\n".join(lines)
+
+
+def _behind(side: Side) -> list[str]:
+    """The chapters whose tables at hand are not made of the metrics at hand, by the lock's checksums."""
+    inputs = {
+        chapter: dep
+        for name, one in side.origin.lock.stages.items()
+        for dep in one.get("deps", [])
+        if dep["path"] == f"reports/metrics/{(chapter := name.partition('@')[2])}" and name == f"tables@{chapter}"
+    }
+    return [chapter for chapter, dep in inputs.items() if not Path(dep["path"]).exists() or md5(Path(dep["path"])) != dep.get("md5")]
 
 
 def _title(key: Key, tables: dict[str, Table]) -> str:

@@ -36,6 +36,8 @@ def explain(words: list[str], as_json: bool = False, picture: Path | None = None
 
     Raises UserError where the words mean nothing, or nothing has run.
     """
+    if picture and not picture.parent.exists():
+        raise UserError(f"there is no folder {picture.parent} to draw {picture.name} to")
     target = find(words)
     found = account(target)
     if picture:
