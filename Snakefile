@@ -18,6 +18,7 @@ from pathlib import Path
 
 import dvc.repo
 
+from stages.core.command import exit_on_error
 from workflow import graph, scale, stale
 
 MARKERS = Path(".snakemake/stages")
@@ -27,7 +28,8 @@ scale.check()
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]))
 
 repo = dvc.repo.Repo()
-steps = {step.name: step for step in graph.resolve(repo)}
+with exit_on_error():
+    steps = {step.name: step for step in graph.resolve(repo)}
 upstream = stale.upstream(list(steps.values()))
 wanted = set()
 # A node of a cluster reads this file again, to run the one stage that it is given.
@@ -42,7 +44,8 @@ if workflow.is_main_process:
         pass  # a file system without locks: Snakemake's own lock, taken later, has to do
     for leftover in (MARKERS, MARKERS.with_name("metadata")):  # an earlier call's, which count for nothing now
         shutil.rmtree(leftover, ignore_errors=True)
-    wanted = stale.outdated(list(steps.values()), repo)
+    with exit_on_error():
+        wanted = stale.outdated(list(steps.values()), repo)
 
 
 def markers(names):

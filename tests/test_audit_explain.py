@@ -228,7 +228,7 @@ def test_a_file_of_predictions_comes_from_its_own_model(project):
         (["reports/metrics/ch9_toy/on.json"], r"did you mean reports/metrics/ch9_toy/one\.json"),
         (["reports/figures/ch9_toy/figure_9_9.csv"], r"there is no reports/figures/ch9_toy/figure_9_9\.csv"),
         (["stages/ch9_toy/train.py"], r"is made by no stage of dvc\.lock"),
-        (["ch9_later"], r"ch9_later has not run, dvc\.lock does not have it: run `python -m workflow.repro ch9_later`"),
+        (["ch9_later"], r"ch9_later has not run, no lock file has it: run `python -m workflow.repro ch9_later`"),
         (["nonsense"], r"give one of table 9\.1, figure 9\.3a, a stage"),
         ([" "], "say what is meant"),
     ],

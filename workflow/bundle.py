@@ -39,7 +39,7 @@ from typing import Any, BinaryIO
 from stages.core.errors import UserError
 from stages.core.files import write_json
 from stages.core.stage import CODE, RUNS, run_key
-from workflow import bundle_run, environment
+from workflow import bundle_run, environment, parameters
 from workflow.bundle_run import FORMAT, PART, RESULTS, Archive, BundleError, byte_count, covers, md5_of, overlap, pour
 from workflow.graph import Step
 from workflow.lock import BEFORE_STAGES, Lock, lock_files, name_of, nested_params
@@ -142,7 +142,7 @@ def choose(names: list[str], steps: list[Step]) -> list[Step]:
         entries.setdefault(step.name, set()).add(step.name)
         entries.setdefault(step.name.partition("@")[0], set()).add(step.name)
     wanted: set[str] = set()
-    for name in names:
+    for name in map(name_of, names):
         if name not in entries:
             near = difflib.get_close_matches(name, entries, n=5) or difflib.get_close_matches(name.partition("@")[0], entries, n=5)
             raise UserError(f"there is no stage {name}: " + (f"did you mean {', '.join(near)}?" if near else "see `dvc stage list --all`"))
@@ -276,6 +276,7 @@ def unpack(paths: list[Path]) -> list[dict[str, Any]]:
         try:
             repo = Repo()
             refuse_stale(taken, repo)
+            parameters.write()  # of which DVC takes what it writes to the lock files
             with lock_repo(repo):  # else a `dvc repro` might read outputs that are being replaced
                 _install(taken, repo)
         except LockError:
@@ -453,10 +454,9 @@ def _match(results: dict[str, Any], found: dict[str, str], title: str) -> None:
 
 def refuse_stale(taken: list[dict[str, Any]], repo: Any) -> None:
     """Raise UserError unless the stages, their parameters, code and inputs are still those that made the results."""
-    from workflow import code, parameters, scale
+    from workflow import code, scale
     from workflow.graph import resolve
 
-    parameters.write()  # of which DVC takes what it writes to the lock files
     steps = {step.name: step for step in resolve()}
     current, here = scale.read(scale.PARAMS)["scale"], _at(_commit(), _code_differs())
     judge = _Judge(taken, {f"{CODE}{name}": text for name, text in code.contents().items()}, repo)

@@ -54,6 +54,9 @@ def resolve(repo: Any = None) -> list[Step]:
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
+    values: dict[str, Any] = dict(parameters.contents())
+    Lock()  # of a pipeline or lock file that is damaged it says what to do, where DVC says that it is
+    parameters.check()
     try:
         repo = repo or Repo()
         index = repo.index
@@ -61,7 +64,6 @@ def resolve(repo: Any = None) -> list[Step]:
     except DvcException as error:
         sys.exit(f"error: {' '.join(str(error).split())}")
     # What reports/params is to hold, whether the stage that writes it has run or not; other files are read once.
-    values: dict[str, Any] = dict(parameters.contents())
     for file in {dep.def_path for stage in index.stages for dep in stage.deps if _has_params(dep)} - values.keys():
         if file.startswith(PARAMS_FOLDER):
             sys.exit(f"error: a stage has parameters of {file}, and {scale.PARAMS} has no such chapter with a folder in workflow/pipelines")
@@ -94,9 +96,16 @@ def _step(stage: Any, values: dict[str, Any]) -> Step:
             put(
                 params,
                 [*prefix, *key.split(".")],
-                _get(values[dep.def_path], key, f"{file} names the parameter {key}, which {dep.def_path}"),
+                _get(values[dep.def_path], key, f"{file} names the parameter {key}, which {_edited(dep.def_path, key)}"),
             )
     return Step(name_of(stage.addressing), stage.cmd, deps, [out.def_path for out in stage.outs], params, file)
+
+
+def _edited(file: str, key: str) -> Path | str:
+    """The file that people edit, of one that the stage `params` makes of it."""
+    if not file.startswith(PARAMS_FOLDER):
+        return file
+    return parameters.SOURCES if key.startswith("sources.") else scale.PARAMS
 
 
 def _get(values: Any, key: str, what: str) -> Any:

@@ -54,9 +54,14 @@ def entries() -> dict[str, tuple[Path, dict[str, Any]]]:
         if not file.exists():
             continue
         try:
-            found |= {name: (file, dict(what)) for name, what in load_yaml(file.read_text(encoding="utf-8"))["stages"].items()}
+            own = {name: (file, dict(what)) for name, what in load_yaml(file.read_text(encoding="utf-8"))["stages"].items()}
         except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError):
-            raise UserError(f"{file} is not a pipeline of DVC: restore it from git") from None
+            own = {}
+        if not own:
+            raise UserError(f"{file} is not a pipeline of DVC, or has no stages: `git checkout {file}` brings it back")
+        if twice := own.keys() & found.keys():
+            raise UserError(f"{found[min(twice)][0]} and {file} both have the stage {min(twice)}: give one of them another name")
+        found |= own
     return found
 
 
@@ -100,7 +105,7 @@ class Lock:
             if twice := found.keys() & self.stages.keys():
                 name = min(twice)
                 raise UserError(
-                    f"{self.files[name]} and {file} both have the stage {name}: remove the one whose dvc.yaml does not define it"
+                    f"{self.files[name]} and {file} both have the stage {name}: bring both back from one commit, as by `git checkout`"
                 )
             self.stages |= found
             self.files |= dict.fromkeys(found, file)

@@ -16,7 +16,7 @@ import yaml
 
 from stages.core.command import exit_on_error
 from stages.core.files import replacing
-from workflow.lock import PARAMS_FOLDER, PIPELINES, load_yaml
+from workflow.lock import PARAMS_FOLDER, PIPELINES, entries, load_yaml
 
 COMMAND = "python -m workflow.parameters"
 PARAMS = Path("params.yaml")
@@ -29,9 +29,13 @@ def contents() -> dict[str, dict[str, Any]]:
     if not PIPELINES.is_dir():
         return {}  # a pipeline of one file, whose stages take theirs from params.yaml
     params = _read(PARAMS)
-    chapters = sorted(file.parent.name for file in PIPELINES.glob("*/dvc.yaml") if file.parent.name in params)
-    if absent := [name for name in params.get("chapters") or [] if name not in chapters]:
-        sys.exit(f"error: {PARAMS} has the chapter {absent[0]}, and there is no {PIPELINES}/{absent[0]}/dvc.yaml: restore it")
+    pipelines = {file.parent.name for file, _ in entries().values() if file.parent.parent == PIPELINES}  # those that have stages
+    for name in params.get("chapters") or []:
+        if name not in pipelines:
+            sys.exit(f"error: {PARAMS} has the chapter {name}, and there is no {PIPELINES}/{name}/dvc.yaml: restore it")
+        if name not in params:
+            sys.exit(f"error: {PARAMS} has the chapter {name} among its `chapters`, and no key {name} with its parameters")
+    chapters = sorted(pipelines & params.keys())
     shared = {key: value for key, value in params.items() if key not in (*chapters, "data", "chapters")}
     files = {chapter: {**shared, chapter: params[chapter]} for chapter in chapters}
     files[DOWNLOADS] = {**shared, "data": params.get("data", {}), "sources": _read(SOURCES)}
@@ -43,12 +47,21 @@ def texts() -> dict[str, str]:
     return {path: json.dumps(content, indent=1) + "\n" for path, content in contents().items()}
 
 
+def check() -> None:
+    """Leave with a sentence if a file of reports/params is damaged; of one that is only outdated DVC makes a new one."""
+    for file in sorted(Path(PARAMS_FOLDER).glob("*.json")):
+        try:
+            json.loads(file.read_text(encoding="utf-8"))
+        except ValueError:
+            sys.exit(f"error: {file} is not JSON: `dvc repro params` writes it anew")
+
+
 def _read(file: Path) -> dict[str, Any]:
     try:
         content = load_yaml(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         sys.exit(f"error: there is no {file}" + (": write it with `python -m workflow.scale mini`" if file == PARAMS else ": restore it"))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         sys.exit(f"error: {file} is not YAML: {' '.join(str(error).split())}")
     if not isinstance(content, dict):
         sys.exit(f"error: {file} holds no keys with values: restore it")

@@ -31,7 +31,7 @@ from stages.core.stage import GRAPH
 from stages.tables import claims, ledger
 from stages.tables.ledger import Results
 from stages.tables.render import number_text, value_text
-from workflow import kept, runs, scale, summary
+from workflow import graph, kept, runs, scale, summary
 from workflow.lock import BEFORE_STAGES, FILE, Lock, load_yaml, lock_files, name_of, untrained
 from workflow.summary import Verdicts
 
@@ -201,6 +201,9 @@ def main() -> None:
     if os.path.lexists(folder):
         sys.exit(f"error: {folder} exists: releases are not changed; choose another name")
     scale.check()
+    if not GRAPH.exists():  # nothing has run in this clone, whose results were pulled
+        with exit_on_error():
+            graph.refresh()
     if dirty := changed_code():
         sys.exit(f"error: {', '.join(dirty)} differ from the commit: commit or undo them, so that the release can name what made it")
     if not lock_files():

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from stages.core.errors import UserError
 from workflow import drift, parameters, scale
-from workflow.lock import PIPELINES, Lock, entries, load_yaml, lock_files
+from workflow.lock import PIPELINES, Lock, entries, load_yaml, lock_files, name_of
 
 COPIES = Path("data/locks.before")  # there while a run goes on
 RUNNING = Path("data/repro.running")  # locked for as long as one does
@@ -71,9 +71,12 @@ def addresses(names: list[str]) -> list[str]:
     """What DVC calls the stages, entries and chapters of these names. Raises UserError for one that there is not."""
     homes = {entry: file for entry, (file, _) in entries().items()}
     chapters = {file.parent.name: file for file in homes.values() if file.parent.parent == PIPELINES}
+    in_force = load_yaml(scale.PARAMS.read_text(encoding="utf-8")).get("chapters") or [] if names else []
     found = []
-    for name in names:
+    for name in map(name_of, names):
         entry = name.partition("@")[0]
+        if name in chapters and name not in in_force:
+            raise UserError(f"{name} is none of the `chapters` in {scale.PARAMS}: {', '.join(in_force)}")
         if name in chapters:
             found += [chapters[name].as_posix(), f"tables@{name}"]
         elif entry in homes:
@@ -108,6 +111,7 @@ def _run(names: list[str], options: list[str]) -> int:
     parameters.contents()  # says it in a sentence if a chapter's part is missing
     targets = addresses(names)
     restore()
+    Lock()  # says in a sentence what to do about one that is damaged
     shutil.rmtree(COPIES, ignore_errors=True)
     for file in lock_files():
         (COPIES / file).parent.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,7 @@ from stages.tables import ledger, transcript
 from stages.tables.ledger import THIS_RUN, Cell, Measurement, Results
 from stages.tables.transcript import Column, Row, Table
 from workflow.kept import is_metrics
-from workflow.lock import FILE, Lock, descriptions, is_training
+from workflow.lock import FILE, Lock, descriptions, is_training, name_of
 
 PUBLISHED = Path("stages/tables/published")
 RELEASES = Path("reports/releases")
@@ -271,14 +271,14 @@ def _figure(words: list[str]) -> Target | None:
 def _stage(words: list[str]) -> Target | None:
     if len(words) != 1:
         return None
-    origin, word = at_hand(), words[0]
+    origin, word = at_hand(), name_of(words[0])
     names = [name for name in origin.lock.stages if word in (name, entry(name))]
     if names:
         return Target("stage", word, others=(Evidence(origin, "", tuple(names), narrowed(origin.lock, names)[0]),))
     if entry(word) in descriptions() and not origin.lock.stages:
         raise UserError(f"{word}: {_nothing_has_run()}")
     if entry(word) in descriptions() and entry(word) not in {entry(name) for name in origin.lock.stages}:
-        raise UserError(f"{word} has not run, {FILE} does not have it: run `python -m workflow.repro {word}`")
+        raise UserError(f"{word} has not run, no lock file has it: run `python -m workflow.repro {word}`")
     return None
 
 
