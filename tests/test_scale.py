@@ -405,7 +405,8 @@ def test_results_of_no_stage_are_removed(project: Path) -> None:
         (project / path).parent.mkdir(parents=True, exist_ok=True)
         (project / path).write_text("")
     made = [
-        {"path": path, "md5": "0123"} for path in ["data/mini/models/three", "data/real/models/three", "reports/releases/x.json", *strange[1:]]
+        {"path": path, "md5": "0123"}
+        for path in ["data/mini/models/three", "data/real/models/three", "reports/releases/x.json", *strange[1:]]
     ]
     lock = {"schema": "2.0", "stages": {"before": {"cmd": "made them", "outs": made}}}
     (project / "dvc.lock").write_text(json.dumps(lock))
