@@ -52,7 +52,8 @@ def grown(folder: Path, times: int) -> None:
                 (place / "dvc.yaml").write_text(yaml.safe_dump({**content, "stages": copy}, sort_keys=False))
     (folder / "step.sh").write_text(STEP)
     # The schema knows no copies, and tables of copies no chapter: neither is measured here.
-    (folder / "workflow/params.py").write_text("def problems(values):\n    return []\n")
+    with (folder / "workflow/params.py").open("a") as schema:
+        schema.write("\n\ndef problems(values):\n    return []\n")
     made = [*folder.rglob("dvc.lock"), *(f"reports/{kind}" for kind in ("metrics", "tables", "figures"))]
     subprocess.run(["rm", "-rf", *made], cwd=folder, check=True)
 

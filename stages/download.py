@@ -306,7 +306,20 @@ def _untar(archive: Path, chosen: Callable[[str], bool], folder: Path) -> None:
         return safe if chosen(safe.name) else None
 
     with tarfile.open(archive) as tar:
-        tar.extractall(folder, filter=inside)
+        if hasattr(tarfile, "data_filter"):
+            tar.extractall(folder, filter=inside)
+            return
+        for member in tar:  # Python before 3.11.4
+            name = posixpath.normpath(member.name)
+            if name.startswith(("/", "../")) or name == "..":
+                raise tarfile.TarError(f"{member.name} would be outside the folder")
+            if not (member.isreg() or member.isdir()):
+                raise tarfile.TarError(f"{member.name} is a link or a device, which Python 3.11.4 and later judge")
+            content = tar.extractfile(member)
+            if chosen(name) and content:
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                with (folder / name).open("wb") as file:
+                    shutil.copyfileobj(content, file)
 
 
 def _unzip(archive: Path, chosen: Callable[[str], bool], folder: Path) -> None:

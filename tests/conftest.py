@@ -24,6 +24,7 @@ from workflow.audit import rerun
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A shell's background jobs ignore it, and what they start inherits that: programs under test would, too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and nohup that
 # No test depends on how fast the machine is: what may take long on a slow one only guards against waiting for ever.
 PATIENCE = 600
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])

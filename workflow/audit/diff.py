@@ -130,7 +130,10 @@ def _commit(name: str, commit: str, folder: Path) -> Side:
     if present:
         done = subprocess.run(["git", "archive", commit, *present], capture_output=True, check=True)
         with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
-            archive.extractall(folder, filter="data")
+            if hasattr(tarfile, "data_filter"):
+                archive.extractall(folder, filter="data")
+            else:  # Python before 3.11.4; git's own archive stays in its folder anyway
+                archive.extractall(folder)
     origin = Origin("", folder / "reports", Lock(folder), Path("data/runs"))
     return _side(about, origin, folder, f"{about} has no dvc.lock or no tables: nothing had run there", commit=True)
 
