@@ -177,6 +177,19 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def dvc_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty DVC project, which is the working directory."""
+    from dvc.repo import Repo
+
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
+    folder = tmp_path / "project"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    Repo.init(no_scm=True)
+    return folder
+
+
+@pytest.fixture
 def toy(tmp_path: Path) -> Toy:
     """An empty project; `toy.write` gives it its stage."""
     root = tmp_path / "project"

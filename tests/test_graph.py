@@ -17,16 +17,8 @@ def step(name: str, deps: list[str], outs: list[str]) -> Step:
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty DVC project, which is the working directory."""
-    from dvc.repo import Repo
-
-    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
-    folder = tmp_path / "project"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    Repo.init(no_scm=True)
-    return folder
+def project(dvc_project: Path) -> Path:
+    return dvc_project
 
 
 def write(file: Path, value: object) -> None:

@@ -18,15 +18,8 @@ TWO = {"stages": {"b_train": {"matrix": {"m": ["x", "y"]}, "wdir": "../../..", "
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(dvc_project: Path) -> Path:
     """A pipeline of a root and two chapters, `a` and `b`, which is the working directory."""
-    from dvc.repo import Repo
-
-    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
-    folder = tmp_path / "project"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    Repo.init(no_scm=True)
     params = {"scale": "mini", "chapters": ["a", "b"], "data": {"sets": ["s"], "origin": "mirror"}, "a": {"rate": 1e-6}, "b": {"on": True}}
     write("params.yaml", params)
     write("workflow/sources.yaml", {"s": {"size": 4}})
@@ -37,7 +30,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write("workflow/pipelines/b/dvc.yaml", TWO)
     Path("in").write_text("1")
     Path("data").mkdir()
-    return folder
+    return dvc_project
 
 
 def write(file: str, value: object) -> None:
@@ -117,26 +110,6 @@ def no_key() -> None:
 def no_such_file() -> None:
     stage = {"wdir": "../../..", "cmd": "true", "params": [{"reports/params/c.json": ["c"]}], "outs": ["data/z"]}
     write("workflow/pipelines/b/dvc.yaml", {"stages": {"b_train": stage}})
-
-
-@pytest.mark.parametrize(
-    ("spoil", "words"),
-    [
-        (no_chapter, "params.yaml has the chapter b, and there is no workflow/pipelines/b/dvc.yaml: restore it"),
-        (
-            twice,
-            "a/dvc.yaml and workflow/pipelines/b/dvc.yaml both have the stage a_train: give one of them another name",
-        ),
-        (no_key, "workflow/pipelines/b/dvc.yaml names the parameter b.off, which params.yaml does not have"),
-        (no_such_file, "a stage has parameters of reports/params/c.json, and params.yaml has no such chapter"),
-    ],
-)
-def test_a_broken_pipeline_is_one_sentence(project: Path, spoil, words: str) -> None:
-    spoil()
-    with pytest.raises((SystemExit, UserError)) as error:
-        graph.resolve()
-    sentence = str(error.value)
-    assert words in sentence and "\n" not in sentence
 
 
 def test_locks_that_both_have_a_stage_are_one_sentence(project: Path) -> None:
@@ -241,6 +214,13 @@ def a_lock_that_is_cut_off() -> None:
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
+        (no_chapter, "params.yaml has the chapter b, and there is no workflow/pipelines/b/dvc.yaml: restore it"),
+        (
+            twice,
+            "a/dvc.yaml and workflow/pipelines/b/dvc.yaml both have the stage a_train: give one of them another name",
+        ),
+        (no_key, "workflow/pipelines/b/dvc.yaml names the parameter b.off, which params.yaml does not have"),
+        (no_such_file, "a stage has parameters of reports/params/c.json, and params.yaml has no such chapter"),
         (empty, "workflow/pipelines/b/dvc.yaml is not a pipeline of DVC, or has no stages: `git checkout workflow/pipelines/b/dvc.yaml`"),
         (broken, "workflow/pipelines/b/dvc.yaml is not a pipeline of DVC"),
         (no_stages, "workflow/pipelines/b/dvc.yaml is not a pipeline of DVC, or has no stages"),

@@ -4,7 +4,7 @@
 
 reports/params/<chapter>.json has the chapter's part of params.yaml and what all chapters share; reports/params/downloads.json the
 data sets' part, and workflow/sources.yaml. DVC reads the parameters' file of a stage some six times for each stage it runs:
-params.yaml, which grows with every chapter, would cost the square of their number, and YAML thirty times what JSON does.
+params.yaml, which grows with every chapter, would cost the square of their number, and YAML takes sixty times as long as JSON.
 """
 
 import json

@@ -15,10 +15,10 @@ from typing import Any
 
 from stages.core.command import exit_on_error
 from stages.core.files import replacing
+from workflow.parameters import PARAMS
 from workflow.params import problems, used_sets
 
 CONFIG = Path("workflow/scales")
-PARAMS = Path("params.yaml")
 
 
 def read(path: Path) -> Any:
