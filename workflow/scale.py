@@ -2,10 +2,11 @@
 
     python -m workflow.scale real_cpu                      # write params.yaml for that scale
     python -m workflow.scale mini runtime.threads=2        # with a change
-    python -m workflow.scale real_cpu +only=ch4_deepindex   # one chapter
+    python -m workflow.scale real_cpu +only=ch4_deepindex   # one chapter, and the data sets that it uses
+    python -m workflow.scale mini +leave_out=[ch3_edges]    # all others
     python -m workflow.scale --check                       # is params.yaml valid?
 
-`dvc exp run -S scale=real` composes the same way. A plain `dvc repro` takes params.yaml as it is.
+`dvc exp run -S scale=real` composes the same way, without the last two. A plain `dvc repro` takes params.yaml as it is.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from typing import Any
 from stages.core.command import exit_on_error
 from stages.core.files import replacing
 from workflow.parameters import PARAMS
-from workflow.params import problems, used_sets
+from workflow.params import chapters, problems, used_sets
 
 CONFIG = Path("workflow/scales")
 
@@ -43,37 +44,49 @@ def check(path: Path = PARAMS) -> None:
 
 
 def compose(scale: str, overrides: list[str], path: Path = PARAMS) -> None:
-    """Write the parameters of `scale`, changed by `overrides` (Hydra's key=value), to `path`; leave it alone if they are invalid."""
-    from dvc.utils.hydra import compose_and_dump  # half a second
+    """Write the parameters of `scale`, changed by `overrides` (Hydra's key=value), to `path`; leave it alone if they are invalid.
 
+    +only=<chapter> and +leave_out=[<chapter>, ...] empty the `sets` of the chapters that are not to run.
+    """
     known = sorted(file.stem for file in (CONFIG / "scale").glob("*.yaml"))
     if scale not in known:
         sys.exit(f"error: there is no scale {scale}: it may be {', '.join(known)}")
     wanted = " ".join([scale, *overrides])
-    given = dict(override.lstrip("+").partition("=")[::2] for override in overrides)
-    _refuse_unknown(given)
-    folder = str(CONFIG.absolute())
+    plain = [override for override in overrides if not override.startswith(("+only=", "+leave_out="))]
+    only, left_out = _named("only", overrides), _named("leave_out", overrides)
     try:
         with replacing(path) as aside:
-            compose_and_dump(aside, folder, None, "config", "", [f"scale={scale}", *overrides])
-            found = problems(read(aside))
-            if not found and "only" in given and "data.sets" not in given:
-                if not (used := used_sets(read(aside))):
+            values = _composed(aside, scale, plain)
+            if only or left_out:
+                off = [name for name in chapters() if name in left_out or only and name not in only]
+                switches = [f"chapters=[{','.join(only)}]"] if only else []
+                switches += [f"{name}.sets.{role}=[]" for name in off for role in values[name]["sets"]]
+                values = _composed(aside, scale, [*plain, *switches])
+            if only and not any(override.startswith("data.sets=") for override in plain) and not problems(values):
+                if not (used := used_sets(values)):
                     sys.exit(f"error: {wanted}: the scale has nothing of this chapter; {path} is left as it was")
-                compose_and_dump(aside, folder, None, "config", "", [f"scale={scale}", *overrides, f"data.sets=[{','.join(used)}]"])
-            if found:
-                sys.exit(f"error: {wanted}: {'; '.join(found)}; {path} is left as it was")
+                values = _composed(aside, scale, [*plain, *switches, f"data.sets=[{','.join(used)}]"])
+            if wrong := problems(values):
+                sys.exit(f"error: {wanted}: {'; '.join(wrong)}; {path} is left as it was")
     except Exception as error:  # Hydra's own, of several kinds
         sys.exit(f"error: {wanted}: {' '.join(str(error).split())}; {path} is left as it was")
 
 
-def _refuse_unknown(given: dict[str, str]) -> None:
-    """Leave with one sentence where a chapter is named that there is not: Hydra says it in eight lines."""
-    for key in ("only", "leave_out"):
-        known = sorted(file.stem for file in (CONFIG / key).glob("*.yaml"))
-        for name in given.get(key, "").strip("[]").split(",") if key in given else []:
-            if name.strip() not in known:
-                sys.exit(f"error: there is no chapter {name.strip() or 'without a name'}: +{key} may be {', '.join(known)}")
+def _composed(path: Path, scale: str, overrides: list[str]) -> Any:
+    from dvc.utils.hydra import compose_and_dump  # half a second
+
+    compose_and_dump(path, str(CONFIG.absolute()), None, "config", "", [f"scale={scale}", *overrides])
+    return read(path)
+
+
+def _named(key: str, overrides: list[str]) -> list[str]:
+    """The chapters that +`key`=... names, none without it; leaves with one sentence where there is no such chapter."""
+    values = [value for name, _, value in (override.partition("=") for override in overrides) if name == f"+{key}"]
+    names = [name.strip() for value in values for name in value.strip("[]").split(",")]
+    for name in names:
+        if name not in chapters():
+            sys.exit(f"error: there is no chapter {name or 'without a name'}: +{key} may be {', '.join(chapters())}")
+    return names
 
 
 def main() -> None:

@@ -15,7 +15,10 @@ import torch
 from stages.core import runtime
 from stages.core.errors import UserError
 from stages.core.files import write_csv, write_json
+from stages.core.runtime import Runtime, gpu_name
 from stages.core.seeds import generator
+from stages.core.settings import Schedule
+from stages.core.stage import Job
 
 try:
     from tqdm import tqdm
@@ -23,6 +26,10 @@ except ImportError:  # a bare machine, where a bundle runs: no progress bar
     tqdm = None
 
 Row = dict[str, float | int]
+Losses = torch.Tensor | Mapping[str, torch.Tensor]
+
+
+LOSS = "train_loss"  # the name of a loss that is the only one
 
 
 class Stateful(Protocol):
@@ -30,15 +37,6 @@ class Stateful(Protocol):
 
     def state_dict(self) -> dict[str, Any]: ...
     def load_state_dict(self, state: Any, /) -> Any: ...
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """Lengths in iterations; `checkpoint_every` is a multiple of `log_every`."""
-
-    iterations: int
-    log_every: int
-    checkpoint_every: int
 
 
 @dataclass
@@ -55,7 +53,7 @@ class Trained:
 
 
 def train(
-    step: Callable[[int], torch.Tensor],
+    step: Callable[[int], Losses],
     observe: Callable[[int], Row],
     stateful: Mapping[str, Stateful],
     schedule: Schedule,
@@ -67,9 +65,9 @@ def train(
     Parameters
     ----------
     step : takes the iteration's number, returns its loss, a scalar tensor left on the device (reading it would make the
-        device wait, so it is read every `log_every` iterations only).
-    observe : takes the number of iterations done, returns what the curve holds besides `iteration` and `train_loss`
-        (the mean over the last `log_every` iterations). Its time is not counted.
+        device wait, so it is read every `log_every` iterations only), or several by name, the same in every step.
+    observe : takes the number of iterations done, returns what the curve holds besides `iteration` and the losses' means over
+        the last `log_every` iterations, as `train_loss` or under their names. Its time is not counted.
     stateful : what a checkpoint holds. Randomness inside a step must come from the global generators, which are
         saved along, or from the iteration's number.
     checkpoint : written every `checkpoint_every` iterations, resumed from if it is there.
@@ -79,18 +77,18 @@ def train(
     UserError : a loss or a weight that is not finite, with its iteration and the last good checkpoint; a damaged checkpoint.
     """
     done, trained = _resume(stateful, checkpoint)
-    losses: list[torch.Tensor] = []
+    losses: list[dict[str, torch.Tensor]] = []
     show = tqdm(total=schedule.iterations, initial=done, desc=label, disable=None, leave=False) if tqdm else nullcontext()
     with show as bar:
         started = time.perf_counter()
         for iteration in range(done, schedule.iterations):
-            losses.append(step(iteration).detach())
+            losses.append(_named(step(iteration)))
             done = iteration + 1
             if done % schedule.log_every and done != schedule.iterations:
                 continue
-            loss = _mean(losses, done, checkpoint)  # the device has come this far
+            means = {name: _mean(name, [one[name] for one in losses], done, checkpoint) for name in losses[0]}  # the device has come this far
             trained.seconds += time.perf_counter() - started
-            trained.rows.append({"iteration": done, "train_loss": loss, **observe(done)})
+            trained.rows.append({"iteration": done, **means, **observe(done)})
             if bar is not None:
                 bar.update(len(losses))
             losses.clear()
@@ -102,11 +100,16 @@ def train(
     return trained
 
 
-def _mean(losses: list[torch.Tensor], done: int, checkpoint: Path) -> float:
+def _named(losses: Losses) -> dict[str, torch.Tensor]:
+    return {name: loss.detach() for name, loss in ({LOSS: losses} if isinstance(losses, torch.Tensor) else losses).items()}
+
+
+def _mean(name: str, losses: list[torch.Tensor], done: int, checkpoint: Path) -> float:
     window = torch.stack(losses).float().cpu()
     if not window.isfinite().all():
         first = done - len(window) + int((~window.isfinite()).nonzero()[0]) + 1
-        raise UserError(_not_finite(f"the loss is {window[first - done - 1]:.0f}", first, checkpoint))
+        which = "" if name == LOSS else f" {name}"
+        raise UserError(_not_finite(f"the loss{which} is {window[first - done - 1]:.0f}", first, checkpoint))
     return window.mean().item()
 
 
@@ -154,23 +157,19 @@ def _resume(stateful: Mapping[str, Stateful], checkpoint: Path) -> tuple[int, Tr
         raise UserError(f"the checkpoint {checkpoint} cannot be read ({type(error).__name__}): remove it and run again") from error
 
 
-def keep(out: Path, model: torch.nn.Module, trained: Trained, about: Mapping[str, Any]) -> None:
-    """Write what a training leaves: the weights as model.pt, on the CPU, the curve as curve.csv, and `about` as about.json."""
-    runtime.save({name: tensor.cpu() for name, tensor in model.state_dict().items()}, out / "model.pt")
-    write_json(out / "about.json", about)
-    write_csv(out / "curve.csv", trained.rows)
+def finish(
+    job: Job, out: str, model: torch.nn.Module, trained: Trained, about: Mapping[str, Any], precision: Runtime, device: torch.device, **notes: Any
+) -> None:
+    """Write what a training leaves in its output `out`, and what the run record says of it, with `notes` that are of this run only.
 
-
-def parameter_groups(model: torch.nn.Module, settings_of: Callable[[str], tuple[float, float]], key: str) -> list[dict[str, Any]]:
-    """An optimiser's groups: parameters of equal settings together, without those that are fixed.
-
-    settings_of : a parameter's rate, which the group has as `key`, and weight decay, by the parameter's name.
+    The weights as model.pt, on the CPU, the curve as curve.csv, and as about.json `about` with what it was computed on.
     """
-    groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            groups.setdefault(settings_of(name), []).append(parameter)
-    return [{"params": members, key: rate, "weight_decay": decay} for (rate, decay), members in groups.items()]
+    about = {**about, **precision.describe(device)}
+    job.note(**trained.notes(), **about, gpu=gpu_name(device), **notes)
+    folder = job.out(out)
+    runtime.save({name: tensor.cpu() for name, tensor in model.state_dict().items()}, folder / "model.pt")
+    write_json(folder / "about.json", about)
+    write_csv(folder / "curve.csv", trained.rows)
 
 
 def batches(images: int, batch_size: int, seed: tuple, device: torch.device) -> Callable[[int], torch.Tensor]:

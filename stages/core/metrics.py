@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.core.errors import UserError
+from stages.core.stage import Job
 
 SCHEMA = 1
 PROTOCOLS = ("miniature", "shortened", "full")
@@ -115,6 +116,14 @@ def write(
     lines = [json.dumps(_entry(record), sort_keys=True) for record in sorted(checked.records, key=lambda r: r.identity)]
     text = json.dumps({**document, "records": []}, sort_keys=True, indent=2)
     path.write_text(text.replace('"records": []', '"records": [\n    ' + ",\n    ".join(lines) + "\n  ]") + "\n")
+
+
+def publish(
+    job: Job, chapter: str, experiment: str, dataset: Dataset | None, records: Iterable[Record], protocol: str | None = None
+) -> None:
+    """Write the stage's output reports/metrics/<chapter>/<experiment>.json; the protocol is the run's, unless it is another for this experiment."""
+    place, protocol = job.out(f"reports/metrics/{chapter}/{experiment}.json"), protocol or job.param("protocol")
+    write(place, chapter=chapter, experiment=experiment, scale=job.param("scale"), protocol=protocol, dataset=dataset, records=records)
 
 
 def read(path: Path) -> MetricsFile:

@@ -10,18 +10,15 @@ from typing import Any, TypeVar
 
 import torch
 
+from stages.core import settings
 from stages.core.errors import UserError
 
 Model = TypeVar("Model", bound=torch.nn.Module)
 
 
 @dataclass(frozen=True)
-class Runtime:
-    """The `runtime` parameters: device auto, cpu or cuda; threads of the CPU kernels; precision fp32 or bf16 (autocast)."""
-
-    device: str
-    threads: int
-    precision: str
+class Runtime(settings.Runtime):
+    """The parameters `runtime`, of what trains, or `inference`, of what only looks."""
 
     def start(self) -> torch.device:
         """Set threads and determinism, and return the device."""

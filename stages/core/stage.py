@@ -30,6 +30,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+from stages.core import settings
 from stages.core.errors import UserError
 from stages.core.files import md5, sha256, write_json
 from stages.core.fingerprint import syntax_hash
@@ -79,14 +80,22 @@ class Job:
         aside.parent.mkdir(parents=True, exist_ok=True)
         return aside
 
-    def settings(self, kind: type[Settings], key: str) -> Settings:
-        """The declared parameters under the dotted `key`, as the dataclass `kind`."""
-        values: Any = self.params
+    def data(self, path: str) -> str:
+        """The name of `path` below this scale's folder of data/."""
+        return f"data/{self.params['scale']}/{path}"
+
+    def param(self, key: str) -> Any:
+        """The declared parameter with the dotted `key`."""
+        value: Any = self.params
         for part in key.split("."):
-            if not isinstance(values, dict) or part not in values:
+            if not isinstance(value, dict) or part not in value:
                 raise UserError(f"{self.name} reads the parameter {key}, which {self.file} does not declare among its params")
-            values = values[part]
-        return kind(**values)
+            value = value[part]
+        return value
+
+    def settings(self, kind: type[Settings], key: str) -> Settings:
+        """The declared parameters under the dotted `key`, as the class of settings `kind`."""
+        return settings.build(kind, self.param(key), key)
 
     def note(self, **facts: Any) -> None:
         """Facts for the run record: durations, memory; nothing that a result may depend on."""
@@ -94,11 +103,11 @@ class Job:
 
     @property
     def fingerprint(self) -> dict[str, str]:
-        """The modules of ours that this command may import, each with the hash of its syntax tree."""
+        """The modules of ours that this command may import, each with the hash of its syntax tree: those of all files of code it declares."""
         files = [dep for dep in self.deps if dep.startswith(CODE)]
-        if len(files) != 1:
-            raise UserError(f"{self.name} must declare exactly one file of {CODE} among its deps, and declares {files}")
-        return json.loads(self.dep(files[0]).read_text())
+        if not files:
+            raise UserError(f"{self.name} must declare a file of {CODE} among its deps, and declares none")
+        return {name: digest for file in files for name, digest in json.loads(self.dep(file).read_text()).items()}
 
     @cached_property
     def inputs(self) -> dict[str, str]:
@@ -115,6 +124,16 @@ class Job:
     def checkpoint(self) -> Path:
         """Where this very computation keeps its checkpoint."""
         return Path("data/checkpoints") / f"{self.key}.pt"
+
+
+def parser(description: str | None, *arguments: str, seed: bool = False) -> argparse.ArgumentParser:
+    """A stage's command line: `arguments` by position and, with `seed`, --seed. What they may be the graph says, for it lists all commands."""
+    made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in arguments:
+        made.add_argument(name)
+    if seed:
+        made.add_argument("--seed", type=int, required=True)
+    return made
 
 
 def execute(parser: argparse.ArgumentParser, main: Callable[[argparse.Namespace, Job], None]) -> None:
