@@ -5,7 +5,6 @@ import itertools
 import json
 import math
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -44,7 +43,6 @@ from stages.datasets import paris6k
 from stages.datasets.retrieval import Query, RetrievalSet
 from stages.encoders import vision
 from stages.miniatures import encoders, retrieval
-from stages.tables import ledger, transcript
 from workflow import params, scale
 
 torch.set_num_threads(1)
