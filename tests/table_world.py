@@ -7,7 +7,8 @@ import yaml
 
 from stages.core import metrics
 from stages.core.metrics import Dataset, MetricsFile, Record
-from stages.tables import ledger, results, transcript
+from stages.tables import claims, ledger, results, transcript
+from stages.tables.printed import printed_number
 
 PUBLISHED = Path("stages/tables/published")
 REFERENCES = {1: "Canny: Edges. 1986", 2: "Somebody: DeepEdge. 2015"}
@@ -140,3 +141,43 @@ def stand_in(name, value, kind="stand-in", *, source="real-1", scale="real", exp
     data = Dataset(name, kind, "other objects") if kind else None
     file = MetricsFile("ch9_edges", experiment, scale, protocol, data, (record,))
     return results.Results(source, {experiment: file}, scale=scale)
+
+
+def printed_results(tables, more=None, constant=(), better="lower"):
+    """What the metrics files would hold if our numbers were the printed ones, over two seeds; of models in `constant`, without.
+
+    more: {experiment: {(model, metric): value}} of what no table prints. better: one word, or a function of the metric.
+    """
+    values, sizes, layers = {}, {}, {}
+    for table in tables:
+        for row in table.rows:
+            for column in table.columns:
+                if column.id in row.layers:
+                    layers.setdefault(column.id, []).extend(row.layers[column.id])
+                if column.kind == "metrics" and column.id in row.cells and column.is_own(row):
+                    experiment = column.experiment_of(row)
+                    key = (row.model, column.metric, column.dataset)
+                    values.setdefault(experiment, {})[key] = float(printed_number(row.cells[column.id]).value)
+                    sizes[experiment, key] = getattr(column.tolerance, "n", None)
+    for experiment, found in (more or {}).items():
+        values.setdefault(experiment, {}).update({(model, metric, None): value for (model, metric), value in found.items()})
+    files = {}
+    for experiment, of_metrics in values.items():
+        records = tuple(
+            Record(model, metric, value, "-", better if isinstance(better, str) else better(metric), "numeric", seed=seed,
+                   n=sizes.get((experiment, (model, metric, dataset))), dataset=dataset)
+            for (model, metric, dataset), value in of_metrics.items()
+            for seed in ((None,) if model in constant or experiment == "architectures" else (0, 1))
+        )  # fmt: skip
+        files[experiment] = MetricsFile("ch9_any", experiment, "paper", "full", Dataset(experiment, "official"), records)
+    return results.Results(results.THIS_RUN, files, layers=layers)
+
+
+def not_borne_out(chapter, tables, **others):
+    """{claim: {verdict: its cases}} of a chapter's cases that the printed numbers try and do not reproduce; others: of printed_results."""
+    judged = claims.judge(claims.load_claims(PUBLISHED, chapter), tables, printed_results(tables, **others), [])
+    cases = {}
+    for judgement in judged:
+        if judgement.observed and judgement.verdict != "reproduced":
+            cases.setdefault(judgement.claim, {}).setdefault(judgement.verdict, []).append(judgement.case)
+    return cases

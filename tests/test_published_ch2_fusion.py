@@ -2,8 +2,9 @@
 
 from decimal import Decimal
 
-from table_world import tables
+from table_world import PUBLISHED, not_borne_out, tables
 
+from stages.tables import claims
 from stages.tables.printed import compare, printed_number
 
 
@@ -49,3 +50,19 @@ def test_printed_parameters_against_arithmetic_and_the_known_contradiction():
     assert exact(rows["cfn-b"]["side"], 2 * (192 * 192 + 192))
     assert not exact(rows["cfn-b"]["side"], convolution(1, 96, 192) + convolution(1, 192, 192))
     assert not exact(rows["cfn-b"]["basic"], basic_b - 1930 + 192 * 100 + 100)
+
+
+def test_the_thesis_s_own_numbers_bear_out_its_claims():
+    """Parameters of Table 2.2 and errors; of fusing predictions and of fusion weights no number is printed."""
+    assert not_borne_out("ch2_fusion", list(tables().values())) == {}
+
+
+def test_the_margin_and_the_bounds_are_printed_numbers():
+    cases = {claim.id: claim.cases for claim in claims.load_claims(PUBLISHED, "ch2_fusion")}
+    errors = {row.id: Decimal(row.cells["cifar10"]) for row in tables()["table_2_2"].rows}
+    assert {Decimal(str(case.margin)) for case in cases["eflp-equals-eplf"]} == {errors["cnn-conv-b"] - errors["cfn-b"]}
+    # (0.074M + 768) / 1.287M = 5.8 %, (0.025M + 768) / 0.224M = 11.5 %, rounded up
+    assert {(case.model, case.below) for case in cases["few-added-parameters"]} == {("cfn-a", 0.12), ("cfn-b", 0.06)}
+    # two networks that are compared are of one size
+    pairs = [case for found in cases.values() for case in found if hasattr(case, "a")]
+    assert all(case.a.removesuffix("-eplf")[-1] == case.b.removesuffix("-eplf")[-1] for case in pairs)
