@@ -76,7 +76,7 @@ def _cell(found: TableCell) -> Json:
         "printed": cell.printed, "unit": cell.column.unit, "cited": cell.row.cited or None,
         "verdict": cell.verdict or None, "why": _why(found), "judged": cell.judged.source if cell.judged else None,
         "difference": cell.difference, "tolerance": cell.tolerance,
-        "tolerance_origin": cell.column.tolerance.origin if cell.column.tolerance and cell.tolerance is not None else None,
+        "tolerance_origin": cell.column.stated_tolerance.origin if cell.column.stated_tolerance and cell.tolerance is not None else None,
         "notes": [note.text for note in table.notes if note.covers(cell.row.id, cell.column.id)],
         "rendered": {"file": rendered, "stage": renderer},
         "values": [_value(evidence) for evidence in found.evidence],
@@ -91,13 +91,7 @@ def _why(found: TableCell) -> str:
         return cell.reason
     if cell.verdict == "not run":
         return "neither the metrics at hand nor a release have a value"
-    if cell.column.source == "layers":
-        return "the same layers" if cell.verdict == "exact" else "other layers"
-    if cell.verdict == "exact":
-        return "equal at the printed rounding"
-    assert cell.difference is not None and cell.tolerance is not None
-    side = "no farther than" if cell.verdict == "within" else "farther than"
-    return f"{abs(cell.difference):.10g} from the printed value, {side} the tolerance of {cell.tolerance:.4g}"
+    return cell.column.why(cell.verdict, cell.difference, cell.tolerance)
 
 
 def _value(evidence: Evidence) -> Json:
