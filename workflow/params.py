@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from workflow import sources
+
 Count = Annotated[int, Field(gt=0)]
 NotNegativeCount = Annotated[int, Field(ge=0)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -146,136 +148,9 @@ class Training(Section):
         return self
 
 
-class GeneratedSet(Section):
-    train: Annotated[int, Field(ge=100, multiple_of=100)]
-    test: Annotated[int, Field(ge=100, multiple_of=100)]
-    seed: Annotated[int, Field(ge=0)]
-
-
-class GeneratedPictures(Section):
-    """Of the smallest side of 48 pixels, structured forests and networks have something to see."""
-
-    width: Annotated[int, Field(ge=48)]
-    height: Annotated[int, Field(ge=48)]
-    seed: NotNegativeCount
-
-
-class GeneratedSplits(GeneratedPictures):
-    train: Count
-    val: Count
-    test: Count
-
-
-class GeneratedImages(GeneratedPictures):
-    images: Count
-
-
-class GeneratedWeights(Section):
-    widths: Annotated[list[Count], Field(min_length=5, max_length=5)]
-    seed: NotNegativeCount
-
-
-class GeneratedGroups(GeneratedPictures):
-    groups: Count
-
-
-class GeneratedLandmarks(GeneratedPictures):
-    """`images` and `queries` are of each landmark; the official set has eleven."""
-
-    landmarks: Annotated[int, Field(gt=0, le=11)]
-    images: Count
-    queries: Count
-    distractors: Count
-
-    @model_validator(mode="after")
-    def queries_are_images(self) -> Self:
-        if self.queries > self.images:
-            raise ValueError(f"queries is {self.queries}, and a landmark has {self.images} images, which they are of")
-        return self
-
-
-class GeneratedObjects(GeneratedPictures):
-    objects: Count
-
-
-class GeneratedEncoder(GeneratedWeights):
-    fc: Count
-
-
-class GeneratedWholeEncoder(Section):
-    seed: NotNegativeCount
-
-
-class GeneratedImageNet(GeneratedPictures):
-    """Ten classes are what the world has shapes for, and as many as the miniature AlexNet has. `train` and `val` are of all classes."""
-
-    classes: Literal[10]
-    train: Annotated[int, Field(gt=0, multiple_of=10)]
-    val: Annotated[int, Field(gt=0, multiple_of=10)]
-
-
-class GeneratedScenes(GeneratedPictures):
-    """`images` are of each class, as the counts of the next three are."""
-
-    classes: Annotated[int, Field(ge=2, le=15)]
-    images: Count
-
-
-class GeneratedRooms(GeneratedPictures):
-    classes: Annotated[int, Field(ge=2, le=67)]
-    train: Count
-    test: Count
-
-
-class GeneratedFlowers(GeneratedPictures):
-    classes: Annotated[int, Field(ge=2, le=102)]
-    train: Count
-    val: Count
-    test: Count
-
-
-class GeneratedBirds(GeneratedPictures):
-    classes: Annotated[int, Field(ge=2, le=200)]
-    train: Count
-    test: Count
-
-
-class GeneratedSegments(GeneratedPictures):
-    """`extra` images are SBD's only; `val` counts those that SBD does not train on."""
-
-    train: Count
-    val: Count
-    extra: Count
-
-
-class Generated(Section):
-    cifar10: GeneratedSet
-    cifar100: GeneratedSet
-    bsds500: GeneratedSplits
-    pascal_context: GeneratedImages
-    nyud_v2: GeneratedSplits
-    vgg16: GeneratedWeights
-    holidays: GeneratedGroups
-    paris6k: GeneratedLandmarks
-    ukb: GeneratedObjects
-    smvs_dvd: GeneratedObjects
-    alexnet: GeneratedEncoder
-    vgg19: GeneratedEncoder
-    squeezenet1_1: GeneratedWholeEncoder
-    efficientnet_lite0: GeneratedWholeEncoder
-    imagenet: GeneratedImageNet
-    scene15: GeneratedScenes
-    indoor67: GeneratedRooms
-    flowers102: GeneratedFlowers
-    cub200: GeneratedBirds
-    voc2012: GeneratedSegments
-    vgg16_imagenet: GeneratedEncoder
-
-
 class Data(Section):
     sets: Annotated[list[SETS], Field(min_length=1)]
     origin: Literal["official", "generated"]
-    generated: Generated
 
 
 class FusionNetwork(Section):
@@ -784,26 +659,27 @@ class Params(Section):
             yield segmentation.weights, f"ch2_segmentation.weights is {segmentation.weights}"
 
     def _batches_fit(self) -> None:
-        made = self.data.generated
+        made = {name: entry.get("miniature", {}) for name, entry in sources.load().items()}
         if self.data.origin == "official":
             if self.ch4_deepindex.width != 1:
                 raise ValueError("ch4_deepindex.width is of generated encoders; of official ones it must be 1")
             return
         smallest = [
-            ("ch2_fusion", self.ch2_fusion.training.batch_size, [getattr(made, name).train for name in self.ch2_fusion.sources]),
-            ("ch2_imagenet", self.ch2_imagenet.training.batch_size, [made.imagenet.train]),
-            ("ch3_edges", self.ch3_edges.training.batch_size, [made.bsds500.train, made.pascal_context.images]),
+            ("ch2_fusion", self.ch2_fusion.training.batch_size, [made[name]["train"] for name in self.ch2_fusion.sources]),
+            ("ch2_imagenet", self.ch2_imagenet.training.batch_size, [made["imagenet"]["train"]]),
+            ("ch3_edges", self.ch3_edges.training.batch_size, [made["bsds500"]["train"], made["pascal_context"]["images"]]),
         ]
         transfer = self.ch2_imagenet.transfer
-        if "scene15" in transfer.sets and transfer.scene15_train >= made.scene15.images:
+        if "scene15" in transfer.sets and transfer.scene15_train >= made["scene15"]["images"]:
             raise ValueError(
                 f"ch2_imagenet.transfer.scene15_train is {transfer.scene15_train}, and a category of the generated scene15 has "
-                f"{made.scene15.images} images, of which some are to test on"
+                f"{made['scene15']['images']} images, of which some are to test on"
             )
         for chapter, batch_size, images in smallest:
             if batch_size > min(images, default=batch_size):
                 raise ValueError(
-                    f"{chapter}.training.batch_size is larger than a generated set, which has {min(images)} images (data.generated)"
+                    f"{chapter}.training.batch_size is larger than a generated set, which has {min(images)} images "
+                    "(miniature in workflow/sources.yaml)"
                 )
 
     def _value(self, key: str) -> Any:
@@ -819,7 +695,8 @@ def problems(values: Any) -> list[str]:
         Params.model_validate(values)
     except ValidationError as error:
         return [_sentence(problem) for problem in error.errors()]
-    return []
+    entries = sources.load()
+    return sources.problems(entries) or sources.unusable(entries, values["data"]["sets"], values["data"]["origin"])
 
 
 def used_sets(values: Any) -> list[str]:

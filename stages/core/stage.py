@@ -96,9 +96,9 @@ class Job:
     def fingerprint(self) -> dict[str, str]:
         """The modules of ours that this command may import, each with the hash of its syntax tree."""
         files = [dep for dep in self.deps if dep.startswith(CODE)]
-        if len(files) != 1:
-            raise UserError(f"{self.name} must declare exactly one file of {CODE} among its deps, and declares {files}")
-        return json.loads(self.dep(files[0]).read_text())
+        if not files:
+            raise UserError(f"{self.name} must declare its file of {CODE} among its deps")
+        return {name: digest for file in files for name, digest in json.loads(self.dep(file).read_text()).items()}
 
     @cached_property
     def inputs(self) -> dict[str, str]:
