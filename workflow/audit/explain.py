@@ -164,6 +164,7 @@ def _checksum(thing: Json) -> Json:
 
 def code(origin: Origin, stage: str) -> tuple[dict[str, str], str]:
     """The modules that a stage ran with, each with its hash; or why they are not known."""
+    modules: dict[str, str] = {}
     for dep in origin.lock.stages[stage].get("deps", []):
         if dep["path"].startswith(CODE):
             file = origin.path(dep["path"])
@@ -171,8 +172,8 @@ def code(origin: Origin, stage: str) -> tuple[dict[str, str], str]:
                 return {}, f"there is no {file}"
             if md5(file) != dep.get("md5"):
                 return {}, f"{file} is not the one that this stage ran with: the code has changed since, or the file has"
-            return _json(file) or {}, ""
-    return {}, ""
+            modules |= _json(file) or {}
+    return modules, ""
 
 
 def _run(origin: Origin, stage: str) -> Json:
