@@ -7,7 +7,7 @@ from typing import Any
 
 
 def load_about(folder: Path) -> dict[str, Any]:
-    """What `features` says of the features in `folder`, or of those that its rankings are made of: layers, weights, precision."""
+    """What `features` says of the features in `folder`, or of those behind its rankings: layers, weights, precision."""
     return json.loads((folder / "about.json").read_text())
 
 

@@ -31,7 +31,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def layer_of(layer: str, source: str, books: Path, features: np.ndarray, kind: str, row: int, kept: int, seed: int) -> store.Layer:
-    """A layer, whose "encoder.layer" is `source`, after PCA to `kept` components, a row of Table 4.2. features : (images, 14, D)."""
+    """A layer of the thesis, `source` as "encoder.layer", after PCA to `kept` components. features : (images, 14, D).
+
+    row : of Table 4.2, by which its codebook is stored. kind : how its signature is stored.
+    """
     whole = load_projection(books, layer)
     projection = Projection(whole.mean, whole.components[:kept])
     made = quantiser(root(projection.apply(features, len(projection.components))), seed) if kind == "pq" else None

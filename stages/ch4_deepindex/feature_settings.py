@@ -1,4 +1,7 @@
-"""What Chapter 4's features and codebooks follow from: apart from settings.py, so that what only ranks or shows makes neither anew."""
+"""What Chapter 4's features and codebooks follow from.
+
+Apart from settings.py, so that a change of what only ranks or shows makes neither anew.
+"""
 
 from typing import Annotated, Literal
 
@@ -27,9 +30,10 @@ class Layer:
 
 @settings
 class Features:
-    """Section 4.2. layers : by their names in the thesis. crop_queries : queries that are parts of pictures (Paris) are cut out.
+    """How a data set's pictures are described (Section 4.2). layers : by their names in the thesis.
 
-    input_size : pixels a side of a patch. batch_size : pictures that go through a network at once, 14 patches each.
+    crop_queries : queries that are parts of pictures (Paris) are cut out. input_size : pixels a side of a patch.
+    batch_size : pictures that go through a network at once, 14 patches each.
     """
 
     encoders: Encoders
@@ -45,9 +49,9 @@ class Features:
 
 @settings
 class Codebooks:
-    """Section 4.2.2 and Table 4.2. width : of the encoders' fully connected layers, of 4096 components; less than 1 in the miniature only.
+    """How codebooks are learned (Section 4.2.2). dimensions : the rows of Table 4.2 below the whole, as they are at width 1.
 
-    dimensions : the rows of Table 4.2 below the whole, as they are at width 1.
+    width : of the encoders' fully connected layers, of 4096 components; less than 1 in the miniature only.
     """
 
     width: Positive
@@ -58,15 +62,15 @@ class Codebooks:
         refuse_twins("dimensions", self.dimensions)
 
     def components(self, row: int) -> int:
-        """How many principal components stand for a row of Table 4.2: those very ones, or of narrower encoders as small a share."""
+        """How many principal components stand for a row of Table 4.2: so many, or of narrower encoders as small a share."""
         return max(1, round(row * self.width))
 
 
 @settings
 class Vocabulary:
-    """The words of one data set. words : in a codebook. sweep : the sizes in Figure 4.6. assignments : the multiple assignments, MA.
+    """The codebooks of one data set. words : in Table 4.1. sweep : the sizes in Figure 4.6. assignments : MA in Table 4.1.
 
-    best : the two layers of the variant that does best, which have codebooks after PCA as well; the first is the column.
+    best : the two layers of the best variant, the column and then the row; they have codebooks after PCA as well.
     """
 
     words: Count

@@ -37,7 +37,7 @@ def embedded(features: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def group_points(folder: Path, layer: str, count: int) -> pd.DataFrame:
-    """Every patch of the first `count` groups' images, as `layer` has it, in three dimensions: group, image, patch, x, y, z."""
+    """Every patch of the first `count` groups' images by `layer` in three dimensions: group, image, patch, x, y, z."""
     about = load_set(folder)
     features = np.load(folder / f"{layer}.npy", mmap_mode="r")
     groups: dict[frozenset[int], str] = {}
@@ -70,7 +70,7 @@ def draw_groups(points: pd.DataFrame, title: str) -> Figure:
 
 
 def draw_curves(curves: dict[str, pd.DataFrame], panels: dict[str, Panel], assignments: int) -> Figure:
-    """One panel a data set for the codebook's size, and one for alpha; `curves` are as evaluations write them, by set as `panels`."""
+    """A panel a data set for the codebook's size, and one for alpha. curves : as evaluations write them, by set."""
     figure = Figure(figsize=(3.1 * (len(curves) + 1), 3), layout="constrained")
     *sizes, last = figure.subplots(1, len(curves) + 1, squeeze=False)[0]
     first = score_of(next(iter(curves.values())))

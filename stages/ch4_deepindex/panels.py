@@ -2,8 +2,8 @@
 
     python -m stages.ch4_deepindex.panels holidays
 
-The picture is the first of this data set, and Figure 4.7 shows another set's results, figures.beside, below those of this one. Of each
-the query is shown that gains most average precision from the second dimension, as the thesis's examples gain.
+The picture is the first of this data set, and Figure 4.7 shows another set's results, figures.beside, below those of this
+one: of each the query that gains most average precision from the second dimension, as the thesis's examples gain.
 """
 
 import argparse
@@ -93,7 +93,7 @@ def results(dataset: str, folder: Path, own: IndexedSet, methods: tuple[str, str
 
 
 def draw_results(rows: list[Row], pictures: dict[str, dict[str, Path]], top: int) -> Figure:
-    """Figure 4.7: a line a row, its query and at most `top` images. pictures : of each data set the files by the images' names."""
+    """Figure 4.7: a line a row, its query and at most `top` images. pictures : the files by data set and image's name."""
     figure = Figure(figsize=(1.1 * (top + 1), 1.1 * len(rows)), layout="constrained")
     axes = figure.subplots(len(rows), top + 1, squeeze=False)
     for line, row in zip(axes, rows, strict=True):

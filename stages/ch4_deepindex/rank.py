@@ -160,9 +160,9 @@ def with_signature(
 def after_pca(
     task: Task, patches: Mapping[str, NDArray[np.float32]], folder: Path, own: IndexedSet, codebooks: Codebooks, ranking: Ranking, seed: int
 ) -> Iterator[tuple[Model, Rankings]]:
-    """Table 4.2: the best variant with its signature after PCA; at one row of the table also with the signature in fewer bytes.
+    """Table 4.2: the best variant with its signature after PCA; at one row also with the signature in fewer bytes.
 
-    patches : features (items, 14, D) of the best variant's layers, of which a quantiser learns.
+    patches : features (items, 14, D) of the best variant's layers, from which a quantiser learns.
     """
     projections = {layer: load_projection(folder, layer) for layer in own.best}
     for row in codebooks.dimensions:

@@ -10,8 +10,10 @@ from stages.core.settings import Context, Count, Len, Name, Names, Positive, See
 
 @settings
 class Sets:
-    """indexed : what is searched in, Tables 4.1 to 4.3. examined : of these, whose index Table 4.4 measures and whose patches Figure 4.2
-    shows, beside the curves of Figure 4.6. shown : of these, of which Figures 4.1 and 4.7 show pictures. One at most in the last two.
+    """indexed : what is searched in, Tables 4.1 to 4.3; of these, in the other two roles one at most.
+
+    examined : whose index Table 4.4 measures and whose patches Figure 4.2 shows, beside the curves of Figure 4.6.
+    shown : whose pictures Figures 4.1 and 4.7 show.
     """
 
     indexed: Names
@@ -21,14 +23,14 @@ class Sets:
 
 @settings
 class Variant:
-    """A DeepIndex: the layers whose words it indexes, by their names in features.layers; of two, the column and then the row."""
+    """layers : whose words it indexes, by their names in features.layers; of two, the column and then the row."""
 
     layers: Annotated[tuple[Name, ...], Len(1, 2)]
 
 
 @settings
 class IndexedSet(Vocabulary):
-    """What is looked for in one data set. best_assignments, alpha : of the best variant, with its signature. depth : images listed."""
+    """How one data set is searched. best_assignments, alpha : of the best variant with its signature. depth : images listed."""
 
     best_assignments: Count
     alpha: Positive
@@ -42,7 +44,10 @@ class IndexedSet(Vocabulary):
 
 @settings
 class InvertedFile:
-    """faiss's IVF-PQ: how many lists, how many of them are looked at, and the bytes of a code, beside which an image's number takes 8."""
+    """faiss's IVF-PQ. lists, probes : how many, and how many of them are looked at.
+
+    bytes : of a code, beside which an image's number takes 8.
+    """
 
     lists: Count
     probes: Count
@@ -57,7 +62,7 @@ class InvertedFile:
 class Ranking:
     """idf : N/n, or its logarithm. sweep_assignments : MA in Figure 4.6 a to c. alphas : in Figure 4.6 d.
 
-    signatures : ways to store the signature that are compared with float32, at the row signature_dimensions of Table 4.2.
+    signatures : ways to store it that are compared with float32, at the row signature_dimensions of Table 4.2.
     """
 
     idf: Literal["ratio", "log"]
@@ -74,7 +79,7 @@ class Ranking:
 
 @settings
 class Panel:
-    """One of Figure 4.6: its letter, and what its data set is called there. A stand-in has the letter of what it stands for."""
+    """One of Figure 4.6: its letter and its data set's name there. A stand-in has the letter of what it stands for."""
 
     letter: Name
     title: Name

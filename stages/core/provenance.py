@@ -20,7 +20,10 @@ def kind_of(folder: Path) -> str:
 
 
 def dataset(folder: Path, name: str) -> Dataset:
-    """The data set `name` as metrics files have it, by what `folder` says of its bytes: a stand-in wherever the thesis has another."""
+    """The data set `name` as metrics files have it, by what `folder` says of its bytes.
+
+    It is a stand-in wherever the thesis has another, whatever its bytes are.
+    """
     said = json.loads((folder / FILE).read_text())
     if "stands_in_for" in said:
         role = f"stands in for {said['stands_in_for']}"

@@ -1,4 +1,4 @@
-"""A data set as stages describe it to each other: set.json beside what they make of it, rows and names instead of files."""
+"""A data set as stages describe it to each other: set.json, which has rows and names instead of files."""
 
 import json
 from pathlib import Path
