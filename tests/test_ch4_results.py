@@ -230,7 +230,7 @@ def test_figure_4_7_shows_the_query_that_gains_most(tmp_path: Path, monkeypatch:
     }
     write_predictions("holidays", "miniature", queries, models)
     own = build(IndexedSet, OWN)
-    rows = panels.results("holidays", Path("data/mini/predictions/ch4_deepindex/holidays"), own, ("dpi-18", "dpi-6-18"), 0, 3)
+    rows = panels.results("holidays", Path("data/mini/predictions/ch4_deepindex/holidays"), own, 0, 3)
     assert [(row.dataset, row.method, row.query) for row in rows] == [("holidays", "dpi-18", "x/2"), ("holidays", "dpi-6-18", "x/2")]
     assert rows[0].found == [("x/9", False), ("x/8", False), ("x/7", False)]
     assert rows[1].found == [("x/3", True), ("x/9", False), ("x/4", True)]

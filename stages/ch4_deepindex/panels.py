@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from stages.ch4_deepindex.patches import open_picture, pyramid
 from stages.ch4_deepindex.rankings import load_models
-from stages.ch4_deepindex.settings import Figures, IndexedSet, Variant, variant_of
+from stages.ch4_deepindex.settings import Figures, IndexedSet
 from stages.core import figures, stage
 from stages.core.files import write_csv
 from stages.datasets import reader
@@ -64,31 +64,23 @@ def draw_pyramid(picture: NDArray[np.uint8]) -> Figure:
     return figure
 
 
-def results(dataset: str, folder: Path, own: IndexedSet, methods: tuple[str, str], seed: int, top: int) -> list[Row]:
-    """The rows of one data set: its most gaining query by the 1-D and then by the 2-D of these methods."""
-    about = load_set(folder)
-    single, best = methods
-    rankings = {
-        model.model: found
-        for model, found in load_models(folder)
-        if (model.assignments, model.seed) == (own.best_assignments, seed) and model.model in methods
-    }
-    kept = {
-        name: [without(ranking, query["ignored"]) for ranking, query in zip(found, about["queries"], strict=True)]
-        for name, found in rankings.items()
-    }
-    scores = {
-        name: np.array([average_precision(r, q["relevant"]) for r, q in zip(found, about["queries"], strict=True)])
-        for name, found in kept.items()
-    }
-    chosen = int(np.argmax(scores[best] - scores[single]))
-    query = about["queries"][chosen]
+def results(dataset: str, folder: Path, own: IndexedSet, seed: int, top: int) -> list[Row]:
+    """Its most gaining query by the best variant's second layer alone, 1-D, and then by the best variant."""
+    queries, images = (load_set(folder)[key] for key in ("queries", "images"))
+    names, kept, scores = {}, {}, {}
+    for model, rankings in load_models(folder):
+        if (model.assignments, model.seed) == (own.best_assignments, seed) and model.places in (own.best[-1:], own.best):
+            left = [without(ranking, query["ignored"]) for ranking, query in zip(rankings, queries, strict=True)]
+            names[model.places], kept[model.places] = model.model, left
+            scores[model.places] = np.array([average_precision(r, q["relevant"]) for r, q in zip(left, queries, strict=True)])
+    chosen = int(np.argmax(scores[own.best] - scores[own.best[-1:]]))
+    query = queries[chosen]
     return [
         Row(
-            dataset, name, about["images"][query["image"]], round(float(scores[name][chosen]), 6),
-            [(about["images"][image], int(image) in query["relevant"]) for image in kept[name][chosen][:top]],
+            dataset, names[layers], images[query["image"]], round(float(scores[layers][chosen]), 6),
+            [(images[image], int(image) in query["relevant"]) for image in kept[layers][chosen][:top]],
         )
-        for name in (single, best)
+        for layers in (own.best[-1:], own.best)
     ]  # fmt: skip
 
 
@@ -115,14 +107,6 @@ def _show(axes: Axes, file: Path, title: str, color: str | None) -> None:
         spine.set(visible=color is not None, color=color, linewidth=2)
 
 
-def methods_of(job: stage.Job, own: IndexedSet) -> tuple[str, str]:
-    """What the 1-D variant of the best one's second layer is called, and the best."""
-    variants = {name: job.settings(Variant, f"ch4_deepindex.variants.{name}") for name in job.param("ch4_deepindex.variants")}
-    single, best = variant_of(variants, own.best[-1:]), variant_of(variants, own.best)
-    assert single is not None and best is not None  # params.yaml was checked
-    return single, best
-
-
 def main(args: argparse.Namespace, job: stage.Job) -> None:
     settings, seed = job.settings(Figures, "ch4_deepindex.figures"), job.param("ch4_deepindex.seeds")[0]
     pictures, rows = {}, []
@@ -131,7 +115,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         indexed: RetrievalSet = reader(dataset).read(job.dep(job.data(f"sources/{dataset}")))
         pictures[dataset] = {name_of(image): image for image in indexed.images}
         folder = job.dep(job.data(f"predictions/ch4_deepindex/{dataset}"))
-        rows += results(dataset, folder, own, methods_of(job, own), seed, settings.top)
+        rows += results(dataset, folder, own, seed, settings.top)
     picture = np.asarray(open_picture(next(iter(pictures[args.dataset].values()))))
     boxes = [dict(zip(("left", "top", "right", "bottom"), box, strict=True)) for box in pyramid(picture.shape[1], picture.shape[0])]
     write_csv(job.out("reports/figures/ch4_deepindex/figure_4_1.csv"), [{"patch": n, **box} for n, box in enumerate(boxes, 1)])

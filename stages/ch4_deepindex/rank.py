@@ -192,7 +192,8 @@ def compressed(
 def main(args: argparse.Namespace, job: stage.Job) -> None:
     own = job.settings(IndexedSet, f"ch4_deepindex.per_set.{args.dataset}")
     codebooks, ranking = job.settings(Codebooks, "ch4_deepindex.codebooks"), job.settings(Ranking, "ch4_deepindex.ranking")
-    variants = {name: job.settings(Variant, f"ch4_deepindex.variants.{name}") for name in job.param("ch4_deepindex.variants")}
+    names = job.param("ch4_deepindex.variants")
+    variants = {name: job.settings(Variant, f"ch4_deepindex.variants.{name}") for name in names}
     models = {name: variants[name] for name in job.param("ch4_deepindex.models")}
     best = variant_of(variants, own.best)
     assert best is not None  # params.yaml was checked
