@@ -10,7 +10,7 @@ from torch import Tensor
 
 from stages.ch3_edges import SIDES
 from stages.ch3_edges.labels import supervision, unpacked
-from stages.ch3_edges.model import normalise
+from stages.ch3_edges.pixels import normalise
 from stages.core.runtime import to_device
 
 

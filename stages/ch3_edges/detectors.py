@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from stages.ch3_edges import structured
+from stages.ch3_edges.detection_settings import ForestSettings
 from stages.core.errors import UserError
 from stages.metrics.edge_maps import SUFFIXES, read_map
 
 Detector = Callable[[str, np.ndarray], np.ndarray]
 
 
-def structured_edges(folder: Path, settings: structured.Settings, scales: Sequence[float]) -> Detector:
+def structured_edges(folder: Path, settings: ForestSettings, scales: Sequence[float]) -> Detector:
     """The detector in `folder`, not thinned: a forest that `forest` has trained, or ready maps `<image>.png`, `.npy` or ucm2 `.mat`.
 
     It is called with an image's name and pixels, uint8 (H, W, 3). A UserError names a map that is missing or of another size.

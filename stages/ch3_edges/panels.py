@@ -2,7 +2,7 @@
 
     python -m stages.ch3_edges.panels bsds500
 
-Each figure stands beside a table of what its panels hold: the mean of each map.
+Each figure stands beside a table of what its panels hold: the mean of each map. Networks that were not trained are left out.
 """
 
 import argparse
@@ -14,16 +14,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from stages.ch3_edges.labels import ETAS, SIGMAS, relaxed, unpacked
+from stages.ch3_edges.settings import Panels
 from stages.core import figures, stage
 from stages.core.files import write_csv
 from stages.datasets import bsds500
 from stages.metrics.edge_maps import read_map
 
-# The networks that the figures of results show, by heading; Figure 3.9's is a parameter.
-NETWORKS = {
-    "2_15": {"HED": "hed", "FCFN": "fcfn"},
-    "3_7": {"without dilation": "rds-se-undilated", "with dilation": "rds-se"},
-}
 SHOWN = (0, 2, 4)  # of the five responses, in Figure 3.3
 BLUE = (0.15, 0.35, 0.9)
 
@@ -31,9 +27,7 @@ Panel = tuple[str, np.ndarray]
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dataset", choices=["bsds500"])
-    return parser
+    return stage.parser(__doc__, "dataset")
 
 
 def grid(rows: Sequence[Sequence[Panel]]) -> Figure:
@@ -51,17 +45,17 @@ def grid(rows: Sequence[Sequence[Panel]]) -> Figure:
     return figure
 
 
-def write(job: stage.Job, number: str, names: Sequence[str], rows: Sequence[Sequence[Panel]]) -> None:
-    """The figure `number` and its table, a row for each panel: image, panel, mean of a map (of a photograph nothing)."""
+def write(job: stage.Job, figure: str, names: Sequence[str], rows: Sequence[Sequence[Panel]]) -> None:
+    """The figure `figure`, as figure_3_6, and its table, a row for each panel: image, panel, mean of a map (of a photograph nothing)."""
     means = [
         {"image": name, "panel": title, "mean": f"{picture.mean():.6f}"}
         for name, panels in zip(names, rows, strict=True)
         for title, picture in panels
         if picture.ndim == 2
     ]
-    write_csv(job.out(f"reports/figures/ch3_edges/figure_{number}.csv"), means)
+    write_csv(job.out(f"reports/figures/ch3_edges/{figure}.csv"), means)
     with matplotlib.rc_context(figures.STYLE):
-        figures.save(grid(rows), Path(job.out(f"reports/figures/ch3_edges/figure_{number}.png")), job.params["protocol"])
+        figures.save(grid(rows), job.out(f"reports/figures/ch3_edges/{figure}.png"), job.param("protocol"))
 
 
 def result_panels(image: Path, truth: Path, maps: dict[str, Path]) -> list[Panel]:
@@ -88,22 +82,19 @@ def relaxed_panels(image: np.ndarray, truth: np.ndarray, responses: dict[str, np
 
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
-    scale, count = job.params["scale"], job.params["ch3_edges"]["shown"]
-    source = job.dep(f"data/{scale}/sources/{args.dataset}")
-    stored = job.dep(f"data/{scale}/predictions/ch3_edges/{args.dataset}/networks")
-    examples = bsds500.list_split(source, "test")[:count]
-    result = job.params["ch3_edges"]["figures"]["result"]
-    for number, networks in (NETWORKS | {"3_9": {result: result}}).items():
+    count = job.param("ch3_edges.figures.images")
+    maps = job.dep(job.data(f"predictions/ch3_edges/{args.dataset}/networks")) / "whole"
+    examples = bsds500.list_split(job.dep(job.data(f"sources/{args.dataset}")), "test")[:count]
+    for figure, titles in vars(job.settings(Panels, "ch3_edges.figures.panels")).items():
+        networks = {title: maps / network for network, title in titles.items() if (maps / network).exists()}
         rows = [
             result_panels(
-                example.image,
-                example.ground_truth,
-                {title: stored / "whole" / network / f"{example.name}.png" for title, network in networks.items()},
+                example.image, example.ground_truth, {title: folder / f"{example.name}.png" for title, folder in networks.items()}
             )
             for example in examples
         ]
-        write(job, number, [example.name for example in examples], rows)
-    prepared, labels = (job.dep(f"data/{scale}/{folder}/ch3_edges/{args.dataset}") for folder in ("prepared", "relaxed"))
+        write(job, figure, [example.name for example in examples], rows)
+    prepared, labels = (job.dep(job.data(f"{folder}/ch3_edges/{args.dataset}")) for folder in ("prepared", "relaxed"))
     images = np.load(prepared / "images.npy", mmap_mode="r")[:count].transpose(0, 2, 3, 1)
     width = images.shape[2]
     truths = unpacked(np.load(prepared / "truth_dilated.npy", mmap_mode="r")[:count], width)
@@ -112,7 +103,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         relaxed_panels(images[row], truths[row], {detector: found[row] for detector, found in responses.items()})
         for row in range(len(images))
     ]
-    write(job, "3_3", (prepared / "names.txt").read_text().splitlines()[:count], rows)
+    write(job, "figure_3_3", (prepared / "names.txt").read_text().splitlines()[:count], rows)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ which are the coarse edge annotations of Section 3.3.
 """
 
 import argparse
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,21 +16,12 @@ from PIL import Image
 from scipy import ndimage
 from tqdm import tqdm
 
+from stages.ch3_edges.detection_settings import Preparation
 from stages.ch3_edges.labels import agreed, boundaries, packed
-from stages.core import stage
+from stages.core import provenance, stage
 from stages.core.errors import UserError
 from stages.datasets import bsds500, pascal_context
 from stages.datasets.bsds500 import Example
-
-
-@dataclass(frozen=True)
-class Preparation:
-    """size: height and width. annotators: how many must have marked a pixel. dilation: how far edges are grown, in pixels of the
-    original image, which is before it is resized."""
-
-    size: tuple[int, int]
-    annotators: int
-    dilation: int
 
 
 @dataclass(frozen=True)
@@ -52,15 +42,13 @@ READERS = {
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dataset", choices=READERS)
-    return parser
+    return stage.parser(__doc__, "dataset")
 
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
     settings = job.settings(Preparation, "ch3_edges.prepare")
-    source = job.dep(f"data/{job.params['scale']}/sources/{args.dataset}")
-    out = job.out(f"data/{job.params['scale']}/prepared/ch3_edges/{args.dataset}")
+    source = job.dep(job.data(f"sources/{args.dataset}"))
+    out = job.out(job.data(f"prepared/ch3_edges/{args.dataset}"))
     out.mkdir(parents=True)
     reader = READERS[args.dataset]
     examples = reader.examples(source)
@@ -74,7 +62,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         for name, pixels in (("truth", 0), ("truth_dilated", settings.dilation)):
             truths[name][row] = packed(resize_edges(dilate(edges, pixels), (height, width)))
     (out / "names.txt").write_text("".join(f"{example.name}\n" for example in examples))
-    shutil.copyfile(source / "provenance.json", out / "provenance.json")
+    provenance.hand_on(source, out)
 
 
 def edges_of(example: Example, image: np.ndarray, reader: Reader, annotators: int) -> np.ndarray:
