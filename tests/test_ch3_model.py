@@ -7,7 +7,8 @@ import torch
 from torch.nn import functional as F
 
 from stages.ch3_edges.loss import balanced_weights, deep_supervision_loss, edge_loss, pixel_weights
-from stages.ch3_edges.model import EdgeNetwork, LocalFusion, count_parameters, from_vgg16, normalise
+from stages.ch3_edges.model import EdgeNetwork, LocalFusion, count_parameters, from_vgg16
+from stages.ch3_edges.pixels import normalise
 from stages.core.errors import UserError
 
 SMALL = (4, 4, 6, 8, 8)

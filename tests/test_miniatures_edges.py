@@ -9,7 +9,8 @@ import pytest
 import torch
 from scipy.ndimage import distance_transform_edt
 
-from stages.ch3_edges.model import from_vgg16, normalise
+from stages.ch3_edges.model import from_vgg16
+from stages.ch3_edges.pixels import normalise
 from stages.core import runtime
 from stages.core.errors import UserError
 from stages.datasets import bsds500 as bsds_reader

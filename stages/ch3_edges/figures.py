@@ -69,7 +69,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     for experiment in ("detectors", args.dataset):
         curves.append(pd.read_csv(job.dep(f"reports/metrics/ch3_edges/{experiment}.pr.csv")))
         scores.update(best_scores(metrics.read(job.dep(f"reports/metrics/ch3_edges/{experiment}.json"))))
-    titles = DETECTORS | job.param("ch3_edges.figures.curves")
+    titles = DETECTORS | dict(job.param("ch3_edges.figures.curves"))
     lines = mean_curves(pd.concat(curves), list(titles))
     folder = job.dep(PUBLISHED)
     cited = cited_scores(load_table(folder / "table_3_3.yaml", read_yaml(folder / "references.yaml")))

@@ -86,7 +86,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     maps = job.dep(job.data(f"predictions/ch3_edges/{args.dataset}/networks")) / "whole"
     examples = bsds500.list_split(job.dep(job.data(f"sources/{args.dataset}")), "test")[:count]
     for figure, titles in vars(job.settings(Panels, "ch3_edges.figures.panels")).items():
-        networks = {title: maps / network for network, title in titles.items() if (maps / network).exists()}
+        networks = {title: maps / network for network, title in titles if (maps / network).exists()}
         rows = [
             result_panels(
                 example.image, example.ground_truth, {title: folder / f"{example.name}.png" for title, folder in networks.items()}

@@ -46,20 +46,23 @@ class Recipes:
     finetuned: Recipe
 
 
+Titled = list[tuple[Name, str]]  # not a mapping, whose order the files of parameters do not keep
+
+
 @settings
 class Panels:
     """Figures of results: the networks that each shows, with their titles; those that are not trained are left out."""
 
-    figure_2_15: dict[Name, str]
-    figure_3_7: dict[Name, str]
-    figure_3_9: dict[Name, str]
+    figure_2_15: Titled
+    figure_3_7: Titled
+    figure_3_9: Titled
 
 
 @settings
 class Figures:
     """curves : networks of Figure 3.8 with their titles, besides the detectors. images : how many the other figures show."""
 
-    curves: dict[Name, str]
+    curves: Titled
     panels: Panels
     images: Count
 
@@ -131,7 +134,8 @@ class Chapter(core.Chapter):
                     raise ValueError(f"sets.shown has {dataset}, which sets.{role} lacks")
         titled = {"curves": self.figures.curves, **{f"panels.{number}": titles for number, titles in vars(self.figures.panels).items()}}
         for key, titles in titled.items():
-            if unknown := sorted(titles.keys() - self.variants.names()):
+            refuse_twins(f"figures.{key}", [name for name, _ in titles])
+            if unknown := [name for name, _ in titles if name not in self.variants.names()]:
                 raise ValueError(f"figures.{key} has {unknown[0]}, and no variant is called so")
 
     def used(self) -> Iterator[Use]:
