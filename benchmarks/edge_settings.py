@@ -7,16 +7,17 @@ Canny's sigma and the scales of Structured Edges, by ODS; and what share of the 
 
 import argparse
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import yaml
 
 from stages.ch3_edges import canny, structured
+from stages.ch3_edges.detection_settings import ForestSettings
 from stages.ch3_edges.labels import agreed, map_responses, relaxed
 from stages.ch3_edges.prepare import dilate, resize_edges, resize_image
 from stages.ch3_edges.relax import resize_map
+from stages.core import settings
 from stages.datasets import bsds500
 from stages.metrics.boundary import evaluate, even_thresholds, summarize
 from stages.metrics.nms import thin_edges
@@ -49,8 +50,8 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("forest", type=Path)
     args = parser.parse_args()
-    known = yaml.safe_load(Path("workflow/scales/base.yaml").read_text())["ch3_edges"]["forest"]
-    forest = structured.load(args.forest / structured.FILE, replace(structured.Settings(), **known))
+    known = yaml.safe_load(Path("workflow/scales/chapter/ch3_edges.yaml").read_text())["ch3_edges"]["forest"]
+    forest = structured.load(args.forest / structured.FILE, settings.build(ForestSettings, known))
     for sigma in SIGMAS:
         print(f"Canny, sigma {sigma}: ODS {ods(args.data, lambda image, sigma=sigma: canny.strength(image, sigma)):.3f}", flush=True)
     for scales in SCALES:

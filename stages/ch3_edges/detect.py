@@ -39,7 +39,8 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         for name, edges in maps.items():
             write_map(out / name / f"{example.name}.png", edges)
     ours = (Path(folder) / structured.FILE).exists()
-    write_json(out / "se.json", {"encoder": "forest trained here", "trained": folder} if ours else {"encoder": f"ready maps, {folder}"})
+    about = {"encoder": "forest trained here", "trained": folder} if ours else {"encoder": f"ready maps, {folder}"}
+    write_json(out / "se.json", about)
     provenance.hand_on(source, out)
 
 

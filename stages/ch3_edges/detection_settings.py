@@ -1,4 +1,4 @@
-"""What images and labels are prepared with, and what the detectors without a training schedule and the thinning of maps take."""
+"""Settings of what a training does not read itself: preparation of images and labels, detectors, thinning of maps."""
 
 from typing import Annotated
 
@@ -23,8 +23,9 @@ class Preparation:
 class ForestSettings:
     """How a structured forest is trained and asked.
 
-    samples : patches per tree, half of them on an edge. feature_share : of the 7228, drawn for each tree. node_features : of a
-    tree's, tried at each node. pairs, components : of the label, what the trees are fitted to. trees_per_patch : asked at each place.
+    samples : patches per tree, half of them on an edge. feature_share : of the 7228, drawn for each tree. node_features :
+    of a tree's, tried at each node. pairs, components : of the label, what the trees are fitted to. trees_per_patch : asked
+    at each position.
     """
 
     trees: Count
@@ -48,7 +49,10 @@ class Detectors:
 
 @settings
 class Responses:
-    """Of relaxed labels. canny_high : Canny's upper threshold, a quantile of the gradient. se_thinned : whether Eq. 3.2 takes thin maps."""
+    """Of which relaxed labels are made.
+
+    canny_high : Canny's upper threshold, a quantile of the gradient. se_thinned : whether Eq. 3.2 takes thinned maps.
+    """
 
     canny_high: Annotated[float, Gt(0), Lt(1)]
     se_thinned: bool

@@ -3,7 +3,7 @@
     python -m stages.ch3_edges.evaluate bsds500 networks
     python -m stages.ch3_edges.evaluate bsds500 detectors
 
-`networks` are the trained ones on a test set, `detectors` are Canny, Structured Edges and gPb on the set that they are of.
+`networks` are the trained ones on a test set, `detectors` are Canny, Structured Edges and gPb.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from stages.core.files import write_csv
 from stages.metrics.boundary import MAX_DIST, evaluate_files, even_thresholds, summarize
 
 DETECTORS = ("canny", "se", "gpb-owt-ucm")
+ABOUT = ("determinism", "parameters", "precision", "encoder", "trained")  # what a record says of a network
 Maps = Iterator[tuple[str, int | None, Path, dict[str, Any]]]
 
 
@@ -38,11 +39,11 @@ def networks(dataset: str, folder: Path, job: stage.Job) -> Maps:
     names = [name for _, name in tested_here(job, dataset)]
     for name, seed, maps in trainings.available(job, folder.as_posix(), names, job.param("ch3_edges.seeds")):
         about = json.loads(maps.with_suffix(".json").read_text())
-        yield name, seed, maps, {key: about[key] for key in ("determinism", "parameters", "precision", "encoder", "trained")}
+        yield name, seed, maps, {key: about[key] for key in ABOUT}
 
 
 def tolerances_of(dataset: str, further: dict[str, list[float]]) -> dict[str, float]:
-    """The tolerances, shares of the diagonal, by the suffix of their metrics: none for the benchmark's, _011 for .011."""
+    """Tolerances, as shares of the diagonal, by the suffix of their metrics: none for the benchmark's, _011 for .011."""
     return {"": MAX_DIST} | {f"_{str(value).partition('.')[2]}": value for value in further.get(dataset, [])}
 
 

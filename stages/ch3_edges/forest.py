@@ -19,7 +19,8 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     examples = bsds500.list_split(job.dep(job.data(f"sources/{args.dataset}")), "train")
     images = [bsds500.read_image(example.image) for example in examples]
     labels = [[one.segmentation for one in bsds500.read_ground_truth(example.ground_truth)] for example in examples]
-    forest = structured.train(images, labels, job.settings(ForestSettings, "ch3_edges.forest"), job.param("ch3_edges.forest_seed"))
+    settings = job.settings(ForestSettings, "ch3_edges.forest")
+    forest = structured.train(images, labels, settings, job.param("ch3_edges.forest_seed"))
     out = job.out(job.data(f"forests/{args.dataset}"))
     out.mkdir(parents=True)
     structured.save(forest, out / structured.FILE)

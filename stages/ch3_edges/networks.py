@@ -11,9 +11,10 @@ UpToOne = Annotated[Names, Len(0, 1)]
 
 @settings
 class Sets:
-    """Data sets by role. All networks end on `train`, which has edge annotations; `coarse` has label maps, to pre-train on.
+    """Data sets by role.
 
-    test : sets that networks are tested on. shown : the one of which Figures 2.15, 3.3, 3.6, 3.7, 3.8 and 3.9 are drawn.
+    train : with edge annotations, for detectors and networks. coarse : with label maps, to pre-train on. test : sets that
+    networks are tested on. shown : the one of which Figures 2.15, 3.3, 3.6, 3.7, 3.8 and 3.9 are drawn.
     """
 
     train: UpToOne
@@ -26,7 +27,7 @@ class Sets:
 class Models:
     """Variants by kind of training; each of `finetuned` starts from each of `pretrained` in turn.
 
-    transferred : the networks, `<finetuned>-<pretrained>` where they are fine-tuned, that are tested on sets nothing is trained on.
+    transferred : the networks that are tested on sets nothing is trained on; `<finetuned>-<pretrained>` if fine-tuned.
     """
 
     general: Names

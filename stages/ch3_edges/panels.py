@@ -2,7 +2,8 @@
 
     python -m stages.ch3_edges.panels bsds500
 
-Each figure stands beside a table of what its panels hold: the mean of each map. Networks that were not trained are left out.
+Each figure stands beside a table of what its panels hold: the mean of each map. Networks that are not trained are
+left out.
 """
 
 import argparse
@@ -46,7 +47,7 @@ def grid(rows: Sequence[Sequence[Panel]]) -> Figure:
 
 
 def write(job: stage.Job, figure: str, names: Sequence[str], rows: Sequence[Sequence[Panel]]) -> None:
-    """The figure `figure`, as figure_3_6, and its table, a row for each panel: image, panel, mean of a map (of a photograph nothing)."""
+    """The figure `figure`, as figure_3_6, and its table, a row for each map: image, panel, mean."""
     means = [
         {"image": name, "panel": title, "mean": f"{picture.mean():.6f}"}
         for name, panels in zip(names, rows, strict=True)
@@ -87,12 +88,10 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     examples = bsds500.list_split(job.dep(job.data(f"sources/{args.dataset}")), "test")[:count]
     for figure, titles in vars(job.settings(Panels, "ch3_edges.figures.panels")).items():
         networks = {title: maps / network for network, title in titles if (maps / network).exists()}
-        rows = [
-            result_panels(
-                example.image, example.ground_truth, {title: folder / f"{example.name}.png" for title, folder in networks.items()}
-            )
-            for example in examples
-        ]
+        rows = []
+        for example in examples:
+            files = {title: folder / f"{example.name}.png" for title, folder in networks.items()}
+            rows.append(result_panels(example.image, example.ground_truth, files))
         write(job, figure, [example.name for example in examples], rows)
     prepared, labels = (job.dep(job.data(f"{folder}/ch3_edges/{args.dataset}")) for folder in ("prepared", "relaxed"))
     images = np.load(prepared / "images.npy", mmap_mode="r")[:count].transpose(0, 2, 3, 1)

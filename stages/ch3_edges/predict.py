@@ -61,7 +61,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     seconds, images = 0.0, 0
     folders = [f"{dataset}/{name}" for dataset, name in tested_here(job, args.dataset)]
     there = trainings.available(job, job.data(FOLDER), folders, job.param("ch3_edges.seeds"))
-    first = {model: seed for model, seed, _ in reversed(there)}.items()  # of each network, the seed that the figures show
+    first = {model: seed for model, seed, _ in reversed(there)}.items()  # the seeds that the figures show
     for model_folder, seed, folder in there:
         name = model_folder.rpartition("/")[2]
         model = load(folder, vgg16, device)
@@ -75,7 +75,8 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
             if row < job.param("ch3_edges.figures.images") and (model_folder, seed) in first:
                 write_map(out / "whole" / name / f"{example.name}.png", edges)
         about = json.loads((folder / "about.json").read_text())
-        write_json(out / f"{name}-seed{seed}.json", metrics.made_by(about, precision.describe(device)) | {"trained": folder.as_posix()})
+        made = metrics.made_by(about, precision.describe(device)) | {"trained": folder.as_posix()}
+        write_json(out / f"{name}-seed{seed}.json", made)
     job.note(milliseconds_per_image=round(1000 * seconds / images, 3), gpu=gpu_name(device), **precision.describe(device))
     provenance.hand_on(source, out)
 

@@ -32,7 +32,8 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     source = job.dep(job.data(f"sources/{args.dataset}"))
     prepared = np.load(job.dep(job.data(f"prepared/ch3_edges/{args.dataset}")) / "images.npy", mmap_mode="r")
     folder = f"{job.param('ch3_edges.structured_edges')}/{args.dataset}"
-    detect = structured_edges(job.dep(folder), job.settings(ForestSettings, "ch3_edges.forest"), job.param("ch3_edges.detectors.se_scales"))
+    scales = job.param("ch3_edges.detectors.se_scales")
+    detect = structured_edges(job.dep(folder), job.settings(ForestSettings, "ch3_edges.forest"), scales)
     size = (prepared.shape[2], prepared.shape[3])
     found: dict[str, list[np.ndarray]] = {"canny": [], "se": [], "gpb": []}
     seconds: defaultdict[str, float] = defaultdict(float)

@@ -10,7 +10,8 @@ from stages.core import settings as core
 from stages.core.settings import Context, Count, Name, NotNegativeCount, Positive, Seeds, Use, refuse_twins, settings
 
 THRESHOLDS = 99  # the boundary benchmark's
-SECTION_3_4_1 = [{"iterations": steps, "learning_rate": 1e-9, "balanced": False} for steps in (500, 625)]  # the author's solver, the text
+# The author's solver has 500 iterations, the text 625.
+SECTION_3_4_1 = [{"iterations": steps, "learning_rate": 1e-9, "balanced": False} for steps in (500, 625)]
 SECTION_2_4_5 = [{"iterations": 625, "learning_rate": 1e-6, "balanced": True}]
 
 
@@ -28,7 +29,7 @@ class Variants:
             takes = kind in ("relaxed", "finetuned")  # those stages have relaxed labels among their dependencies
             for name in [name for name, variant in entries.items() if bool(variant.relaxed) != takes]:
                 wrong = "lacks relaxed, the detector of its labels" if takes else "has relaxed labels"
-                raise ValueError(f"{kind}.{name} {wrong}: variants of relaxed and finetuned have them, the others have not")
+                raise ValueError(f"{kind}.{name} {wrong}: variants of relaxed and finetuned have them, others have not")
 
     def names(self) -> set[str]:
         """What the networks may be called."""
@@ -60,7 +61,7 @@ class Panels:
 
 @settings
 class Figures:
-    """curves : networks of Figure 3.8 with their titles, besides the detectors. images : how many the other figures show."""
+    """curves : networks of Figure 3.8, with titles, besides the detectors. images : how many the other figures show."""
 
     curves: Titled
     panels: Panels
@@ -112,7 +113,8 @@ class Chapter(core.Chapter):
     def _check_models(self) -> None:
         for kind, variants in vars(self.variants).items():
             if unknown := [name for name in getattr(self.models, kind) if name not in variants]:
-                raise ValueError(f"models.{kind} has {unknown[0]}, which variants.{kind} lacks: there are {', '.join(variants)}")
+                there = f"there are {', '.join(variants)}"
+                raise ValueError(f"models.{kind} has {unknown[0]}, which variants.{kind} lacks: {there}")
         networks = trained(self.sets.train, self.sets.coarse, self.models)
         refuse_twins("models", [name for _, name in networks])
         refuse_twins("models.transferred", self.models.transferred)
@@ -121,21 +123,22 @@ class Chapter(core.Chapter):
 
     def _check_tests(self) -> None:
         names = [name for _, name in trained(self.sets.train, self.sets.coarse, self.models)]
+        absent = [name for name in self.models.transferred if name not in names]
         for dataset in self.sets.test:
-            if dataset not in self.sets.train and (absent := [name for name in self.models.transferred if name not in names]):
-                raise ValueError(f"models.transferred has {absent[0]}, which is not trained, and sets.test has {dataset} to test it on")
+            if absent and dataset not in self.sets.train:
+                raise ValueError(f"models.transferred has {absent[0]}, which is not trained, and sets.test has {dataset}")
             if not tested(dataset, self.sets.train, self.sets.coarse, self.models):
-                raise ValueError(f"sets.test has {dataset}, and no network is tested on it: see sets.train and models.transferred")
+                raise ValueError(f"sets.test has {dataset}, and no network is tested on it: name some in models.transferred")
 
     def _check_figures(self) -> None:
         for dataset in self.sets.shown:
             for role in ("train", "test"):
                 if dataset not in getattr(self.sets, role):
                     raise ValueError(f"sets.shown has {dataset}, which sets.{role} lacks")
-        titled = {"curves": self.figures.curves, **{f"panels.{number}": titles for number, titles in vars(self.figures.panels).items()}}
-        for key, titles in titled.items():
-            refuse_twins(f"figures.{key}", [name for name, _ in titles])
-            if unknown := [name for name, _ in titles if name not in self.variants.names()]:
+        panels = {f"panels.{figure}": titled for figure, titled in vars(self.figures.panels).items()}
+        for key, titled in {"curves": self.figures.curves, **panels}.items():
+            refuse_twins(f"figures.{key}", [name for name, _ in titled])
+            if unknown := [name for name, _ in titled if name not in self.variants.names()]:
                 raise ValueError(f"figures.{key} has {unknown[0]}, and no variant is called so")
 
     def used(self) -> Iterator[Use]:
@@ -145,13 +148,12 @@ class Chapter(core.Chapter):
             yield Use("vgg16", ".models has networks, which start from VGG-16", ("weights",))
 
     def conflicts(self, context: Context) -> Iterator[str]:
-        on = any(vars(self.sets).values())
-        if on and context.protocol != "miniature" and self.thresholds != THRESHOLDS:
-            yield f"thresholds is {self.thresholds}, and the benchmark, by which results on official data are judged, has {THRESHOLDS}"
+        if any(vars(self.sets).values()) and context.protocol != "miniature" and self.thresholds != THRESHOLDS:
+            yield f"thresholds is {self.thresholds}, and must be {THRESHOLDS}: by this benchmark official data are judged"
         if context.origin != "generated":
             return
         for dataset in (*self.sets.train, *self.sets.coarse):
             size = context.miniatures.get(dataset, {})
             images = size.get("train", size.get("images", self.training.batch_size))
             if self.training.batch_size > images:
-                yield f"training.batch_size is {self.training.batch_size}, and the generated {dataset} has {images} images to train on"
+                yield f"training.batch_size is {self.training.batch_size}, and the generated {dataset} has {images} images"

@@ -23,22 +23,26 @@ NAME = "ch3_edges.train"
 
 def parser() -> argparse.ArgumentParser:
     parser = stage.parser(__doc__, "dataset", "model", seed=True)
-    parser.add_argument("--start", metavar="DATASET/MODEL", help="the trained network whose weights it starts from; without, VGG-16's")
+    parser.add_argument("--start", metavar="DATASET/MODEL", help="a trained network to start from, instead of VGG-16")
     return parser
 
 
 def settings_of(job: stage.Job, model: str, finetuned: bool) -> tuple[Variant, Recipe]:
     """What the network is, and how it is trained: by a recipe of its own, or that of its kind."""
-    kinds = [kind for kind, variants in job.param("ch3_edges.variants").items() if (kind == "finetuned") == finetuned and model in variants]
-    if not kinds:
-        raise UserError(f"ch3_edges.variants has no {model}{' among finetuned' if finetuned else ''}, or the stage does not declare it")
-    variant = job.settings(Variant, f"ch3_edges.variants.{kinds[0]}.{model}")
-    return variant, variant.recipe or job.settings(Recipe, f"ch3_edges.recipes.{kinds[0]}")
+    declared = job.param("ch3_edges.variants")  # of one kind, in a stage
+    kind = next((kind for kind in declared if model in declared[kind] and (kind == "finetuned") == finetuned), None)
+    if kind is None:
+        which = f"{model} among finetuned" if finetuned else model
+        raise UserError(f"ch3_edges.variants has no {which}, or the stage does not declare it")
+    variant = job.settings(Variant, f"ch3_edges.variants.{kind}.{model}")
+    return variant, variant.recipe or job.settings(Recipe, f"ch3_edges.recipes.{kind}")
 
 
 def weigh(training: Training, recipe: Recipe) -> loss.Weigh:
     """The weights of a label map's pixels."""
-    return loss.balanced_weights if recipe.balanced else partial(loss.pixel_weights, alpha=training.alpha, beta=training.beta)
+    if recipe.balanced:
+        return loss.balanced_weights
+    return partial(loss.pixel_weights, alpha=training.alpha, beta=training.beta)
 
 
 def optimizer_for(model: EdgeNetwork, training: Training, learning_rate: float) -> torch.optim.SGD:
@@ -49,18 +53,27 @@ def optimizer_for(model: EdgeNetwork, training: Training, learning_rate: float) 
     def rate_and_decay(name: str) -> tuple[float, float]:
         is_bias = name.endswith("bias")
         layer = next(rate for start, rate in layers.items() if name.startswith(start))
-        return layer * (training.bias_rate if is_bias else 1), training.weight_decay * (training.bias_decay if is_bias else 1)
+        decay = training.weight_decay * (training.bias_decay if is_bias else 1)
+        return layer * (training.bias_rate if is_bias else 1), decay
 
     return optimisers.sgd(model, rate_and_decay, learning_rate=learning_rate, momentum=training.momentum)
 
 
 def initial_model(variant: Variant, size: tuple[int, int], start: str | None, job: stage.Job) -> EdgeNetwork:
-    """The network before its first step: with VGG-16's weights, or with those of the trained network `start`, as bsds500/cea-seed0."""
+    """The network before its first step, with VGG-16's weights or those of the trained `start`, as bsds500/cea-seed0."""
     weights = job.dep(job.data("sources/vgg16")) / "vgg16_features.pth"
     model = from_vgg16(runtime.load(weights), size if variant.local else None)
     if start:
         model.load_state_dict(runtime.load(job.dep(job.data(f"{FOLDER}/{start}")) / "model.pt"))
     return model
+
+
+def read_images(variant: Variant, dataset: str, job: stage.Job) -> data.EdgeImages:
+    """The training images, with the responses that relax the variant's labels."""
+    responses = None
+    if variant.relaxed:
+        responses = job.dep(job.data(f"relaxed/ch3_edges/{dataset}")) / f"{variant.relaxed}.npy"
+    return data.read(job.dep(job.data(f"prepared/ch3_edges/{dataset}")), responses, variant.dilated)
 
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
@@ -69,10 +82,9 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     name = finetuned_name(args.model, args.start.rpartition("/")[2]) if args.start else args.model
     precision = job.settings(Runtime, "runtime")
     device = precision.start()
-    relaxed = job.dep(job.data(f"relaxed/ch3_edges/{args.dataset}")) / f"{variant.relaxed}.npy" if variant.relaxed else None
-    images = data.read(job.dep(job.data(f"prepared/ch3_edges/{args.dataset}")), relaxed, variant.dilated)
-    if training.batch_size > len(images):
-        raise UserError(f"ch3_edges.training.batch_size is {training.batch_size}, and {args.dataset} has {len(images)} training images")
+    images = read_images(variant, args.dataset, job)
+    if (size := training.batch_size) > len(images):
+        raise UserError(f"ch3_edges.training.batch_size is {size}, and {args.dataset} has {len(images)} training images")
     start = f"{args.start}-seed{args.seed}" if args.start else None
     model = precision.place(initial_model(variant, images.size, start, job), device)
     optimizer = optimizer_for(model, training, recipe.learning_rate)
@@ -100,7 +112,8 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     )
     encoder = f"VGG-16, {provenance.kind_of(job.dep(job.data('sources/vgg16')))} weights"
     about = {"iterations": recipe.iterations, "parameters": count_parameters(model), "encoder": encoder}
-    loop.finish(job, job.data(f"{FOLDER}/{args.dataset}/{name}-seed{args.seed}"), model, trained, about, precision, device)
+    out = job.data(f"{FOLDER}/{args.dataset}/{name}-seed{args.seed}")
+    loop.finish(job, out, model, trained, about, precision, device)
 
 
 if __name__ == "__main__":

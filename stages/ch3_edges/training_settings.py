@@ -1,4 +1,4 @@
-"""What a training of Chapter 3 takes: all settings that trained weights depend on. See the README for what the thesis leaves open."""
+"""What a training of Chapter 3 takes: all settings that trained weights depend on."""
 
 from typing import Annotated, Literal
 
@@ -25,9 +25,9 @@ class Recipe:
 class Variant:
     """What a network is: a row of Tables 2.8, 3.1 and 3.2.
 
-    sides : the side outputs that are supervised. relaxed : the detector whose responses relax their labels (Eq. 3.1, 3.2), none for
-    general supervision. dilated : whether the ground truth is (Section 3.4.1). local : Eq. 2.10's fusion. recipe : its own, where that
-    is another than its kind's.
+    sides : the side outputs that are supervised. relaxed : the detector whose responses relax their labels (Eq. 3.1, 3.2),
+    none for general supervision. dilated : whether the ground truth is (Section 3.4.1). local : Eq. 2.10's fusion.
+    recipe : its own, where that is another than its kind's.
     """
 
     sides: tuple[Side, ...] = tuple(range(1, SIDES + 1))
@@ -41,9 +41,9 @@ class Variant:
 class Training:
     """Sections 3.4.1 and 2.4.5; the rates of layers are the author's, as multiples of the recipe's.
 
-    batch_size : images. Biases learn at bias_rate times their layer's rate and decay at bias_decay times weight_decay; last_block_rate is
-    of VGG-16's fifth block, output_rate of side scores, upsamplings and fusion, local_rate of FCFN's fusion, whose weights see one
-    pixel each. log_every, checkpoint_every : iterations.
+    batch_size : images. Biases learn at bias_rate times their layer's rate and decay at bias_decay times weight_decay;
+    last_block_rate is of VGG-16's fifth block, output_rate of side scores, upsamplings and fusion, local_rate of FCFN's
+    fusion, whose weights see one pixel each. log_every, checkpoint_every : iterations.
     """
 
     batch_size: Count
