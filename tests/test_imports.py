@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
 from pathlib import Path
 
 import grimp
@@ -12,6 +13,7 @@ import pytest
 from conftest import REPOSITORY
 
 from stages.ch4_deepindex.variants import PLACES
+from stages.core import stage
 from workflow import params
 from workflow.code import is_stage
 
@@ -82,6 +84,14 @@ def test_chapters_import_no_other_chapter_and_what_they_share_imports_none() -> 
         if chapter_of.get(other) not in (None, chapter_of.get(module))
     ]
     assert not wrong, "\n".join([*wrong, "what two chapters need has its place in stages/core, datasets, encoders or metrics"])
+
+
+def test_what_results_may_depend_on_is_in_every_run_record() -> None:
+    graph = grimp.build_graph("stages", include_external_packages=True, cache_dir=None)
+    names = {module for module in graph.modules if not module.startswith("stages")} - sys.stdlib_module_names
+    installed = metadata.packages_distributions()
+    unrecorded = {name for name in names if not {one.lower() for one in installed[name]} & set(stage.PACKAGES)}
+    assert unrecorded == {"annotated_types", "pooch", "requests", "tqdm", "urllib3", "yaml"}  # which compute nothing
 
 
 def test_no_stage_imports_what_it_may_not() -> None:

@@ -11,7 +11,7 @@ from torch import nn
 from stages.ch2_imagenet.networks import ImageNetwork, Network, build, count_parameters
 from stages.ch2_imagenet.variants import ALEXNET, MODELS
 from stages.core import metrics, stage
-from stages.encoders.vision import ENCODERS
+from stages.encoders import vision
 
 CLASSES = 1000
 
@@ -44,7 +44,7 @@ def facts() -> dict[str, dict[str, int]]:
         counts[name] = {"parameters_total": count_parameters(model), "layers": depth(model), "dimensions": model.classifier.weight.shape[1]}
         if kind != "cnn":
             counts[name]["parameters_added"] = counts[name]["parameters_total"] - counts[f"cnn-{layers}"]["parameters_total"]
-    alexnet = ENCODERS[ALEXNET].build()
+    alexnet = vision.encoder(ALEXNET).build()
     weights = [module.weight for module in alexnet.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
     counts[ALEXNET] = {"parameters_total": count_parameters(alexnet), "dimensions": weights[-1].shape[1], "layers": len(weights)}
     return counts

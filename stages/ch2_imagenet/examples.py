@@ -11,7 +11,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from stages.ch2_imagenet.transfer_sets import SETS, Found, Split, name_of, read
+from stages.ch2_imagenet.transfer_sets import Found, name_of, read
 from stages.core import figures, stage
 from stages.core.files import write_csv
 from stages.datasets.pictures import open_picture
@@ -62,8 +62,8 @@ def draw(shown: dict[str, list[Example]]) -> Figure:
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
     scale, settings = job.params["scale"], job.params["ch2_imagenet"]
-    split, wanted = Split.of(settings["transfer"]), settings["figures"]["shown"]
-    shown = {name: examples_of(read(name, job.dep(f"data/{scale}/sources/{name}"), split), wanted) for name in SETS}
+    wanted = settings["figures"]["shown"]
+    shown = {name: examples_of(read(name, job.dep(f"data/{scale}/sources/{name}"), settings["transfer"]), wanted) for name in LABELS}
     rows = [
         {"dataset": dataset, "place": place, "image": name_of(example.image), "category": example.category}
         for dataset, examples in shown.items()

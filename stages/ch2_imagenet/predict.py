@@ -53,7 +53,7 @@ def scores_by(model: ImageNetwork, crops: Crops, mean: Tensor, device: torch.dev
 
 def scores_by_alexnet(model: torch.nn.Module, crops: Crops, device: torch.device) -> Tensor:
     """AlexNet's prediction, (N, C), of RGB as its weights take them."""
-    return model(vision.normalise(crops.pixels.permute(0, 3, 1, 2).to(device), vision.ENCODERS[ALEXNET]))
+    return model(vision.normalise(crops.pixels.permute(0, 3, 1, 2).to(device), vision.encoder(ALEXNET)))
 
 
 @torch.no_grad()

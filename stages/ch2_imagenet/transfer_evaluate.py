@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.ch2_imagenet.transfer_sets import BY_FOUR, CLASSIFICATION, SETS, load_set
+from stages.ch2_imagenet.transfer_sets import load_set
 from stages.core import arrays, metrics, stage
 from stages.metrics.ranking import average_precision, ns_score, without
 
@@ -20,7 +20,7 @@ Value = tuple[float, str, str]  # with its unit and whether it is better lower o
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dataset", choices=SETS)
+    parser.add_argument("dataset")
     return parser
 
 
@@ -48,6 +48,11 @@ def of_retrieval(rankings: NDArray[np.int32], queries: list[dict[str, Any]], by_
     measure = ns_score if by_four else average_precision
     mean = float(np.mean([measure(ranking, query["relevant"]) for ranking, query in zip(kept, queries, strict=True)]))
     return {"ns": (mean, "N-S", "higher")} if by_four else {"map": (100 * mean, "%", "higher")}
+
+
+def scores_of(predicted: NDArray, about: dict[str, Any]) -> dict[str, Value]:
+    """The scores of one network on the set that set.json is `about`."""
+    return of_classification(predicted, about) if "classes" in about else of_retrieval(predicted, about["queries"], about["by_four"])
 
 
 def records_of(model: dict[str, Any], scores: dict[str, Value], n: int, predictions: Path) -> list[metrics.Record]:
@@ -83,11 +88,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     for model in json.loads((folder / "about.json").read_text())["models"]:
         file = folder / f"{model['file']}.npy"
         predicted = arrays.read(file, job.name)
-        if args.dataset in CLASSIFICATION:
-            scores = of_classification(predicted, about)
-        else:
-            scores = of_retrieval(predicted, about["queries"], args.dataset in BY_FOUR)
-        records += records_of(model, scores, len(predicted), file)
+        records += records_of(model, scores_of(predicted, about), len(predicted), file)
     provenance = json.loads((folder / "provenance.json").read_text())
     metrics.write(
         job.out(f"reports/metrics/ch2_imagenet/{args.dataset}.json"), chapter="ch2_imagenet", experiment=args.dataset, scale=scale,

@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from stages.ch2_imagenet.data import Crops, class_names, load_mean
 from stages.ch2_imagenet.networks import ImageNetwork, Network, count_parameters, load
-from stages.ch2_imagenet.transfer_sets import SETS, Split, described, images_of, read
+from stages.ch2_imagenet.transfer_sets import described, images_of, read
 from stages.ch2_imagenet.variants import ALEXNET, file_name, trained_models
 from stages.core import inference, metrics, stage
 from stages.core.ahead import map_ahead, workers
@@ -50,7 +50,7 @@ class Encoder:
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dataset", choices=SETS)
+    parser.add_argument("dataset")
     return parser
 
 
@@ -83,7 +83,7 @@ def as_crops(pixels: list[Pixels], corner: int) -> Crops:
 
 def by_alexnet(model: nn.Module, precision: Runtime, device: torch.device, crops: Crops) -> Tensor:
     with precision.autocast(device):
-        return vision.features(model, vision.ENCODERS[ALEXNET], [FC7], crops.pixels.permute(0, 3, 1, 2).to(device))[FC7]
+        return vision.features(model, vision.encoder(ALEXNET), [FC7], crops.pixels.permute(0, 3, 1, 2).to(device))[FC7]
 
 
 def by_network(model: ImageNetwork, mean: Tensor, precision: Runtime, device: torch.device, crops: Crops) -> Tensor:
@@ -143,7 +143,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     precision, device = inference.start(job)
     encoders = encoders_of(job, precision, device)
     source = job.dep(f"data/{scale}/sources/{args.dataset}")
-    found = read(args.dataset, source, Split.of(settings["transfer"]))
+    found = read(args.dataset, source, settings["transfer"])
     images, size, crop = images_of(found), settings["prepare"]["size"], settings["crop"]
     cut = partial(middle, size=size, crop=crop, dataset=args.dataset)
     features = extract(images, encoders, cut, (size - crop) // 2, settings)

@@ -24,7 +24,7 @@ from sklearn.preprocessing import Normalizer
 from sklearn.svm import LinearSVC
 from tqdm import tqdm
 
-from stages.ch2_imagenet.transfer_sets import BY_FOUR, CLASSIFICATION, SETS, load_set
+from stages.ch2_imagenet.transfer_sets import load_set
 from stages.core import stage
 from stages.core.errors import UserError
 from stages.core.files import write_json
@@ -68,7 +68,7 @@ class Fitted:
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dataset", choices=SETS)
+    parser.add_argument("dataset")
     return parser
 
 
@@ -162,7 +162,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     out.mkdir(parents=True)
     for model in tqdm(models, unit="model", desc=args.dataset, disable=None):
         features = load_features(source, model["file"])
-        if args.dataset in CLASSIFICATION:
+        if "classes" in about:
             fitted = classify(features, about, settings, args.dataset)
             predicted: NDArray = fitted.predicted
             model["svm"] = fitted.about()
@@ -172,7 +172,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
                 chosen = "has" if fitted.finished else "has not"
                 print(f"{says} in folds at the costs: {which}; the chosen one, C = {fitted.cost:g}, {chosen}", file=sys.stderr)
         else:
-            depth = settings["depth"] if args.dataset in BY_FOUR else len(features)
+            depth = settings["depth"] if about["by_four"] else len(features)
             predicted = rank(features, np.array([query["image"] for query in about["queries"]]), depth)
         np.save(out / f"{model['file']}.npy", predicted)
     write_json(out / "about.json", {"models": models})

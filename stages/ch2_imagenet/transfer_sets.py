@@ -1,45 +1,26 @@
-"""The six data sets that the networks are transferred to (Section 2.4.3), and what Table 2.5 counts of them."""
+"""The data sets that the networks are transferred to (Section 2.4.3), and what Table 2.5 counts of them."""
 
 import json
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-from stages.datasets import cub200, flowers102, holidays, indoor67, scene15, ukb
-from stages.datasets.labelled import ClassifiedSet
+from stages.core.errors import UserError
+from stages.datasets import reader
+from stages.datasets.labelled import ClassifiedSet, Undivided, divided
 from stages.datasets.retrieval import RetrievalSet
 
 Found = ClassifiedSet | RetrievalSet
 
 
-@dataclass(frozen=True)
-class Split:
-    """How Scene-15, which has no split of its own, is divided: at random by `seed`, so many images of each category to train on."""
-
-    train_per_class: int
-    seed: int
-
-    @classmethod
-    def of(cls, settings: dict[str, Any]) -> Self:
-        """As the parameters ch2_imagenet.transfer have it."""
-        return cls(settings["scene15_train"], settings["scene15_seed"])
-
-
-CLASSIFICATION: dict[str, Callable[[Path, Split], ClassifiedSet]] = {
-    "scene15": lambda folder, split: scene15.read(folder, **asdict(split)),
-    "indoor67": lambda folder, split: indoor67.read(folder),
-    "flowers102": lambda folder, split: flowers102.read(folder),
-    "cub200": lambda folder, split: cub200.read(folder),
-}
-RETRIEVAL: dict[str, Callable[[Path], RetrievalSet]] = {"holidays": holidays.read, "ukb": ukb.read}
-SETS = (*CLASSIFICATION, *RETRIEVAL)
-BY_FOUR = ("ukb",)  # scored by N-S, the others of RETRIEVAL by mAP
-
-
-def read(name: str, folder: Path, split: Split) -> Found:
-    """The data set called `name` (one of SETS) in `folder`."""
-    return CLASSIFICATION[name](folder, split) if name in CLASSIFICATION else RETRIEVAL[name](folder)
+def read(name: str, folder: Path, settings: dict[str, Any]) -> Found:
+    """The data set called `name` in `folder`. settings : ch2_imagenet.transfer, which says how one without a split is divided."""
+    found: Found | Undivided = reader(name).read(folder)
+    if not isinstance(found, Undivided):
+        return found
+    try:
+        return divided(found, settings["scene15_train"], settings["scene15_seed"])
+    except UserError as error:
+        raise UserError(f"{folder}, by ch2_imagenet.transfer.scene15_train: {error}") from error
 
 
 def images_of(found: Found) -> list[Path]:
@@ -59,12 +40,12 @@ def described(found: Found) -> dict[str, Any]:
     """What set.json holds. `images` are the rows' names.
 
     Of classification: `classes`, each row's label among them, and which rows are `train` and `test`. Of retrieval: `queries`, each with
-    the rows that are its `image`, `relevant` and `ignored`.
+    the rows that are its `image`, `relevant` and `ignored`, and whether four images answer each, `by_four`.
     """
     shared = {"images": [name_of(image) for image in images_of(found)], "counts": counts(found)}
     if isinstance(found, RetrievalSet):
         queries = [{key: getattr(query, key) for key in ("name", "image", "relevant", "ignored")} for query in found.queries]
-        return shared | {"queries": queries}
+        return shared | {"queries": queries, "by_four": found.by_four}
     first, end = len(found.train.images), len(shared["images"])
     parts = {"train": list(range(first)), "test": list(range(first, end))}
     return shared | parts | {"classes": found.classes, "labels": [*found.train.labels, *found.test.labels]}

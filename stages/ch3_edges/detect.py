@@ -14,7 +14,8 @@ from stages.ch3_edges.detection_settings import Detectors, ForestSettings
 from stages.ch3_edges.detectors import structured_edges
 from stages.core import provenance, stage
 from stages.core.files import write_json
-from stages.datasets import bsds500
+from stages.datasets import reader
+from stages.datasets.pictures import read_image
 from stages.metrics.edge_maps import write_map
 from stages.metrics.nms import thin_edges
 
@@ -25,16 +26,17 @@ def parser() -> argparse.ArgumentParser:
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
     settings = job.settings(Detectors, "ch3_edges.detectors")
+    dataset = reader(args.dataset)
     source = job.dep(job.data(f"sources/{args.dataset}"))
     folder = f"{job.param('ch3_edges.structured_edges')}/{args.dataset}"
     detect = structured_edges(job.dep(folder), job.settings(ForestSettings, "ch3_edges.forest"), settings.se_scales)
     out = job.out(job.data(f"predictions/ch3_edges/{args.dataset}/detectors"))
-    for example in tqdm(bsds500.list_split(source, "test"), unit="image", disable=None):
-        image = bsds500.read_image(example.image)
+    for example in tqdm(dataset.list_split(source, "test"), unit="image", disable=None):
+        image = read_image(example.image)
         maps: dict[str, np.ndarray] = {
             "canny": canny.strength(image, settings.canny_sigma),  # thin as it is
             "se": thin_edges(detect(example.name, image)),
-            "gpb-owt-ucm": bsds500.read_contours(source, "test", example.name),  # the benchmark thins it
+            "gpb-owt-ucm": dataset.read_contours(source, "test", example.name),  # the benchmark thins it
         }
         for name, edges in maps.items():
             write_map(out / name / f"{example.name}.png", edges)

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from stages.ch3_edges.networks import tested_here
-from stages.ch3_edges.testsets import TEST_SETS
 from stages.core import metrics, provenance, stage, trainings
 from stages.core.files import write_csv
+from stages.datasets import reader
 from stages.metrics.boundary import MAX_DIST, evaluate_files, even_thresholds, summarize
 
 DETECTORS = ("canny", "se", "gpb-owt-ucm")
@@ -63,7 +63,7 @@ def records_of(model: str, seed: int | None, suffix: str, scores: dict[str, Any]
 
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
-    examples = TEST_SETS[args.dataset](job.dep(job.data(f"sources/{args.dataset}")))
+    examples = reader(args.dataset).list_split(job.dep(job.data(f"sources/{args.dataset}")), "test")
     predictions = job.dep(job.data(f"predictions/ch3_edges/{args.dataset}/{args.part}"))
     thresholds = even_thresholds(job.param("ch3_edges.thresholds"))
     if args.part == "detectors":

@@ -8,7 +8,9 @@ import argparse
 from stages.ch3_edges import structured
 from stages.ch3_edges.detection_settings import ForestSettings
 from stages.core import stage
-from stages.datasets import bsds500
+from stages.datasets import reader
+from stages.datasets.edges import read_ground_truth
+from stages.datasets.pictures import read_image
 
 
 def parser() -> argparse.ArgumentParser:
@@ -16,9 +18,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
-    examples = bsds500.list_split(job.dep(job.data(f"sources/{args.dataset}")), "train")
-    images = [bsds500.read_image(example.image) for example in examples]
-    labels = [[one.segmentation for one in bsds500.read_ground_truth(example.ground_truth)] for example in examples]
+    examples = reader(args.dataset).list_split(job.dep(job.data(f"sources/{args.dataset}")), "train")
+    images = [read_image(example.image) for example in examples]
+    labels = [[one.segmentation for one in read_ground_truth(example.ground_truth)] for example in examples]
     settings = job.settings(ForestSettings, "ch3_edges.forest")
     forest = structured.train(images, labels, settings, job.param("ch3_edges.forest_seed"))
     out = job.out(job.data(f"forests/{args.dataset}"))

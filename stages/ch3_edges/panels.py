@@ -18,7 +18,8 @@ from stages.ch3_edges.labels import ETAS, SIGMAS, relaxed, unpacked
 from stages.ch3_edges.settings import Panels
 from stages.core import figures, stage
 from stages.core.files import write_csv
-from stages.datasets import bsds500
+from stages.datasets import reader
+from stages.datasets.pictures import read_image
 from stages.metrics.edge_maps import read_map
 
 SHOWN = (0, 2, 4)  # of the five responses, in Figure 3.3
@@ -59,10 +60,13 @@ def write(job: stage.Job, figure: str, names: Sequence[str], rows: Sequence[Sequ
         figures.save(grid(rows), job.out(f"reports/figures/ch3_edges/{figure}.png"), job.param("protocol"))
 
 
-def result_panels(image: Path, truth: Path, maps: dict[str, Path]) -> list[Panel]:
-    """An image, the share of its annotators who marked each pixel, and stored maps by title."""
+def result_panels(image: Path, truth: np.ndarray, maps: dict[str, Path]) -> list[Panel]:
+    """An image, the share of its annotators who marked each pixel, and stored maps by title.
+
+    truth : what each annotator marked, bool (annotators, H, W).
+    """
     found = [(title, read_map(file)) for title, file in maps.items()]
-    return [("image", bsds500.read_image(image)), ("ground truth", bsds500.read_boundaries(truth).mean(axis=0)), *found]
+    return [("image", read_image(image)), ("ground truth", truth.mean(axis=0)), *found]
 
 
 def relaxed_panels(image: np.ndarray, truth: np.ndarray, responses: dict[str, np.ndarray]) -> list[Panel]:
@@ -85,13 +89,14 @@ def relaxed_panels(image: np.ndarray, truth: np.ndarray, responses: dict[str, np
 def main(args: argparse.Namespace, job: stage.Job) -> None:
     count = job.param("ch3_edges.figures.images")
     maps = job.dep(job.data(f"predictions/ch3_edges/{args.dataset}/networks")) / "whole"
-    examples = bsds500.list_split(job.dep(job.data(f"sources/{args.dataset}")), "test")[:count]
+    dataset = reader(args.dataset)
+    examples = dataset.list_split(job.dep(job.data(f"sources/{args.dataset}")), "test")[:count]
     for figure, titles in vars(job.settings(Panels, "ch3_edges.figures.panels")).items():
         networks = {title: maps / network for network, title in titles if (maps / network).exists()}
         rows = []
         for example in examples:
             files = {title: folder / f"{example.name}.png" for title, folder in networks.items()}
-            rows.append(result_panels(example.image, example.ground_truth, files))
+            rows.append(result_panels(example.image, dataset.read_truth(example.ground_truth).maps, files))
         write(job, figure, [example.name for example in examples], rows)
     prepared, labels = (job.dep(job.data(f"{folder}/ch3_edges/{args.dataset}")) for folder in ("prepared", "relaxed"))
     images = np.load(prepared / "images.npy", mmap_mode="r")[:count].transpose(0, 2, 3, 1)

@@ -18,13 +18,13 @@ from tqdm import tqdm
 from stages.ch3_edges.detection_settings import Suppression
 from stages.ch3_edges.model import EdgeNetwork, from_vgg16
 from stages.ch3_edges.networks import tested_here
-from stages.ch3_edges.pixels import normalise
-from stages.ch3_edges.testsets import TEST_SETS
 from stages.ch3_edges.training_settings import FOLDER
 from stages.core import inference, metrics, provenance, runtime, stage, trainings
 from stages.core.files import write_json
 from stages.core.runtime import Runtime, gpu_name
-from stages.datasets import bsds500
+from stages.datasets import reader
+from stages.datasets.pictures import read_image
+from stages.encoders.vgg16 import WEIGHTS, normalise
 from stages.metrics.edge_maps import write_map
 from stages.metrics.nms import thin_edges
 
@@ -38,7 +38,7 @@ def fused_map(model: EdgeNetwork, image: np.ndarray, precision: Runtime, device:
     """The probability of an edge by the fusion, float32 (H, W). image : uint8 (H, W, 3)."""
     pixels = torch.from_numpy(image.transpose(2, 0, 1)[None].copy()).to(device)
     with precision.autocast(device):
-        _, fused = model(normalise(pixels))
+        _, fused = model(normalise(pixels, WEIGHTS))
     return torch.sigmoid(fused.float())[0, 0].cpu().numpy()
 
 
@@ -55,8 +55,8 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     precision, device = inference.start(job)
     suppression = vars(job.settings(Suppression, "ch3_edges.suppression"))
     source = job.dep(job.data(f"sources/{args.dataset}"))
-    examples = TEST_SETS[args.dataset](source)
-    vgg16 = runtime.load(job.dep(job.data("sources/vgg16")) / "vgg16_features.pth")
+    examples = reader(args.dataset).list_split(source, "test")
+    vgg16 = runtime.load(job.dep(job.data("sources/vgg16")) / WEIGHTS.file)
     out = job.out(job.data(f"predictions/ch3_edges/{args.dataset}/networks"))
     seconds, images = 0.0, 0
     folders = [f"{dataset}/{name}" for dataset, name in tested_here(job, args.dataset)]
@@ -66,7 +66,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         name = model_folder.rpartition("/")[2]
         model = load(folder, vgg16, device)
         for row, example in enumerate(tqdm(examples, unit="image", desc=f"{name} seed {seed}", disable=None)):
-            image = bsds500.read_image(example.image)
+            image = read_image(example.image)
             started = time.perf_counter()
             edges = fused_map(model, image, precision, device)
             seconds += time.perf_counter() - started

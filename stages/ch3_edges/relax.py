@@ -19,7 +19,8 @@ from stages.ch3_edges.detection_settings import ForestSettings, Responses
 from stages.ch3_edges.detectors import structured_edges
 from stages.ch3_edges.labels import map_responses, packed
 from stages.core import provenance, stage
-from stages.datasets import bsds500
+from stages.datasets import reader
+from stages.datasets.pictures import read_image
 from stages.metrics.nms import thin_edges
 
 
@@ -29,6 +30,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
     settings = job.settings(Responses, "ch3_edges.relaxed")
+    dataset = reader(args.dataset)
     source = job.dep(job.data(f"sources/{args.dataset}"))
     prepared = np.load(job.dep(job.data(f"prepared/ch3_edges/{args.dataset}")) / "images.npy", mmap_mode="r")
     folder = f"{job.param('ch3_edges.structured_edges')}/{args.dataset}"
@@ -37,8 +39,8 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     size = (prepared.shape[2], prepared.shape[3])
     found: dict[str, list[np.ndarray]] = {"canny": [], "se": [], "gpb": []}
     seconds: defaultdict[str, float] = defaultdict(float)
-    for row, example in enumerate(tqdm(bsds500.list_split(source, "train"), unit="image", disable=None)):
-        image = bsds500.read_image(example.image)
+    for row, example in enumerate(tqdm(dataset.list_split(source, "train"), unit="image", disable=None)):
+        image = read_image(example.image)
         started = time.perf_counter()
         found["canny"].append(packed(canny.responses(prepared[row].transpose(1, 2, 0), high=settings.canny_high)))
         seconds["canny"] += time.perf_counter() - started
@@ -46,7 +48,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         edges = detect(example.name, image)
         found["se"].append(packed(map_responses(resize_map(thin_edges(edges) if settings.se_thinned else edges, size))))
         seconds["se"] += time.perf_counter() - started
-        contours = bsds500.read_contours(source, "train", example.name)
+        contours = dataset.read_contours(source, "train", example.name)
         found["gpb"].append(packed(map_responses(resize_map(contours, size))))
     job.note(**{f"{name}_images_per_second": round(len(prepared) / value, 3) for name, value in seconds.items()})
     out = job.out(job.data(f"relaxed/ch3_edges/{args.dataset}"))

@@ -145,7 +145,7 @@ class Chapter(core.Chapter):
         for role, kind in {"train": "edges", "coarse": "regions", "test": "edges"}.items():
             yield from (Use(name, f".sets.{role} has {name}", (kind,)) for name in getattr(self.sets, role))
         if trained(self.sets.train, self.sets.coarse, self.models):
-            yield Use("vgg16", ".models has networks, which start from VGG-16", ("weights",))
+            yield Use("vgg16", ".models has networks, which start from VGG-16", ("vgg16",))
 
     def conflicts(self, context: Context) -> Iterator[str]:
         if any(vars(self.sets).values()) and context.protocol != "miniature" and self.thresholds != THRESHOLDS:

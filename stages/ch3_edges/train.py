@@ -17,6 +17,7 @@ from stages.ch3_edges.training_settings import FOLDER, Recipe, Training, Variant
 from stages.core import loop, optimisers, provenance, runtime, stage
 from stages.core.errors import UserError
 from stages.core.runtime import Runtime
+from stages.encoders.vgg16 import WEIGHTS
 
 NAME = "ch3_edges.train"
 
@@ -61,7 +62,7 @@ def optimizer_for(model: EdgeNetwork, training: Training, learning_rate: float) 
 
 def initial_model(variant: Variant, size: tuple[int, int], start: str | None, job: stage.Job) -> EdgeNetwork:
     """The network before its first step, with VGG-16's weights or those of the trained `start`, as bsds500/cea-seed0."""
-    weights = job.dep(job.data("sources/vgg16")) / "vgg16_features.pth"
+    weights = job.dep(job.data("sources/vgg16")) / WEIGHTS.file
     model = from_vgg16(runtime.load(weights), size if variant.local else None)
     if start:
         model.load_state_dict(runtime.load(job.dep(job.data(f"{FOLDER}/{start}")) / "model.pt"))

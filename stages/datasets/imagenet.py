@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import IO, Literal, cast
 
 from stages.core.errors import UserError
+from stages.datasets import AGAIN
 
 DEVKIT, TRAIN, VAL = "ILSVRC2012_devkit_t12.tar.gz", "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"
 META = "ILSVRC2012_devkit_t12/data/meta.mat"
 TRUTH = "ILSVRC2012_devkit_t12/data/ILSVRC2012_validation_ground_truth.txt"
-AGAIN = "download it again"
 
 
 @dataclass(frozen=True)
