@@ -173,6 +173,13 @@ def test_ready_maps_take_the_forests_place(here, tmp_path):
         ready("strange", image)
 
 
+def test_a_set_without_gpbs_maps_is_one_sentence(here):
+    with pytest.raises(
+        UserError, match=r"^stages/datasets/nyud_v2\.py has no read_contours, .*: take nyud_v2 from ch3_edges\.sets\.train$"
+    ):
+        run(detect, "nyud_v2")
+
+
 def test_a_batch_holds_images_labels_and_truth(here):
     prepared, responses = Path("data/mini/prepared/ch3_edges/bsds500"), Path("data/mini/relaxed/ch3_edges/bsds500/canny.npy")
     images = data.read(prepared, responses, dilated=True)

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from stages.ch3_edges import canny, structured
 from stages.ch3_edges.detection_settings import Detectors, ForestSettings
-from stages.ch3_edges.detectors import structured_edges
+from stages.ch3_edges.detectors import contours_of, structured_edges
 from stages.core import provenance, stage
 from stages.core.files import write_json
 from stages.datasets import reader
@@ -26,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
     settings = job.settings(Detectors, "ch3_edges.detectors")
-    dataset = reader(args.dataset)
+    dataset, contours = reader(args.dataset), contours_of(args.dataset)
     source = job.dep(job.data(f"sources/{args.dataset}"))
     folder = f"{job.param('ch3_edges.structured_edges')}/{args.dataset}"
     detect = structured_edges(job.dep(folder), job.settings(ForestSettings, "ch3_edges.forest"), settings.se_scales)
@@ -36,7 +36,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         maps: dict[str, np.ndarray] = {
             "canny": canny.strength(image, settings.canny_sigma),  # thin as it is
             "se": thin_edges(detect(example.name, image)),
-            "gpb-owt-ucm": dataset.read_contours(source, "test", example.name),  # the benchmark thins it
+            "gpb-owt-ucm": contours(source, "test", example.name),  # the benchmark thins it
         }
         for name, edges in maps.items():
             write_map(out / name / f"{example.name}.png", edges)

@@ -11,9 +11,11 @@ import numpy as np
 from stages.ch3_edges import structured
 from stages.ch3_edges.detection_settings import ForestSettings
 from stages.core.errors import UserError
+from stages.datasets import reader
 from stages.metrics.edge_maps import SUFFIXES, read_map
 
 Detector = Callable[[str, np.ndarray], np.ndarray]
+Contours = Callable[[Path, str, str], np.ndarray]
 
 
 def structured_edges(folder: Path, settings: ForestSettings, scales: Sequence[float]) -> Detector:
@@ -39,6 +41,14 @@ def structured_edges(folder: Path, settings: ForestSettings, scales: Sequence[fl
         return edges
 
     return ready
+
+
+def contours_of(name: str) -> Contours:
+    """What gives gPb-owt-ucm's map of a folder's image in a split, by the reader of the data set `name`; a UserError without it."""
+    read = getattr(reader(name), "read_contours", None)
+    if read is None:
+        raise UserError(f"stages/datasets/{name}.py has no read_contours, gPb-owt-ucm's maps: take {name} from ch3_edges.sets.train")
+    return read
 
 
 def _size(values: np.ndarray) -> str:

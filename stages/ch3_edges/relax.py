@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from stages.ch3_edges import canny
 from stages.ch3_edges.detection_settings import ForestSettings, Responses
-from stages.ch3_edges.detectors import structured_edges
+from stages.ch3_edges.detectors import contours_of, structured_edges
 from stages.ch3_edges.labels import map_responses, packed
 from stages.core import provenance, stage
 from stages.datasets import reader
@@ -30,7 +30,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
     settings = job.settings(Responses, "ch3_edges.relaxed")
-    dataset = reader(args.dataset)
+    dataset, contours = reader(args.dataset), contours_of(args.dataset)
     source = job.dep(job.data(f"sources/{args.dataset}"))
     prepared = np.load(job.dep(job.data(f"prepared/ch3_edges/{args.dataset}")) / "images.npy", mmap_mode="r")
     folder = f"{job.param('ch3_edges.structured_edges')}/{args.dataset}"
@@ -48,8 +48,8 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         edges = detect(example.name, image)
         found["se"].append(packed(map_responses(resize_map(thin_edges(edges) if settings.se_thinned else edges, size))))
         seconds["se"] += time.perf_counter() - started
-        contours = dataset.read_contours(source, "train", example.name)
-        found["gpb"].append(packed(map_responses(resize_map(contours, size))))
+        edges = contours(source, "train", example.name)
+        found["gpb"].append(packed(map_responses(resize_map(edges, size))))
     job.note(**{f"{name}_images_per_second": round(len(prepared) / value, 3) for name, value in seconds.items()})
     out = job.out(job.data(f"relaxed/ch3_edges/{args.dataset}"))
     out.mkdir(parents=True)
