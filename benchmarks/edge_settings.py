@@ -18,6 +18,8 @@ from stages.ch3_edges.labels import agreed, map_responses, relaxed
 from stages.ch3_edges.prepare import dilate, resize_edges, resize_image
 from stages.ch3_edges.relax import resize_map
 from stages.datasets import bsds500
+from stages.datasets.edges import read_boundaries
+from stages.datasets.pictures import read_image
 from stages.metrics.boundary import evaluate, even_thresholds, summarize
 from stages.metrics.nms import thin_edges
 
@@ -30,8 +32,8 @@ def ods(data: Path, detect: Callable[[np.ndarray], np.ndarray]) -> float:
     """On every second validation image, of maps in 255ths."""
     counts = []
     for example in bsds500.list_split(data, "val")[::2]:
-        edges = np.rint(255 * detect(bsds500.read_image(example.image))) / 255
-        counts.append(evaluate(edges, bsds500.read_boundaries(example.ground_truth), THRESHOLDS))
+        edges = np.rint(255 * detect(read_image(example.image))) / 255
+        counts.append(evaluate(edges, read_boundaries(example.ground_truth), THRESHOLDS))
     return summarize(THRESHOLDS, np.stack(counts))["ods"]["f"]
 
 
@@ -39,8 +41,8 @@ def shares(data: Path, respond: Callable[[np.ndarray], np.ndarray]) -> str:
     """Of each of the five responses, the relaxed pixels on every tenth training image at the size of the thesis."""
     found = []
     for example in bsds500.list_split(data, "train")[::10]:
-        truth = resize_edges(dilate(agreed(bsds500.read_boundaries(example.ground_truth))), SIZE)
-        found.append(relaxed(respond(bsds500.read_image(example.image)), truth).mean(axis=(1, 2)))
+        truth = resize_edges(dilate(agreed(read_boundaries(example.ground_truth))), SIZE)
+        found.append(relaxed(respond(read_image(example.image)), truth).mean(axis=(1, 2)))
     return ", ".join(f"{value:.1%}" for value in np.mean(found, axis=0))
 
 

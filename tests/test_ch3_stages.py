@@ -25,13 +25,15 @@ from stages.ch3_edges.structured import Settings
 from stages.ch3_edges.variants import VARIANTS
 from stages.core import metrics, runtime
 from stages.core.errors import UserError
-from stages.datasets import bsds500, nyud_v2
+from stages.datasets import bsds500, nyud_v2, pascal_context
+from stages.datasets.edges import read_boundaries
+from stages.datasets.pictures import read_image
 from stages.metrics.edge_maps import read_map, write_map
 from stages.metrics.nms import thin_edges
-from stages.miniatures.bsds500 import write_bsds500
-from stages.miniatures.nyud_v2 import write_nyud_v2
-from stages.miniatures.pascal_context import write_pascal_context
-from stages.miniatures.vgg16 import write_vgg16
+from stages.miniatures.bsds500 import write as write_bsds500
+from stages.miniatures.nyud_v2 import write as write_nyud_v2
+from stages.miniatures.pascal_context import write as write_pascal_context
+from stages.miniatures.vgg16 import write as write_vgg16
 
 torch.set_num_threads(1)
 RATES = {
@@ -112,7 +114,7 @@ def test_prepared_images_and_edges_are_those_of_the_data_set(here):
     assert images.shape == (4, 3, 48, 48)
     assert Path(folder, "names.txt").read_text().split() == [example.name for example in examples]
     for row, example in enumerate(examples):
-        agreed = bsds500.read_boundaries(example.ground_truth).sum(axis=0) >= 3
+        agreed = read_boundaries(example.ground_truth).sum(axis=0) >= 3
         assert np.array_equal(thin[row], prepare.resize_edges(agreed, (48, 48)))
         assert (thick[row] & ~prepare.dilate(thin[row], 2)).sum() == 0
         assert thick[row].sum() > 1.8 * thin[row].sum()
@@ -126,18 +128,17 @@ def test_coarse_edges_are_borders_of_classes(tmp_path):
     scipy.io.savemat(
         tmp_path / "trainval/a.mat", {"LabelMap": np.repeat(np.array([[3, 3, 3, 3, 9, 9, 9, 9, 9, 9, 9, 9]], np.uint16), 9, axis=0)}
     )
-    edges = prepare.READERS["pascal_context"].edges(tmp_path / "trainval/a.mat", 3)
+    edges = prepare.edges_in(pascal_context.read_truth(tmp_path / "trainval/a.mat"), 3)
     assert np.argwhere(edges).tolist() == [[row, 3] for row in range(9)]
     assert np.argwhere(prepare.resize_edges(edges, (9, 24)))[:, 1].tolist() == [6, 7] * 9
 
 
 def test_an_annotation_of_another_size_or_of_too_few_is_named(here):
     example = bsds500.list_split(Path("data/mini/sources/bsds500"), "train")[0]
-    reader = prepare.READERS["bsds500"]
     with pytest.raises(UserError, match=rf"{example.ground_truth} is of \(48, 64\) pixels and {example.image} of \(48, 60\)"):
-        prepare.edges_of(example, np.zeros((48, 60, 3), np.uint8), reader, 3)
+        prepare.edges_of(example, np.zeros((48, 60, 3), np.uint8), bsds500, 3)
     with pytest.raises(UserError, match=rf"{example.ground_truth}: annotators is 9, and \d marked the image"):
-        prepare.edges_of(example, np.zeros((48, 64, 3), np.uint8), reader, 9)
+        prepare.edges_of(example, np.zeros((48, 64, 3), np.uint8), bsds500, 9)
 
 
 def test_responses_are_the_detectors(here):
@@ -282,7 +283,7 @@ def test_predictions_are_thinned_fusions_in_8_bits(here):
     vgg16 = runtime.load(Path("data/mini/sources/vgg16/vgg16_features.pth"))
     for name in ("baseline-2", "fcfn"):  # trained at 48 x 48, tested at 48 x 64
         model = predict.load(Path(f"data/mini/models/ch3_edges/{name}-seed0"), name, vgg16, torch.device("cpu"))
-        edges = predict.fused_map(model, bsds500.read_image(example.image), runtime.Runtime("cpu", 1, "fp32"), torch.device("cpu"))
+        edges = predict.fused_map(model, read_image(example.image), runtime.Runtime("cpu", 1, "fp32"), torch.device("cpu"))
         assert np.abs(read_map(folder / "whole" / name / f"{example.name}.png") - edges).max() <= 0.5 / 255 + 1e-6
         stored = read_map(folder / f"{name}-seed0" / f"{example.name}.png")
         assert np.abs(stored - thin_edges(edges)).max() <= 0.5 / 255 + 1e-6
@@ -302,7 +303,7 @@ def test_detectors_maps_are_thinned_where_they_are_thick(here, tmp_path):
         expected = {
             "se": thin_edges(maps[example.name]),
             "gpb-owt-ucm": bsds500.read_contours(source, "test", example.name),
-            "canny": canny.strength(bsds500.read_image(example.image), 2),
+            "canny": canny.strength(read_image(example.image), 2),
         }
         assert all(np.abs(found[name] - expected[name]).max() <= 0.5 / 255 + 1e-6 for name in found)
     run(evaluate, "detectors")
@@ -335,7 +336,7 @@ def test_the_truth_scores_1_and_nothing_scores_0(here):
     try:
         for fill, expected in (("truth", 1), ("nothing", 0)):
             for example in nyud_v2.list_split(Path("data/mini/sources/nyud_v2"), "test"):
-                truth = bsds500.read_boundaries(example.ground_truth)[0].astype(float)
+                truth = read_boundaries(example.ground_truth)[0].astype(float)
                 write_map(folder / f"{example.name}.png", truth if fill == "truth" else 0 * truth)
             run(evaluate, "nyud_v2")
             values = {record.metric: record.value for record in metrics.read(Path("reports/metrics/ch3_edges/nyud_v2.json")).records}

@@ -27,7 +27,7 @@ stages:
   prepare:
     cmd: sh step.sh prepared/x reports/code/a.json
     deps: [reports/code/a.json, step.sh]
-    params: [data.generated.cifar10.seed]
+    params: [ch4_deepindex.kmeans_iterations]
     outs: [prepared]
   train:
     matrix: {set: "${ch4_deepindex.sets}", seed: [0]}

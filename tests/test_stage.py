@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from conftest import REPOSITORY, Toy, record_of, wait_for
 
+from stages.core.fingerprint import syntax_hash
 from stages.core.stage import Job
 from workflow import runs
 
@@ -169,10 +170,14 @@ def test_a_missing_fingerprint_is_one_sentence(toy: Toy) -> None:
     assert "workflow.repro" in toy.fail()
 
 
-def test_a_stage_declares_exactly_one_fingerprint(toy: Toy) -> None:
+def test_a_stage_may_import_what_any_of_its_fingerprints_lists(toy: Toy) -> None:
+    toy.file("stages/named.py", "")
+    toy.write("import stages.named\njob.out('out/a.txt').write_text('')", deps=["reports/code/other.json"])
+    toy.fingerprint("stages.named")
     toy.file("reports/code/other.json", "{}")
-    toy.write("job.out('out/a.txt').write_text('')", deps=["reports/code/other.json"])
-    assert "must declare exactly one file of reports/code/ among its deps" in toy.fail()
+    assert "imports stages.named, which its code fingerprint does not list" in toy.fail()
+    toy.file("reports/code/other.json", json.dumps({"stages.named": syntax_hash("")}))
+    toy.succeed()
 
 
 def test_a_command_line_that_is_no_stage(toy: Toy) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from stages.core.command import exit_on_error
 from stages.core.files import replacing
+from workflow import sources
 from workflow.parameters import PARAMS
 from workflow.params import problems, used_sets
 
@@ -37,9 +38,17 @@ def check(path: Path = PARAMS) -> None:
     """Leave with one sentence and status 1 unless the parameters at `path` are valid."""
     if not path.exists():
         sys.exit(f"error: there is no {path}: write it with `python -m workflow.scale mini`")
-    found = problems(read(path))
-    if found:
+    values = read(path)
+    if found := problems(values):
         sys.exit(f"error: {path}: " + "; ".join(found))
+    if found := of_sources(values):
+        sys.exit("error: " + "; ".join(found))
+
+
+def of_sources(values: dict[str, Any]) -> list[str]:
+    """One sentence for each thing that is wrong with workflow/sources.yaml, or with what valid parameters want of it."""
+    entries = sources.load()
+    return sources.problems(entries) or sources.unusable(entries, values["data"]["sets"], values["data"]["origin"])
 
 
 def compose(scale: str, overrides: list[str], path: Path = PARAMS) -> None:
@@ -56,7 +65,7 @@ def compose(scale: str, overrides: list[str], path: Path = PARAMS) -> None:
     try:
         with replacing(path) as aside:
             compose_and_dump(aside, folder, None, "config", "", [f"scale={scale}", *overrides])
-            found = problems(read(aside))
+            found = problems(read(aside)) or of_sources(read(aside))
             if not found and "only" in given and "data.sets" not in given:
                 if not (used := used_sets(read(aside))):
                     sys.exit(f"error: {wanted}: the scale has nothing of this chapter; {path} is left as it was")

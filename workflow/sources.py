@@ -43,7 +43,7 @@ OWN = ("kind", "miniature", "stands_in_for")  # keys that are not for fetching
 
 # What a writer's annotation admits, by the annotation's text.
 VALUES: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "int": ("a whole number", lambda value: type(value) is int and value >= 0),
+    "int": ("a whole number, 0 or more", lambda value: type(value) is int and value >= 0),
     "list[int]": ("a list of whole numbers", lambda value: isinstance(value, list) and all(type(one) is int for one in value)),
 }
 
