@@ -126,6 +126,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Project:
     shutil.copy(ROOT / "params.yaml", project.folder)
     (project.folder / "workflow").mkdir()
     shutil.copy(ROOT / "workflow/sources.yaml", project.folder / "workflow")
+    (project.folder / "stages").symlink_to(ROOT / "stages")  # where the entries' modules are looked for
     project.run("python", "-c", "from dvc.repo import Repo; Repo.init(no_scm=True)")
     return project
 

@@ -13,7 +13,6 @@ from typing import Any
 import yaml
 
 from stages.core.errors import UserError
-from stages.datasets.fetch import Archive, Source
 from workflow.lock import load_yaml
 
 SOURCES = Path("workflow/sources.yaml")
@@ -98,6 +97,8 @@ def modules(name: str, entry: dict[str, Any]) -> dict[str, str]:
 
 
 def _of_entry(name: str, entry: dict[str, Any], entries: dict[str, dict[str, Any]]) -> Iterator[str]:
+    from stages.datasets.fetch import Archive, Source  # here, for a project without data sets has no such module
+
     yield from _keys(entry, Source, OWN, ("kind",))
     archives = entry.get("archives")
     if "archives" in entry and not (isinstance(archives, list) and archives and all(isinstance(archive, dict) for archive in archives)):
