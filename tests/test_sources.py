@@ -100,6 +100,9 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str,
 
 def test_entries_that_hold_together(tree: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
     assert sources.problems(tree) == []
+    Path("stages/miniatures/theirs.py").write_text("from stages.miniatures.ours import write\n")
+    tree["ours"]["miniature"]["writer"] = "theirs.write"
+    assert sources.problems(tree) == []
     tree["ours"].pop("miniature")
     assert sources.problems(tree) == []
     monkeypatch.chdir(REPOSITORY)

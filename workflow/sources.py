@@ -149,6 +149,8 @@ def _miniature(entry: dict[str, Any]) -> Iterator[str]:
         return
     file = Path(f"stages/miniatures/{writer[0]}.py")
     function = _definitions(file).get(writer[1]) if file.is_file() else None
+    if isinstance(function, ast.ImportFrom) and (other := Path(*str(function.module).split(".")).with_suffix(".py")).is_file():
+        function = _definitions(other).get(writer[1])  # two sets of one layout share a writer
     if not isinstance(function, ast.FunctionDef):
         yield f".writer is {'.'.join(writer)}: there is no function {writer[1]} in {file}"
         return
