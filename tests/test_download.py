@@ -29,7 +29,7 @@ def test_the_stage_says_where_the_bytes_are_from(mirror: Path, project: Path) ->
         "name": "download@cifar10",
         "deps": ["reports/code/download.json", "reports/code/official.cifar10.json"],
         "outs": ["data/real/sources/cifar10"],
-        "params": {"scale": "real", "data": {"origin": "official"}, "sources": {"cifar10": asdict(SOURCE)}},
+        "params": {"scale": "real", "data": {"origin": "official"}, "sources": {"cifar10": asdict(SOURCE) | {"stands_in_for": "cifar100"}}},
     }
     Path("data").mkdir()
     Path("data/graph.json").write_text(json.dumps({"made_from": {}, "stages": {"python -m stages.download cifar10": declared}}))
@@ -37,7 +37,8 @@ def test_the_stage_says_where_the_bytes_are_from(mirror: Path, project: Path) ->
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"THESIS_MIRROR": str(mirror)})
     assert (done.returncode, done.stderr) == (0, "")
     provenance = Path("data/real/sources/cifar10/provenance.json")
-    assert json.loads(provenance.read_text()) == {"dataset": "cifar10", "kind": "official", "note": "Tiny, official files"}
+    about = {"dataset": "cifar10", "kind": "official", "note": "Tiny, official files"}
+    assert json.loads(provenance.read_text()) == about | {"stands_in_for": "cifar100"}
     assert files_below(provenance.parent) == FILES | {"provenance.json": provenance.read_bytes()}
     # The official way, with neither a site nor an archive:
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -1,7 +1,7 @@
-"""The entries of workflow/sources.yaml: what each may hold, whether it holds together, and which modules of ours it names.
+"""The entries of workflow/sources.yaml: what each may hold, whether it holds together, which modules it names.
 
-Nothing of ours is imported here but what says how an archive is fetched: readers, networks and writers are read as text, so that a check
-takes no second.
+Nothing of ours is imported here but what says how an archive is fetched: readers, networks and writers are read
+as text, so that a check takes no second.
 """
 
 import ast
@@ -48,7 +48,7 @@ VALUES: dict[str, tuple[str, Callable[[Any], bool]]] = {
 
 
 def load(path: Path = SOURCES) -> dict[str, dict[str, Any]]:
-    """The entries by name, as they are: see `problems`. A UserError where there is no such file, or it is none of entries."""
+    """The entries by name, as they are: see `problems`. A UserError where the file is missing, or holds none."""
     try:
         entries = load_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -85,8 +85,8 @@ def part(entry: dict[str, Any], origin: str) -> dict[str, Any]:
 def modules(name: str, entry: dict[str, Any]) -> dict[str, str]:
     """The modules that stages take by this entry's name, by the stem of their fingerprint's file in reports/code.
 
-    official.<name> fetches it and generated.<name> draws its miniature, for the stage `download`; datasets.<name> reads it, or
-    encoders.<name> is its network.
+    official.<name> fetches it and generated.<name> draws its miniature, for the stage `download`; datasets.<name>
+    reads it, or encoders.<name> is its network.
     """
     taken = {f"official.{name}": FETCH}
     if writer := _writer(entry):
@@ -142,7 +142,7 @@ def _writer(entry: dict[str, Any]) -> tuple[str, str] | None:
 
 
 def _miniature(entry: dict[str, Any]) -> Iterator[str]:
-    """What is wrong with a writer and its arguments, by its signature; what more it asks of them it says when it draws."""
+    """What is wrong with a writer and its arguments, by its signature; what more it asks it says when it draws."""
     writer = _writer(entry)
     if writer is None:
         yield " has to have a writer, as in {writer: ukb.write, objects: 16}, and its arguments"
