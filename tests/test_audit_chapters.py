@@ -105,11 +105,11 @@ def test_every_release_can_be_compared_with_the_results_at_hand(release: str) ->
 
 
 def test_a_training_of_every_entry_can_leave_in_a_bundle() -> None:
-    """What would be packed: the stage, a code fingerprint of its own, and packages that the environment has."""
+    """What would be packed: the stage, code fingerprints of its own, and packages that the environment has."""
     steps = graph.resolve()
     entries = {step.name.partition("@")[0] for step in steps if is_training(step.outs)}
     assert {name.partition("_")[0] for name in entries} == {"ch2", "ch3", "ch4"} and len(entries) >= 10
     for step in bundle.choose(sorted(entries), steps):
-        (fingerprint,) = [dep for dep in step.deps if dep.startswith("reports/code/")]
-        sources = {code.source(module).as_posix() for module in json.loads(Path(fingerprint).read_text())}
+        fingerprints = [dep for dep in step.deps if dep.startswith("reports/code/")]
+        sources = {code.source(module).as_posix() for file in fingerprints for module in json.loads(Path(file).read_text())}
         assert all(importlib.util.find_spec(package) for package in bundle.third_party(sources)), step.name

@@ -25,8 +25,8 @@ from stages.core.errors import UserError
 from stages.core.seeds import generator
 from stages.datasets.imagenet import Picture
 from stages.metrics.classification import top_error_percent
-from stages.miniatures.encoders import write_alexnet
-from stages.miniatures.imagenet import write_imagenet
+from stages.miniatures.alexnet import write as write_alexnet
+from stages.miniatures.imagenet import write as write_imagenet
 
 SMALL = Network(width=0.0625, fusion_init=0.25)
 CPU = torch.device("cpu")

@@ -26,8 +26,10 @@ from stages.ch4_deepindex.retrieve import Settings
 from stages.core.errors import UserError
 from stages.core.files import sha256
 from stages.core.runtime import Runtime
-from stages.miniatures.encoders import write_alexnet, write_vgg19
-from stages.miniatures.retrieval import VIEWS, write_ukb
+from stages.miniatures.alexnet import write as write_alexnet
+from stages.miniatures.ukb import VIEWS
+from stages.miniatures.ukb import write as write_ukb
+from stages.miniatures.vgg19 import write as write_vgg19
 
 OBJECTS, WORDS, SIZE, DIMENSIONS = 5, 20, 64, 16
 ONE = ("alexnet.fc6",)

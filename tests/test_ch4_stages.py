@@ -42,7 +42,11 @@ from stages.core.errors import UserError
 from stages.datasets import paris6k
 from stages.datasets.retrieval import Query, RetrievalSet
 from stages.encoders import vision
-from stages.miniatures import encoders, retrieval
+from stages.miniatures.alexnet import write as write_alexnet
+from stages.miniatures.holidays import write as write_holidays
+from stages.miniatures.paris6k import write as write_paris6k
+from stages.miniatures.ukb import write as write_ukb
+from stages.miniatures.vgg19 import write as write_vgg19
 from workflow import params, scale
 
 torch.set_num_threads(1)
@@ -81,11 +85,11 @@ def run(module: ModuleType, words: str = "", **changes: Any) -> stage_runs.Here:
 
 
 def write_sources(sources: Path) -> None:
-    retrieval.write_holidays(sources / "holidays", groups=7, **SIZE)  # of 2, 3, 4, 2, 3, 4 and 2 pictures
-    retrieval.write_paris6k(sources / "paris6k", landmarks=2, images=5, queries=2, distractors=2, **SIZE)
-    retrieval.write_ukb(sources / "ukb", objects=5, **SIZE)
-    encoders.write_alexnet(sources / "alexnet", widths=[4, 6, 8, 8, 6], fc=24, seed=0)
-    encoders.write_vgg19(sources / "vgg19", widths=[3, 4, 5, 6, 7], fc=24, seed=0)
+    write_holidays(sources / "holidays", groups=7, **SIZE)  # of 2, 3, 4, 2, 3, 4 and 2 pictures
+    write_paris6k(sources / "paris6k", landmarks=2, images=5, queries=2, distractors=2, **SIZE)
+    write_ukb(sources / "ukb", objects=5, **SIZE)
+    write_alexnet(sources / "alexnet", widths=[4, 6, 8, 8, 6], fc=24, seed=0)
+    write_vgg19(sources / "vgg19", widths=[3, 4, 5, 6, 7], fc=24, seed=0)
     for folder in list(sources.iterdir()):
         (folder / "provenance.json").write_text(json.dumps({"dataset": folder.name, "kind": "miniature", "note": "made"}))
 
@@ -156,6 +160,7 @@ def test_a_query_names_the_row_of_its_features() -> None:
             {"name": "whole", "image": 1, "relevant": (1,), "ignored": (), "item": 1},
             {"name": "part", "image": 0, "relevant": (0, 1), "ignored": (), "item": 2},
         ],
+        "by_four": False,
     }
 
 
@@ -183,7 +188,7 @@ def test_features_are_of_each_picture_and_then_of_the_parts_asked_for(here: Path
     def by_hand(place: str, picture: Path, box: Any) -> NDArray:
         name = "alexnet" if place in ("fc6", "fc7") else "vgg19"
         pixels = torch.from_numpy(patches(open_picture(picture), 64, box)).permute(0, 3, 1, 2)
-        return F.normalize(vision.features(networks[name], vision.ENCODERS[name], [place], pixels)[place]).numpy()
+        return F.normalize(vision.features(networks[name], vision.encoder(name), [place], pixels)[place]).numpy()
 
     for query, stored in zip(found.queries, about["queries"], strict=True):
         for place in PLACES:
@@ -519,14 +524,16 @@ def test_stored_rankings_are_those_of_all_pairs(here: Path) -> None:
 # Scores
 
 
-def write_predictions(dataset: str, kind: str, queries: list[dict], models: dict[Model, list[list[int]]]) -> None:
+def write_predictions(
+    dataset: str, kind: str, queries: list[dict], models: dict[Model, list[list[int]]], *, by_four: bool = False, **provenance: str
+) -> None:
     folder = Path(f"data/mini/predictions/ch4_deepindex/{dataset}")
     folder.mkdir(parents=True)
     images = [f"x/{number}" for number in range(20)]
-    (folder / "set.json").write_text(json.dumps({"images": images, "queries": queries}))
+    (folder / "set.json").write_text(json.dumps({"images": images, "queries": queries, "by_four": by_four}))
     about = {"layers": {place: f"alexnet.{place}" for place in PLACES}, "determinism": "bitwise", "precision": "fp32"}
     (folder / "about.json").write_text(json.dumps(about | {"layers": about["layers"] | {"fc18": "vgg19.fc18"}}))
-    (folder / "provenance.json").write_text(json.dumps({"dataset": dataset, "kind": kind, "note": "a note"}))
+    (folder / "provenance.json").write_text(json.dumps({"dataset": dataset, "kind": kind, "note": "a note"} | provenance))
     (folder / "models.json").write_text(json.dumps([vars(model) for model in models]))
     for number, found in enumerate(models.values()):
         rankings.save([np.array(each, np.int64) for each in found], folder / f"{number}.npz")
@@ -584,7 +591,7 @@ def test_groups_of_four_have_an_ns_score(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path)
     queries = [query_of(image, [0, 1, 2, 3], []) for image in (0, 1, 2)]
     found = [[0, 3, 2, 1], [1, 9, 0, 8, 2, 3], [2]]
-    write_predictions("ukb", "unverified", queries, {Model("gis", ("fc6", "fc18"), 1): found})
+    write_predictions("ukb", "unverified", queries, {Model("gis", ("fc6", "fc18"), 1): found}, by_four=True)
     file, records = evaluated("ukb")
     assert file.dataset is not None and file.dataset.kind == "unverified"
     assert (records["gis", "ns"].value, records["gis", "ns"].unit, records["gis", "ns"].n) == (pytest.approx(7 / 3), "N-S", 3)
@@ -593,17 +600,24 @@ def test_groups_of_four_have_an_ns_score(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(
-    ("kind", "shown", "note"),
-    [("official", "stand-in", "stands in for UKB; a note"), ("altered", "stand-in", None), ("miniature", "miniature", "a note")],
+    ("kind", "provenance", "shown", "note"),
+    [
+        ("official", {"stands_in_for": "ukb"}, "stand-in", "stands in for ukb; a note"),
+        ("altered", {"stands_in_for": "ukb"}, "stand-in", "stands in for ukb; a note"),
+        ("miniature", {}, "miniature", "a note"),
+    ],
 )
-def test_dvd_covers_stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, shown: str, note: str | None) -> None:
+def test_dvd_covers_stand_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, provenance: dict[str, str], shown: str, note: str
+) -> None:
     """The query itself is not among the four that a cover's picture should find."""
     monkeypatch.chdir(tmp_path)
-    write_predictions("smvs_dvd", kind, [query_of(0, [1, 2, 3, 4], [0])], {Model("gis", ("fc6", "fc18"), 0): [[0, 1, 2, 9, 3]]})
+    models = {Model("gis", ("fc6", "fc18"), 0): [[0, 1, 2, 9, 3]]}
+    write_predictions("smvs_dvd", kind, [query_of(0, [1, 2, 3, 4], [0])], models, by_four=True, **provenance)
     file, records = evaluated("smvs_dvd")
     assert records["gis", "ns"].value == 3
     assert file.dataset is not None and (file.dataset.name, file.dataset.kind) == ("smvs_dvd", shown)
-    assert note is None or file.dataset.note == note
+    assert file.dataset.note == note
 
 
 def test_metrics_of_the_world_say_whose_they_are(here: Path) -> None:
@@ -702,7 +716,8 @@ def test_figure_4_6_shows_every_curve(here: Path) -> None:
     assert len(pd.read_csv("reports/figures/ch4_deepindex/figure_4_2.csv")) == 9 * 14
     for number in ("4_2", "4_6"):
         assert "MINIATURE" in Path(f"reports/figures/ch4_deepindex/figure_{number}.svg").read_text().upper()
-    drawn = figures.draw_curves({name: table[table.dataset == name] for name in ("holidays", "ukb")}, 1)
+    scored = {name: pd.read_csv(f"reports/metrics/ch4_deepindex/{name}.sweep.csv") for name in ("holidays", "ukb")}
+    drawn = figures.draw_curves(scored, 1)
     assert [len(axes.get_lines()) for axes in drawn.axes] == [4, 4, 1, 1]  # the last two: alpha by mAP, and by N-S
     means = table[(table.dataset == "holidays") & (table.model == "dpi-7")].sort_values("words")["map"].to_numpy()
     np.testing.assert_allclose(np.asarray(drawn.axes[0].get_lines()[1].get_ydata(), float), means)
