@@ -64,7 +64,8 @@ def draw(shown: dict[str, list[Example]], titles: dict[str, str]) -> Figure:
 def main(args: argparse.Namespace, job: stage.Job) -> None:
     split = Split(*(job.param(f"ch2_imagenet.transfer.scene15_{key}") for key in ("train", "seed")))
     titles, wanted = (job.param(f"ch2_imagenet.figures.{key}") for key in ("examples", "shown"))
-    shown = {name: examples_of(read(name, job.dep(job.data(f"sources/{name}")), split), wanted) for name in titles}
+    names = [name for name in job.param("ch2_imagenet.sets.transfer") if name in titles]
+    shown = {name: examples_of(read(name, job.dep(job.data(f"sources/{name}")), split), wanted) for name in names}
     rows = [
         {"dataset": dataset, "place": place, "image": name_of(example.image), "category": example.category}
         for dataset, examples in shown.items()
