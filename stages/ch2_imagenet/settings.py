@@ -73,13 +73,13 @@ class Chapter(core.Chapter):
         for role in ("train", "transfer"):
             refuse_twins(f"sets.{role}", getattr(self.sets, role))
         if unknown := [name for name in self.models if name not in self.variants]:
-            raise ValueError(f"models has {unknown[0]}, which variants has no entry for")
+            raise ValueError(f"models has {unknown[0]}, which variants lacks: there are {', '.join(self.variants)}")
         if self.encoder.name in self.variants:
-            raise ValueError(f"variants has {self.encoder.name}, which is the encoder's name: call one of them otherwise")
+            raise ValueError(f"variants has {self.encoder.name}, which is encoder.name: call it otherwise")
         if self.crop > self.prepare.size:
             raise ValueError(f"crop is {self.crop}, and pictures are brought to prepare.size, {self.prepare.size}")
         if self.sets.train and not self.models:
-            raise ValueError("models and sets.train disagree: models is empty, and nothing would be trained on what sets.train has")
+            raise ValueError(f"sets.train has {self.sets.train[0]}, and models is empty")
         if self.sets.transfer:
             self._check_transfer()
         if self.sets.shown:
@@ -88,22 +88,22 @@ class Chapter(core.Chapter):
     def _check_transfer(self) -> None:
         source, models = self.transfer.source, self.transfer.models
         if not models:
-            raise ValueError("transfer.models and sets.transfer disagree: models is empty, and sets.transfer is not")
+            raise ValueError(f"sets.transfer has {self.sets.transfer[0]}, and transfer.models is empty")
         if source not in self.sets.train:
-            raise ValueError(f"sets.transfer is not empty, and sets.train lacks {source}, transfer.source: nothing could be transferred")
+            raise ValueError(f"transfer.source is {source}, which sets.train lacks: no network could be transferred")
         if untrained := [name for name in models if name not in self.models]:
             raise ValueError(f"transfer.models has {untrained[0]}, which models does not train")
 
     def _check_figures(self) -> None:
         branches, (shown,) = self.figures.branches, self.sets.shown
         if shown not in self.sets.train:
-            raise ValueError(f"sets.shown has {shown}, and sets.train lacks it: no network is trained on it")
+            raise ValueError(f"sets.shown has {shown}, which sets.train lacks")
         if branches not in self.models:
             raise ValueError(f"figures shows {branches}, which models does not train")
         if self.variants[branches].sides != "fused":
             raise ValueError(f"figures shows {branches}, whose sides are not fused: it has no fusion weights")
         if lacking := [name for name in self.figures.examples if name not in self.sets.transfer]:
-            raise ValueError(f"figures.examples shows {lacking[0]}, and sets.transfer lacks it: empty sets.shown, or add it")
+            raise ValueError(f"figures.examples has {lacking[0]}, which sets.transfer lacks: add it, or empty sets.shown")
 
     def used(self) -> Iterator[Use]:
         """The data sets, and the encoder that is compared with what is trained on them."""
