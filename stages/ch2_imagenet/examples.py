@@ -72,8 +72,9 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         for place, example in enumerate(examples, 1)
     ]
     write_csv(job.out("reports/figures/ch2_imagenet/figure_2_13.csv"), rows)
+    drawn = Path(job.out("reports/figures/ch2_imagenet/figure_2_13.png"))
     with matplotlib.rc_context(figures.STYLE):
-        figures.save(draw(shown, titles), Path(job.out("reports/figures/ch2_imagenet/figure_2_13.png")), job.param("protocol"))
+        figures.save(draw(shown, titles), drawn, job.param("protocol"))
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
     python -m stages.ch2_imagenet.prepare imagenet
 
-Under `data/<scale>/packed/<set>`, as `stages.ch2_imagenet.data` reads it. What networks need to know of it is beside it, in
-`<set>_facts`: the mean training picture, float32 (S, S, 3), the classes, and in about.json how many pictures there are.
+Under `data/<scale>/packed/<set>`, as `stages.ch2_imagenet.data` reads it. What networks need to know of it is beside it,
+in `<set>_facts`: the mean training picture, float32 (S, S, 3), the classes, and in about.json how many pictures there are.
 A picture that cannot be decoded is named and left out; more of them than the stated share end the stage.
 """
 
@@ -64,8 +64,15 @@ def resized(picture: Picture, *, size: int, quality: int) -> Resized | BadPictur
     return Resized(picture.label, stored.getvalue(), decoded(stored, np.asarray, ("JPEG",), picture.name))
 
 
-def write_part(out: Path, dataset: str, part: str, pictures: Iterable[Picture], settings: Preparation, threads: int = 1) -> Written:
-    """Write the files of a part, train or val, of `dataset`; a UserError where too many of its pictures cannot be decoded.
+def write_part(
+    out: Path,
+    dataset: str,
+    part: str,
+    pictures: Iterable[Picture],
+    settings: Preparation,
+    threads: int = 1,
+) -> Written:
+    """Write the files of a data set's part, train or val; a UserError where too many of its pictures cannot be decoded.
 
     threads : that decode; the result does not depend on how many.
     """
@@ -85,8 +92,8 @@ def write_part(out: Path, dataset: str, part: str, pictures: Iterable[Picture], 
             total += result.pixels
     if skipped > settings.max_skipped * (len(labels) + skipped):
         raise UserError(
-            f"{skipped} of {len(labels) + skipped} pictures of {dataset}'s part {part} cannot be decoded, more than the share "
-            f"{settings.max_skipped:g} that ch2_imagenet.prepare.max_skipped allows: get the archives anew, or allow more"
+            f"{skipped} of {len(labels) + skipped} pictures of {dataset}'s part {part} cannot be decoded, more than the "
+            f"share {settings.max_skipped:g} that ch2_imagenet.prepare.max_skipped allows: get the archives anew, or allow more"
         )
     np.save(out / f"{part}_offsets.npy", np.array(offsets))
     np.save(out / f"{part}_labels.npy", np.array(labels))

@@ -14,7 +14,8 @@ from stages.core.settings import Context, Count, Len, Name, Names, Seeds, Use, r
 class Sets:
     """train : what networks are trained on. transfer : where their features are judged.
 
-    shown : of `train`, whose networks' weights and maps, and what they are transferred to, Figures 2.8b, 2.12 and 2.13 show; one at most.
+    shown : of `train`, whose networks' weights and maps, and what these are transferred to, Figures 2.8b, 2.12 and 2.13
+    show; one at most, for each is one figure.
     """
 
     train: Names
@@ -36,7 +37,10 @@ class Figures:
 
 @settings
 class Chapter(core.Chapter):
-    """The whole section. models : of the variants those that are trained. batch_size : of pictures that are only looked at."""
+    """The whole section.
+
+    models : of the variants those that are trained. batch_size : of pictures that are only looked at.
+    """
 
     sets: Sets
     variants: dict[Name, Variant]
@@ -103,7 +107,7 @@ class Chapter(core.Chapter):
         if self.variants[branches].sides != "fused":
             raise ValueError(f"figures shows {branches}, whose sides are not fused: it has no fusion weights")
         if lacking := [name for name in self.figures.examples if name not in self.sets.transfer]:
-            raise ValueError(f"figures.examples has {lacking[0]}, which sets.transfer lacks: add it, or empty sets.shown")
+            raise ValueError(f"figures.examples has {lacking[0]}, which sets.transfer lacks: empty sets.shown, or add it")
 
     def used(self) -> Iterator[Use]:
         """The data sets, and the encoder that is compared with what is trained on them."""
@@ -119,11 +123,12 @@ class Chapter(core.Chapter):
         for name in self.sets.train:
             images = context.miniatures.get(name, {}).get("train", self.training.batch_size)
             if self.training.batch_size > images:
-                yield f"training.batch_size is larger than the generated {name}, which has {images} images (workflow/sources.yaml)"
+                yield f"training.batch_size is larger than the generated {name}, which has {images} images"
+        chosen = self.transfer.scene15_train
         if "scene15" in self.sets.transfer:
-            images = context.miniatures.get("scene15", {}).get("images", self.transfer.scene15_train + 1)
-            if self.transfer.scene15_train >= images:
+            images = context.miniatures.get("scene15", {}).get("images", chosen + 1)
+            if chosen >= images:
                 yield (
-                    f"transfer.scene15_train is {self.transfer.scene15_train}, and a category of the generated scene15 has {images} "
-                    "images, of which some are to test on"
+                    f"transfer.scene15_train is {chosen}, and a category of the generated scene15 has {images} images, "
+                    "of which some are to test on"
                 )

@@ -91,11 +91,12 @@ def fit(train: Features, labels: NDArray[np.int64], test: Features, svm: Svm, *,
         warnings.simplefilter("ignore", ConvergenceWarning)  # said once by `main`, not for each fold
         search.fit(train, labels)
     results = search.cv_results_
+    unfinished_shares = results["mean_test_unfinished"].tolist()
     return Fitted(
         predicted=search.predict(test).astype(np.int16),
         cost=float(search.best_params_["svm__C"]),
         accuracies=dict(zip(costs, results["mean_test_accuracy"].tolist(), strict=True)),
-        unfinished_costs=[cost for cost, share in zip(costs, results["mean_test_unfinished"], strict=True) if share > 0],
+        unfinished_costs=[cost for cost, share in zip(costs, unfinished_shares, strict=True) if share > 0],
         finished=not unfinished(search.best_estimator_),
     )
 

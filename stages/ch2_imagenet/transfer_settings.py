@@ -1,4 +1,4 @@
-"""How features of ImageNet's networks are judged on other tasks (Section 2.4.3), and the published network that they are compared with."""
+"""How features of ImageNet's networks are judged on other tasks (Section 2.4.3), and what they are compared with."""
 
 from typing import Annotated
 
@@ -7,7 +7,10 @@ from stages.core.settings import Count, Ge, Len, Name, Names, NotNegativeCount, 
 
 @settings
 class Encoder:
-    """A network whose weights are published. name : in workflow/sources.yaml. title : in words. layer : what represents an image."""
+    """A network whose weights are published.
+
+    name : in workflow/sources.yaml. title : in words. layer : what represents an image.
+    """
 
     name: Name
     title: Name
@@ -16,7 +19,10 @@ class Encoder:
 
 @settings
 class Svm:
-    """costs : of which C is chosen. folds : of the cross-validation that chooses. max_iterations, tolerance : where LIBLINEAR stops."""
+    """costs : of which C is chosen. folds : of the cross-validation that chooses.
+
+    max_iterations, tolerance : where LIBLINEAR stops.
+    """
 
     costs: Annotated[list[Positive], Len(1)]
     folds: Annotated[int, Ge(2)]
@@ -28,8 +34,8 @@ class Svm:
 class Transfer:
     """source : the data set that the networks `models` were trained on.
 
-    scene15_train : images of each class of Scene-15 that are trained on, drawn by scene15_seed. normalise : features to length 1, before
-    the SVM. depth : images listed for a query where the first four are what counts.
+    scene15_train : images of each class of Scene-15 that are trained on, drawn by scene15_seed. normalise : features to
+    length 1, before the SVM. depth : images listed for a query where the first four are what counts.
     """
 
     source: Name
