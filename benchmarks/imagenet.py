@@ -30,7 +30,7 @@ from stages.ch2_imagenet.training_settings import Training, Variant
 from stages.core import loop, settings
 from stages.core.ahead import in_turn
 from stages.core.runtime import Runtime
-from stages.datasets.imagenet import Picture
+from stages.datasets.archived import Picture
 
 THREADS, BATCH, CROP, ROUNDS = 2, 64, 224, 3
 SIZES = (2_000, 20_000)  # of the sets that memory is measured with

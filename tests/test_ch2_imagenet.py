@@ -21,8 +21,7 @@ from stages.ch2_imagenet.training_settings import Network, Variant
 from stages.core import loop, metrics, runtime
 from stages.core.seeds import generator
 from stages.metrics.classification import top_error_percent
-from stages.miniatures.encoders import write_alexnet
-from stages.miniatures.imagenet import write_imagenet
+from stages.miniatures import alexnet, imagenet
 
 CPU = torch.device("cpu")
 NETWORK = Network(width=0.125, fusion_init=0.25)
@@ -61,9 +60,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder where everything up to the figures has run, on a small miniature."""
     folder = tmp_path_factory.mktemp("imagenet")
     sources = folder / "data/mini/sources"
-    write_imagenet(sources / "imagenet", classes=10, train=320, val=100, width=80, height=72, seed=0)
+    imagenet.write(sources / "imagenet", classes=10, train=320, val=100, width=80, height=72, seed=0)
     spoil_first_picture(sources / "imagenet/ILSVRC2012_img_val.tar")
-    write_alexnet(sources / "alexnet", widths=[4, 6, 8, 8, 8], fc=16, seed=0)
+    alexnet.write(sources / "alexnet", widths=[4, 6, 8, 8, 8], fc=16, seed=0)
     for name in ("imagenet", "alexnet"):
         (sources / f"{name}/provenance.json").write_text(f'{{"dataset": "{name}", "kind": "miniature", "note": ""}}')
     with pytest.MonkeyPatch.context() as patch:

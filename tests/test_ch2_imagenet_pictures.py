@@ -14,7 +14,7 @@ from stages.ch2_imagenet.prepare_settings import Preparation
 from stages.core import loop
 from stages.core.ahead import AHEAD, in_turn, map_ahead, workers
 from stages.core.errors import UserError
-from stages.datasets.imagenet import Picture
+from stages.datasets.archived import Picture
 
 CPU = torch.device("cpu")
 

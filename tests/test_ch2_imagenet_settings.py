@@ -12,7 +12,7 @@ from stages.core.settings import Context
 CHAPTER = "ch2_imagenet"
 OFF = {"sets": {"train": [], "transfer": [], "shown": []}}
 NO_TRANSFER = {"transfer": [], "shown": []}
-MINIATURES = {"imagenet": {"train": 500}, "scene15": {"images": 20}}
+MINIATURES = {"imagenet": {"train": 500}, "scene15": {"classes": 6, "images": 20}, "flowers102": {"classes": 8, "train": 5}}
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,10 @@ def test_it_uses_its_sets_and_the_encoder() -> None:
     ("changes", "says"),
     [
         ({"training": {"batch_size": 501}}, "training.batch_size is larger than the generated imagenet, which has 500 images"),
-        ({"transfer": {"scene15_train": 20}}, "transfer.scene15_train is 20, and a category of the generated scene15 has 20 images"),
+        (
+            {"transfer": {"division": {"train_per_class": 20}}},
+            "transfer.division.train_per_class is 20, and a class of the generated scene15 has 20 images, of which some",
+        ),
     ],
 )
 def test_miniatures_can_be_too_small(changes: Mapping[str, Any], says: str) -> None:
@@ -86,9 +89,11 @@ def test_miniatures_can_be_too_small(changes: Mapping[str, Any], says: str) -> N
 def test_the_scale_paper_trains_as_the_thesis_does() -> None:
     assert composed.problems(CHAPTER, {}, "paper") == []
     assert composed.problems(CHAPTER, {"training": {"top_rate": 10}}, "paper") == []  # the author's
+    (sentence,) = composed.problems(CHAPTER, {"transfer": {"division": {"train_per_class": 50}}}, "paper")
+    assert "ch2_imagenet.transfer.division.train_per_class differs from the thesis's (100), and is 50" in sentence
     for section, key, value in (
         ("training", "iterations", 100_000), ("training", "learning_rate_steps", [100_000]), ("training", "top_rate", 2),
-        ("prepare", "size", 240), ("transfer", "scene15_train", 50), ("network", "width", 0.5),
+        ("prepare", "size", 240), ("network", "width", 0.5),
     ):  # fmt: skip
         (sentence,) = composed.problems(CHAPTER, {section: {key: value}}, "paper")
         assert f"protocol is full, but ch2_imagenet.{section if section == 'network' else f'{section}.{key}'} differs" in sentence

@@ -25,8 +25,7 @@ from sklearn.svm import LinearSVC
 
 from stages.ch2_imagenet import examples, networks, transfer_evaluate, transfer_features, transfer_predict, transfer_sets
 from stages.ch2_imagenet.training_settings import Network, Variant
-from stages.ch2_imagenet.transfer_sets import Split
-from stages.ch2_imagenet.transfer_settings import Svm
+from stages.ch2_imagenet.transfer_settings import Division, Svm
 from stages.core import metrics, runtime
 from stages.core.errors import UserError
 from stages.core.files import write_json
@@ -34,15 +33,16 @@ from stages.core.seeds import generator, seed_for
 from stages.datasets.labelled import ClassifiedSet, Labelled
 from stages.datasets.retrieval import Query, RetrievalSet
 from stages.encoders import vision
-from stages.miniatures import encoders, retrieval, transfer
+from stages.miniatures import alexnet, cub200, flowers102, holidays, indoor67, scene15, ukb
 
 torch.set_num_threads(1)
 SIZE = {"width": 80, "height": 64, "seed": 0}
 NETWORK = Network(width=0.03, fusion_init=0.25)
 VARIANTS = {"cnn-11": Variant(), "cfn-11": Variant(sides="fused")}
 COSTS = [10, 0.1, 1]
+SETS = ("scene15", "indoor67", "flowers102", "cub200", "holidays", "ukb")  # of which the last two are retrieved in
 CHAPTER: dict[str, Any] = {"seeds": [0, 1], "batch_size": 4, "network": asdict(NETWORK), "figures": {"shown": 3}}
-TRANSFER: dict[str, Any] = {"scene15_train": 4, "svm": {"costs": COSTS}, "depth": 5}
+TRANSFER: dict[str, Any] = {"division": {"train_per_class": 4}, "svm": {"costs": COSTS}, "depth": 5}
 FEATURES, PREDICTIONS = Path("data/mini/features/ch2_imagenet"), Path("data/mini/predictions/ch2_imagenet")
 NAMES = ("alexnet", "cnn-11-seed0", "cnn-11-seed1", "cfn-11-seed0", "cfn-11-seed1")
 
@@ -59,13 +59,13 @@ ENCODERS = {
 
 
 def write_sources(sources: Path) -> None:
-    transfer.write_scene15(sources / "scene15", classes=3, images=7, **SIZE)
-    transfer.write_indoor67(sources / "indoor67", classes=3, train=4, test=3, **SIZE)
-    transfer.write_flowers102(sources / "flowers102", classes=3, train=2, val=1, test=2, **SIZE)
-    transfer.write_cub200(sources / "cub200", classes=4, train=3, test=2, **SIZE)
-    retrieval.write_holidays(sources / "holidays", groups=4, **SIZE)  # of 2, 3, 4 and 2 pictures
-    retrieval.write_ukb(sources / "ukb", objects=3, **SIZE)
-    encoders.write_alexnet(sources / "alexnet", widths=[4, 6, 8, 8, 6], fc=24, seed=0)
+    scene15.write(sources / "scene15", classes=3, images=7, **SIZE)
+    indoor67.write(sources / "indoor67", classes=3, train=4, test=3, **SIZE)
+    flowers102.write(sources / "flowers102", classes=3, train=2, val=1, test=2, **SIZE)
+    cub200.write(sources / "cub200", classes=4, train=3, test=2, **SIZE)
+    holidays.write(sources / "holidays", groups=4, **SIZE)  # of 2, 3, 4 and 2 pictures
+    ukb.write(sources / "ukb", objects=3, **SIZE)
+    alexnet.write(sources / "alexnet", widths=[4, 6, 8, 8, 6], fc=24, seed=0)
     for folder in list(sources.iterdir()):
         write_json(folder / "provenance.json", {"dataset": folder.name, "kind": "miniature", "note": "made"})
 
@@ -92,7 +92,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.chdir(folder)
         write_sources(Path("data/mini/sources"))
         write_networks(Path("data/mini"))
-        for name in transfer_sets.SETS:
+        for name in SETS:
             for module in (transfer_features, transfer_predict, transfer_evaluate):
                 run(module, name)
     return folder
@@ -161,14 +161,14 @@ def by_hand(file: Path) -> torch.Tensor:
 
 @pytest.mark.parametrize("name", ["scene15", "ukb"])
 def test_features_are_the_networks_own_of_the_middle_less_its_mean(here: Path, name: str) -> None:
-    found = transfer_sets.read(name, Path("data/mini/sources", name), Split(4, 0))
+    found = transfer_sets.read(name, Path("data/mini/sources", name), Division(4, 0))
     mean = torch.from_numpy(np.load("data/mini/packed/imagenet_facts/mean.npy")[4:68, 4:68]).permute(2, 0, 1)
     pictures = [by_hand(file) for file in transfer_sets.images_of(found)]
     for file, features in ((file, np.load(FEATURES / name / f"{file}.npy")) for file in NAMES):
         assert (features.dtype, len(features)) == (np.float32, len(pictures))
         if file == "alexnet":
             model = vision.load("alexnet", Path("data/mini/sources/alexnet"))
-            expected = [vision.features(model, vision.ENCODERS["alexnet"], ["fc7"], picture)["fc7"] for picture in pictures]
+            expected = [vision.features(model, vision.encoder("alexnet"), ["fc7"], picture)["fc7"] for picture in pictures]
         else:
             own = networks.build(VARIANTS[file.split("-seed")[0]], 2, NETWORK, torch.Generator()).eval()
             own.load_state_dict(runtime.load(Path(f"data/mini/models/ch2_imagenet/imagenet/{file}/model.pt")))
@@ -349,8 +349,8 @@ def test_scores_are_those_of_loops_over_all_pairs(here: Path, name: str, metric:
 
 
 def test_every_network_has_its_score_and_dimensions(here: Path) -> None:
-    for name in transfer_sets.SETS:
-        own = {"svm_cost", "accuracy", "class_accuracy"} if name in transfer_sets.CLASSIFICATION else {"ns" if name == "ukb" else "map"}
+    for name in SETS:
+        own = {"svm_cost", "accuracy", "class_accuracy"} if name in SETS[:4] else {"ns" if name == "ukb" else "map"}
         found = values_of(name)
         networks_of = {(model, seed) for model, _, seed in found if model != "dataset"}
         assert networks_of == {("alexnet", None), *itertools.product(("cnn-11", "cfn-11"), (0, 1))}
@@ -375,7 +375,7 @@ def test_the_folds_are_by_the_sets_name(here: Path) -> None:
 def test_figure_2_13_has_a_row_of_each_set(here: Path) -> None:
     run(examples, "imagenet")
     rows = pd.read_csv("reports/figures/ch2_imagenet/figure_2_13.csv", keep_default_na=False)
-    assert rows.groupby("dataset", sort=False).size().to_dict() == dict.fromkeys(transfer_sets.SETS, 3)
+    assert rows.groupby("dataset", sort=False).size().to_dict() == dict.fromkeys(SETS, 3)
     assert rows[rows.dataset == "holidays"].image.tolist() == ["jpg/100000", "jpg/100200", "jpg/100300"]
     assert rows[rows.dataset == "cub200"].category.nunique() == 3
     with Image.open("reports/figures/ch2_imagenet/figure_2_13.png") as drawn:

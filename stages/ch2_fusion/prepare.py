@@ -13,21 +13,20 @@ from pathlib import Path
 import numpy as np
 
 from stages.core import stage
-from stages.datasets import cifar
+from stages.datasets import reader
+from stages.datasets.cifar import CifarSet
 from stages.datasets.contrast import contrast_statistics
-
-READERS = {"cifar10": cifar.read_cifar10, "cifar100": cifar.read_cifar100}
 
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dataset", choices=READERS)
+    parser.add_argument("dataset")
     return parser
 
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
     source = job.dep(f"data/{job.params['scale']}/sources/{args.dataset}")
-    cifar_set = READERS[args.dataset](source)
+    cifar_set: CifarSet = reader(args.dataset).read(source)
     out = job.out(f"data/{job.params['scale']}/prepared/{args.dataset}")
     out.mkdir(parents=True)
     scale = job.params["ch2_fusion"]["contrast_scale"]

@@ -13,7 +13,7 @@ from torch import nn
 from stages.ch2_imagenet.networks import ImageNetwork, build, count_parameters
 from stages.ch2_imagenet.training_settings import Network, Variant
 from stages.core import metrics, stage
-from stages.encoders.vision import ENCODERS
+from stages.encoders import vision
 
 CLASSES = 1000
 
@@ -47,7 +47,7 @@ def counts_of(variant: Variant) -> dict[str, int]:
 
 def facts(variants: Mapping[str, Variant], encoder: str) -> dict[str, dict[str, int]]:
     """The counts of each network trained here, and of the published one."""
-    published = ENCODERS[encoder].build()
+    published = vision.encoder(encoder).build()
     weights = [module.weight for module in published.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
     counts = {"parameters_total": count_parameters(published), "dimensions": weights[-1].shape[1], "layers": len(weights)}
     return {name: counts_of(variant) for name, variant in variants.items()} | {encoder: counts}

@@ -26,8 +26,8 @@ from stages.core import provenance, stage
 from stages.core.ahead import map_ahead, workers
 from stages.core.errors import UserError
 from stages.core.files import write_json
-from stages.datasets import imagenet
-from stages.datasets.imagenet import Picture
+from stages.datasets import reader
+from stages.datasets.archived import Picture
 from stages.datasets.pictures import BadPicture, decoded, open_picture
 
 
@@ -107,9 +107,10 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     out.mkdir(parents=True)
     facts = job.out(job.data(f"packed/{args.dataset}_facts"))
     facts.mkdir(parents=True)
-    classes = imagenet.read_classes(source)
-    train = write_part(out, args.dataset, "train", imagenet.train_pictures(source), settings, workers())
-    val = write_part(out, args.dataset, "val", imagenet.val_pictures(source), settings, workers())
+    archives = reader(args.dataset)
+    classes = archives.read_classes(source)
+    train = write_part(out, args.dataset, "train", archives.train_pictures(source), settings, workers())
+    val = write_part(out, args.dataset, "val", archives.val_pictures(source), settings, workers())
     np.save(facts / "mean.npy", train.mean)
     (facts / "classes.txt").write_text("".join(f"{synset.wnid} {synset.words}\n" for synset in classes))
     counts = {"train": train.pictures, "val": val.pictures, "skipped_train": train.skipped, "skipped_val": val.skipped}

@@ -67,7 +67,7 @@ class Chapter(core.Chapter):
         "training.momentum": [0.9],
         "training.weight_decay": [0.0001],
         "training.top_rate": [1, 10],  # the text, the author's solver
-        "transfer.scene15_train": [100],
+        "transfer.division.train_per_class": [100],  # Scene-15
     }
 
     def __post_init__(self) -> None:
@@ -111,7 +111,7 @@ class Chapter(core.Chapter):
 
     def used(self) -> Iterator[Use]:
         """The data sets, and the encoder that is compared with what is trained on them."""
-        yield from (Use(name, f".sets.train has {name}", ("imagenet",)) for name in self.sets.train)
+        yield from (Use(name, f".sets.train has {name}", ("archived",)) for name in self.sets.train)
         yield from (Use(name, f".sets.transfer has {name}", ("classified", "retrieval")) for name in self.sets.transfer)
         if self.sets.train:
             yield Use(self.encoder.name, f".encoder.name is {self.encoder.name}", ("encoder",))
@@ -124,11 +124,12 @@ class Chapter(core.Chapter):
             images = context.miniatures.get(name, {}).get("train", self.training.batch_size)
             if self.training.batch_size > images:
                 yield f"training.batch_size is larger than the generated {name}, which has {images} images"
-        chosen = self.transfer.scene15_train
-        if "scene15" in self.sets.transfer:
-            images = context.miniatures.get("scene15", {}).get("images", chosen + 1)
-            if chosen >= images:
+        chosen = self.transfer.division.train_per_class
+        for name in self.sets.transfer:
+            made = context.miniatures.get(name, {})
+            # Of a set without a split of its own the writer takes how many images a class has, of others how many a part.
+            if "classes" in made and chosen >= made.get("images", chosen + 1):
                 yield (
-                    f"transfer.scene15_train is {chosen}, and a category of the generated scene15 has {images} images, "
-                    "of which some are to test on"
+                    f"transfer.division.train_per_class is {chosen}, and a class of the generated {name} has "
+                    f"{made['images']} images, of which some are to test on"
                 )

@@ -27,8 +27,8 @@ from tqdm import tqdm
 from stages.ch2_imagenet.data import Crops, class_names, load_mean
 from stages.ch2_imagenet.networks import ImageNetwork, count_parameters, load
 from stages.ch2_imagenet.training_settings import Network, Variant
-from stages.ch2_imagenet.transfer_sets import Split, described, images_of, read
-from stages.ch2_imagenet.transfer_settings import Encoder
+from stages.ch2_imagenet.transfer_sets import described, images_of, read
+from stages.ch2_imagenet.transfer_settings import Division, Encoder
 from stages.core import inference, metrics, provenance, stage, trainings
 from stages.core.ahead import map_ahead, workers
 from stages.core.errors import UserError
@@ -75,7 +75,7 @@ def as_crops(pixels: list[Pixels], corner: int) -> Crops:
 def by_encoder(model: nn.Module, encoder: Encoder, precision: Runtime, device: torch.device, crops: Crops) -> Tensor:
     pixels = crops.pixels.permute(0, 3, 1, 2).to(device)
     with precision.autocast(device):
-        return vision.features(model, vision.ENCODERS[encoder.name], [encoder.layer], pixels)[encoder.layer]
+        return vision.features(model, vision.encoder(encoder.name), [encoder.layer], pixels)[encoder.layer]
 
 
 def by_network(model: ImageNetwork, mean: Tensor, precision: Runtime, device: torch.device, crops: Crops) -> Tensor:
@@ -133,8 +133,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     precision, device = inference.start(job)
     networks = [published(job, precision, device), *trained(job, precision, device)]
     source = job.dep(job.data(f"sources/{args.dataset}"))
-    split = Split(*(job.param(f"ch2_imagenet.transfer.scene15_{key}") for key in ("train", "seed")))
-    dataset = read(args.dataset, source, split)
+    dataset = read(args.dataset, source, job.settings(Division, "ch2_imagenet.transfer.division"))
     images, size, crop = images_of(dataset), job.param("ch2_imagenet.prepare.size"), job.param("ch2_imagenet.crop")
     cut = partial(middle, size=size, crop=crop, dataset=args.dataset)
     features = extract(images, networks, cut, (size - crop) // 2, job.param("ch2_imagenet.batch_size"))

@@ -24,7 +24,7 @@ from sklearn.preprocessing import Normalizer
 from sklearn.svm import LinearSVC
 from tqdm import tqdm
 
-from stages.ch2_imagenet.transfer_sets import BY_FOUR, CLASSIFICATION, load_set
+from stages.ch2_imagenet.transfer_sets import load_set
 from stages.ch2_imagenet.transfer_settings import Svm
 from stages.core import provenance, stage
 from stages.core.errors import UserError
@@ -163,13 +163,13 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     out.mkdir(parents=True)
     for model in tqdm(models, unit="model", desc=args.dataset, disable=None):
         features = load_features(source, model["file"])
-        if args.dataset in CLASSIFICATION:
+        if "classes" in about:
             fitted = classify(features, about, svm, normalise=normalise, dataset=args.dataset)
             predicted: NDArray = fitted.predicted
             model["svm"] = fitted.about()
             say_unfinished(fitted, model["file"], svm)
         else:
-            depth = listed if args.dataset in BY_FOUR else len(features)
+            depth = listed if about["by_four"] else len(features)
             predicted = rank(features, np.array([query["image"] for query in about["queries"]]), depth)
         np.save(out / f"{model['file']}.npy", predicted)
     write_json(out / "about.json", {"models": models})

@@ -18,6 +18,14 @@ class Encoder:
 
 
 @settings
+class Division:
+    """Of a set without a split of its own: so many images of each class to train on, drawn at random by `seed`."""
+
+    train_per_class: Count
+    seed: NotNegativeCount
+
+
+@settings
 class Svm:
     """costs : of which C is chosen. folds : of the cross-validation that chooses.
 
@@ -34,14 +42,12 @@ class Svm:
 class Transfer:
     """source : the data set that the networks `models` were trained on.
 
-    scene15_train : images of each class of Scene-15 that are trained on, drawn by scene15_seed. normalise : features to
-    length 1, before the SVM. depth : images listed for a query where the first four are what counts.
+    normalise : features to length 1, before the SVM. depth : images listed for a query where the first four are what counts.
     """
 
     source: Name
     models: Names
-    scene15_train: Count
-    scene15_seed: NotNegativeCount
+    division: Division
     normalise: bool
     svm: Svm
     depth: Annotated[int, Ge(4)]

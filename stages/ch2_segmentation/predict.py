@@ -18,11 +18,13 @@ from tqdm import tqdm
 
 from stages.ch2_segmentation import models_folder
 from stages.ch2_segmentation.data import pixels_of
-from stages.ch2_segmentation.model import FCN8s, Network, Weights, normalise, trained_model, weights_called
+from stages.ch2_segmentation.model import FCN8s, Network, trained_model, weights_called
 from stages.core import inference, metrics, runtime, stage, trainings
 from stages.core.files import write_json
 from stages.core.runtime import Runtime, gpu_name
 from stages.datasets import voc2012
+from stages.datasets.pictures import read_image
+from stages.encoders.vgg16 import Weights, normalise
 
 
 def parser() -> argparse.ArgumentParser:
@@ -55,7 +57,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     for name, seed, folder in trainings.available(job, models_folder(scale), settings["models"], settings["seeds"]):
         model = trained_model(name, runtime.load(folder / "model.pt"), network).to(device)
         for example in tqdm(examples, unit="image", desc=f"{name} seed {seed}", disable=None):
-            image = voc2012.read_image(example.image)
+            image = read_image(example.image)
             started = time.perf_counter()
             labels = label_map(model, image, weights, precision, device)
             seconds += time.perf_counter() - started

@@ -16,13 +16,14 @@ from torch import nn
 from stages.ch2_segmentation import MODELS, model_folder
 from stages.ch2_segmentation.data import TrainingImages, check
 from stages.ch2_segmentation.loss import REDUCTIONS, segmentation_loss
-from stages.ch2_segmentation.model import Network, Weights, count_parameters, initial_model, normalise, weights_called
+from stages.ch2_segmentation.model import Network, count_parameters, initial_model, weights_called
 from stages.core import loop, runtime, stage
 from stages.core.ahead import in_turn, workers
 from stages.core.errors import UserError
 from stages.core.runtime import Runtime, gpu_name, to_device
 from stages.core.seeds import generator, seed_for
 from stages.datasets import voc2012
+from stages.encoders.vgg16 import normalise
 
 NAME = "ch2_segmentation.train"
 
@@ -86,7 +87,7 @@ def training_images(folder: Path, training: Training, largest: list[int], seed: 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
     scale, source = job.params["scale"], job.params["ch2_segmentation"]["weights"]
     training, network = job.settings(Training, "ch2_segmentation.training"), job.settings(Network, "ch2_segmentation.network")
-    weights: Weights = weights_called(source)
+    weights = weights_called(source)
     precision = job.settings(Runtime, "runtime")
     device = precision.start()
     torch.backends.cudnn.benchmark = False  # it would try all algorithms again for each of the images' many sizes
