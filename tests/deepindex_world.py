@@ -96,16 +96,17 @@ def by_sklearn(place: str, dimensions: int) -> NDArray:
     return (found / np.linalg.norm(found, axis=1, keepdims=True)).reshape(*values.shape[:2], dimensions)
 
 
-def write_predictions(dataset: str, kind: str, queries: list[dict], models: dict[Model, list[list[int]]], **more: str) -> None:
-    """Rankings of a set of 20 images, as `rank` stores them; `more` of its provenance."""
+def write_predictions(
+    dataset: str, kind: str, queries: list[dict], models: dict[Model, list[list[int]]], *, by_four: bool = False, **provenance: str
+) -> None:
+    """Rankings of a set of 20 images, as `rank` stores them; `provenance`: what is said there besides."""
     folder = Path(f"data/mini/predictions/ch4_deepindex/{dataset}")
     folder.mkdir(parents=True)
     images = [f"x/{number}" for number in range(20)]
-    by_four = all(len(query["relevant"]) == 4 for query in queries)
     (folder / "set.json").write_text(json.dumps({"images": images, "queries": queries, "by_four": by_four}))
     about = {"layers": {place: f"alexnet.{place}" for place in LAYERS}, "determinism": "bitwise", "precision": "fp32"}
     (folder / "about.json").write_text(json.dumps(about | {"layers": about["layers"] | {"fc18": "vgg19.fc18"}}))
-    (folder / "provenance.json").write_text(json.dumps({"dataset": dataset, "kind": kind, "note": "a note"} | more))
+    (folder / "provenance.json").write_text(json.dumps({"dataset": dataset, "kind": kind, "note": "a note"} | provenance))
     (folder / "models.json").write_text(json.dumps([vars(model) for model in models]))
     for number, found in enumerate(models.values()):
         rankings.save([np.array(each, np.int64) for each in found], folder / f"{number}.npz")

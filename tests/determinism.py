@@ -35,18 +35,29 @@ from torch.nn import functional as F
 
 from stages.ch2_fusion import model as fusion
 from stages.ch2_imagenet import networks as imagenet
-from stages.ch2_imagenet import variants as imagenet_variants
+from stages.ch2_imagenet import training_settings as imagenet_settings
 from stages.ch2_segmentation import model as segmentation
 from stages.ch3_edges import loss as edge_loss
 from stages.ch3_edges.model import EdgeNetwork
-from stages.core.layers import ConvTranspose2d, PaddedConv2d
+from stages.core.layers.conv_transpose import ConvTranspose2d
+from stages.core.layers.padded_conv import PaddedConv2d
 from stages.core.runtime import Runtime
-from stages.encoders.vision import ENCODERS, features, load
+from stages.encoders.vision import encoder, features, load
 from stages.metrics.correspondence import thin
-from stages.miniatures import encoders
+from stages.miniatures.alexnet import write as write_alexnet
+from stages.miniatures.efficientnet_lite0 import write as write_efficientnet_lite0
+from stages.miniatures.squeezenet1_1 import write as write_squeezenet1_1
+from stages.miniatures.vgg19 import write as write_vgg19
 
 COMMITTED = Path(__file__).with_suffix(".txt")
 WIDTHS = (8, 16, 24, 32, 32)  # of the miniature VGG-16
+IMAGENET = {  # the thesis's: a network more is no line more
+    name: imagenet_settings.Variant(convolutions=4 if name.endswith("19") else 2, residual=residual, sides=sides)  # type: ignore[arg-type]
+    for name, residual, sides in (
+        ("cnn-11", False, "none"), ("dsn-11", False, "predicting"), ("resnet-11", True, "none"), ("cfn-11", False, "fused"),
+        ("cnn-19", False, "none"), ("cfn-19", False, "fused"),
+    )
+}  # fmt: skip
 Line = tuple[str, str]
 
 
@@ -227,10 +238,10 @@ def fusion_network(name: str, classes: int) -> Iterator[Line]:
     yield from steps(f"{name} of {classes}", model, lambda model: F.cross_entropy(model(images), labels), 1)
 
 
-def imagenet_network(name: str) -> Iterator[Line]:
+def imagenet_network(name: str, variant: imagenet_settings.Variant) -> Iterator[Line]:
     random = torch.Generator().manual_seed(0)
     images, labels = torch.randn(32, 3, 64, 64, generator=random), torch.randint(0, 10, (32,), generator=random)
-    model = imagenet.build(name, 10, imagenet.Network(1 / 8, 0.25), random)
+    model = imagenet.build(variant, 10, imagenet_settings.Network(1 / 8, 0.25), random)
     yield from steps(name, model, lambda model: sum(F.cross_entropy(scores, labels) for scores in model(images).unbind(1)), 1)
 
 
@@ -241,22 +252,23 @@ def other_networks() -> Iterator[Line]:
     yield in_one("fcn-8s, learned", segmentation_network("", segmentation.FCN8s, 1, fixed_upsampling=False))
     yield from fusion_network("cfn-b", 100)
     yield from (in_one(f"{name} of {classes}", fusion_network(name, classes)) for name in fusion.MODELS for classes in (10, 100))
-    yield from imagenet_network("cfn-11")
-    yield from (in_one(name, imagenet_network(name)) for name in imagenet_variants.MODELS)
+    yield from imagenet_network("cfn-11", IMAGENET["cfn-11"])
+    yield from (in_one(name, imagenet_network(name, variant)) for name, variant in IMAGENET.items())
 
 
 def encoder_features() -> Iterator[Line]:
     random = torch.Generator().manual_seed(0)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        encoders.write_alexnet(place, widths=[8, 16, 24, 24, 16], fc=128, seed=10)
-        encoders.write_vgg19(place, widths=[6, 8, 12, 16, 16], fc=128, seed=11)
-        encoders.write_squeezenet1_1(place, seed=12)
-        encoders.write_efficientnet_lite0(place, seed=13)
+        write_alexnet(place, widths=[8, 16, 24, 24, 16], fc=128, seed=10)
+        write_vgg19(place, widths=[6, 8, 12, 16, 16], fc=128, seed=11)
+        write_squeezenet1_1(place, seed=12)
+        write_efficientnet_lite0(place, seed=13)
         for side in (64, 224):
             pictures = torch.randint(0, 256, (2, 3, side, side), dtype=torch.uint8, generator=random)
-            for name, encoder in ENCODERS.items():
-                found = features(load(name, place), encoder, list(encoder.layers), pictures)
+            for name in ("alexnet", "vgg19", "squeezenet1_1", "efficientnet_lite0"):
+                network = encoder(name)
+                found = features(load(name, place), network, list(network.layers), pictures)
                 yield from ((f"{name} at {side}: {layer}", hashed(values)) for layer, values in found.items())
 
 

@@ -20,10 +20,10 @@ CELLS = {
     "table 2.2 cnn-sum-b cifar100": {"ch2_train_cifar100@cnn-sum-b-0"},
     "table 2.2 cfn-a cifar10": {"ch2_train_cifar10@cfn-a-0"},
     "table 2.3 cfn-b cifar10_augmented": {"ch2_train_cifar10_augmented@cfn-b-0"},
-    "table 2.4 cfn-11 top5": {"ch2_imagenet_train@cfn-11-0"},
+    "table 2.4 cfn-11 top5": {"ch2_imagenet_train@imagenet-cfn-11-0"},
     "table 2.4 alexnet top1": set(),  # its weights are published ones
     "table 2.5 scene15 categories": set(),
-    "table 2.6 cfn-11 bird": {"ch2_imagenet_train@cfn-11-0"},
+    "table 2.6 cfn-11 bird": {"ch2_imagenet_train@imagenet-cfn-11-0"},
     "table 2.6 alexnet scene15": set(),
     "table 2.7 fcfn car": {"ch2_segmentation_train@fcfn-0"},
     "table 2.8 hed ods": {"ch3_train_general@hed-0"},
@@ -105,11 +105,11 @@ def test_every_release_can_be_compared_with_the_results_at_hand(release: str) ->
 
 
 def test_a_training_of_every_entry_can_leave_in_a_bundle() -> None:
-    """What would be packed: the stage, a code fingerprint of its own, and packages that the environment has."""
+    """What would be packed: the stage, code fingerprints of its own, and packages that the environment has."""
     steps = graph.resolve()
     entries = {step.name.partition("@")[0] for step in steps if is_training(step.outs)}
     assert {name.partition("_")[0] for name in entries} == {"ch2", "ch3", "ch4"} and len(entries) >= 10
     for step in bundle.choose(sorted(entries), steps):
-        (fingerprint,) = [dep for dep in step.deps if dep.startswith("reports/code/")]
-        sources = {code.source(module).as_posix() for module in json.loads(Path(fingerprint).read_text())}
+        fingerprints = [dep for dep in step.deps if dep.startswith("reports/code/")]
+        sources = {code.source(module).as_posix() for file in fingerprints for module in json.loads(Path(file).read_text())}
         assert all(importlib.util.find_spec(package) for package in bundle.third_party(sources)), step.name

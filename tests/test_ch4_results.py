@@ -83,7 +83,7 @@ def test_groups_of_four_have_an_ns_score(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path)
     queries = [query_of(image, [0, 1, 2, 3], []) for image in (0, 1, 2)]
     found = [[0, 3, 2, 1], [1, 9, 0, 8, 2, 3], [2]]
-    write_predictions("ukb", "unverified", queries, {Model("gis", ("fc6", "fc18"), 1): found})
+    write_predictions("ukb", "unverified", queries, {Model("gis", ("fc6", "fc18"), 1): found}, by_four=True)
     file, records = evaluated("ukb")
     assert file.dataset is not None and file.dataset.kind == "unverified"
     assert (records["gis", "ns"].value, records["gis", "ns"].unit, records["gis", "ns"].n) == (pytest.approx(7 / 3), "N-S", 3)
@@ -92,19 +92,24 @@ def test_groups_of_four_have_an_ns_score(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(
-    ("kind", "shown", "note"),
-    [("official", "stand-in", "stands in for ukb; a note"), ("altered", "stand-in", None), ("miniature", "miniature", "a note")],
+    ("kind", "provenance", "shown", "note"),
+    [
+        ("official", {"stands_in_for": "ukb"}, "stand-in", "stands in for ukb; a note"),
+        ("altered", {"stands_in_for": "ukb"}, "stand-in", "stands in for ukb; a note"),
+        ("miniature", {}, "miniature", "a note"),
+    ],
 )
-def test_dvd_covers_stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, shown: str, note: str | None) -> None:
+def test_dvd_covers_stand_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, provenance: dict[str, str], shown: str, note: str
+) -> None:
     """The query itself is not among the four that a cover's picture should find."""
     monkeypatch.chdir(tmp_path)
-    said = {} if kind == "miniature" else {"stands_in_for": "ukb"}  # as downloads write it
     models = {Model("gis", ("fc6", "fc18"), 0): [[0, 1, 2, 9, 3]]}
-    write_predictions("smvs_dvd", kind, [query_of(0, [1, 2, 3, 4], [0])], models, **said)
+    write_predictions("smvs_dvd", kind, [query_of(0, [1, 2, 3, 4], [0])], models, by_four=True, **provenance)
     file, records = evaluated("smvs_dvd")
     assert records["gis", "ns"].value == 3
     assert file.dataset is not None and (file.dataset.name, file.dataset.kind) == ("smvs_dvd", shown)
-    assert note is None or file.dataset.note == note
+    assert file.dataset.note == note
 
 
 def test_metrics_of_the_world_say_whose_they_are(here: Path) -> None:
@@ -204,8 +209,8 @@ def test_figure_4_6_shows_every_curve(here: Path) -> None:
     for number in ("4_2", "4_6"):
         assert "MINIATURE" in Path(f"reports/figures/ch4_deepindex/figure_{number}.svg").read_text().upper()
     names = ("holidays", "ukb")
-    curves = {name: table[table.dataset == name].dropna(axis=1, how="all") for name in names}
-    drawn = figures.draw_curves(curves, {name: Panel("a", name) for name in names}, 1)
+    scored = {name: pd.read_csv(f"reports/metrics/ch4_deepindex/{name}.sweep.csv") for name in names}
+    drawn = figures.draw_curves(scored, {name: Panel("a", name) for name in names}, 1)
     assert [len(axes.get_lines()) for axes in drawn.axes] == [4, 4, 1, 1]  # the last two: alpha by mAP, and by N-S
     means = table[(table.dataset == "holidays") & (table.model == "dpi-7")].sort_values("words")["map"].to_numpy()
     np.testing.assert_allclose(np.asarray(drawn.axes[0].get_lines()[1].get_ydata(), float), means)
