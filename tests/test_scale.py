@@ -426,9 +426,7 @@ def test_only_the_thesis_schedule_and_width_are_called_full() -> None:
     values["ch2_fusion"]["network"] |= {"width": 1, "dropout": 0.5}
     values["ch2_fusion"]["training"] |= {"iterations": 120_000, "batch_size": 100}
     assert params.problems(values) == []
-    for chapter, section, key, value in (
-        ("ch2_segmentation", "training", "learning_rate", 0.001),
-    ):
+    for chapter, section, key, value in (("ch2_segmentation", "training", "learning_rate", 0.001),):
         kept, values[chapter][section][key] = values[chapter][section][key], value
         assert f"{chapter}.{section}.{key} differ" in params.problems(values)[0]
         values[chapter][section][key] = kept
