@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.datasets.bsds500 import read_boundaries
+from stages.datasets.edges import read_boundaries
 from stages.metrics import correspondence
 from stages.metrics.boundary import MAX_DIST, evaluate, evaluate_folders, even_thresholds
 from stages.metrics.edge_maps import read_map

@@ -2,8 +2,9 @@
 
     python -m stages.download cifar10
 
-By the parameter data.origin, either a generated miniature, drawn by the writer that its entry in workflow/sources.yaml names, or the
-official data set: from the mirror directory that THESIS_MIRROR names, else from its own site.
+By the parameter data.origin, either a generated miniature, drawn by the writer that its entry in
+workflow/sources.yaml names, or the official data set: from the mirror directory that THESIS_MIRROR names, else from
+its own site.
 """
 
 import argparse

@@ -142,7 +142,7 @@ class Toy:
 
 SMALLEST = """
 +only=ch2_fusion ch2_fusion.sources=[cifar10]
-data.sets=[cifar10] data.generated.cifar10.train=100 data.generated.cifar10.test=100
+data.sets=[cifar10]
 ch2_fusion.datasets=[cifar10] ch2_fusion.augmented=[]
 ch2_fusion.models.cifar10=[cfn-a] ch2_fusion.models.cifar10_augmented=[] ch2_fusion.models.cifar100=[]
 ch2_fusion.figures.activations=[cfn-a] ch2_fusion.figures.weights=cfn-a

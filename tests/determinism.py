@@ -39,11 +39,15 @@ from stages.ch2_imagenet import training_settings as imagenet_settings
 from stages.ch2_segmentation import model as segmentation
 from stages.ch3_edges import loss as edge_loss
 from stages.ch3_edges.model import EdgeNetwork
-from stages.core.layers import ConvTranspose2d, PaddedConv2d
+from stages.core.layers.conv_transpose import ConvTranspose2d
+from stages.core.layers.padded_conv import PaddedConv2d
 from stages.core.runtime import Runtime
-from stages.encoders.vision import ENCODERS, features, load
+from stages.encoders.vision import encoder, features, load
 from stages.metrics.correspondence import thin
-from stages.miniatures import encoders
+from stages.miniatures.alexnet import write as write_alexnet
+from stages.miniatures.efficientnet_lite0 import write as write_efficientnet_lite0
+from stages.miniatures.squeezenet1_1 import write as write_squeezenet1_1
+from stages.miniatures.vgg19 import write as write_vgg19
 
 COMMITTED = Path(__file__).with_suffix(".txt")
 WIDTHS = (8, 16, 24, 32, 32)  # of the miniature VGG-16
@@ -256,14 +260,15 @@ def encoder_features() -> Iterator[Line]:
     random = torch.Generator().manual_seed(0)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        encoders.write_alexnet(place, widths=[8, 16, 24, 24, 16], fc=128, seed=10)
-        encoders.write_vgg19(place, widths=[6, 8, 12, 16, 16], fc=128, seed=11)
-        encoders.write_squeezenet1_1(place, seed=12)
-        encoders.write_efficientnet_lite0(place, seed=13)
+        write_alexnet(place, widths=[8, 16, 24, 24, 16], fc=128, seed=10)
+        write_vgg19(place, widths=[6, 8, 12, 16, 16], fc=128, seed=11)
+        write_squeezenet1_1(place, seed=12)
+        write_efficientnet_lite0(place, seed=13)
         for side in (64, 224):
             pictures = torch.randint(0, 256, (2, 3, side, side), dtype=torch.uint8, generator=random)
-            for name, encoder in ENCODERS.items():
-                found = features(load(name, place), encoder, list(encoder.layers), pictures)
+            for name in ("alexnet", "vgg19", "squeezenet1_1", "efficientnet_lite0"):
+                network = encoder(name)
+                found = features(load(name, place), network, list(network.layers), pictures)
                 yield from ((f"{name} at {side}: {layer}", hashed(values)) for layer, values in found.items())
 
 

@@ -50,7 +50,7 @@ def prepare(tmp_path: Path) -> Path:
     assert run(tmp_path, "workflow.code").returncode == 0
     declared = {
         "name": "ch2_prepare@cifar10",
-        "deps": ["reports/code/ch2_fusion.prepare.json", "data/mini/sources/cifar10"],
+        "deps": ["reports/code/ch2_fusion.prepare.json", "reports/code/datasets.cifar10.json", "data/mini/sources/cifar10"],
         "outs": ["data/mini/prepared/cifar10"],
         "params": {"scale": "mini", "ch2_fusion": {"contrast_scale": 55}},
     }
@@ -107,7 +107,7 @@ def test_a_damaged_batch_is_named(prepare: Path, content: bytes | None, says: st
 
 
 @pytest.mark.slow
-def test_a_parameter_of_the_wrong_type_is_one_sentence_from_any_command(tmp_path: Path) -> None:
+def test_an_argument_of_the_wrong_type_is_one_sentence_from_any_command(tmp_path: Path) -> None:
     for folder in ("stages", "workflow"):
         shutil.copytree(REPOSITORY / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     for file in ("dvc.yaml", "params.yaml"):
@@ -117,12 +117,15 @@ def test_a_parameter_of_the_wrong_type_is_one_sentence_from_any_command(tmp_path
     (tmp_path / ".dvc/config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
     values = yaml.safe_load((tmp_path / "params.yaml").read_text())
 
-    def write(train: Any) -> None:
-        values["data"]["generated"]["cifar10"] |= {"train": train, "test": 100}
-        values["ch2_fusion"]["training"]["batch_size"] = 10
-        (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
+    values["ch2_fusion"]["training"]["batch_size"] = 10
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
+    entries = yaml.safe_load((tmp_path / "workflow/sources.yaml").read_text())
 
-    sentence = "error: params.yaml: data.generated.cifar10.train: should be a valid integer, and is '100'\n"
+    def write(train: Any) -> None:
+        entries["cifar10"]["miniature"] |= {"train": train, "test": 100}
+        (tmp_path / "workflow/sources.yaml").write_text(yaml.safe_dump(entries))
+
+    sentence = "error: workflow/sources.yaml: cifar10.miniature.train is '100': it should be a whole number, 0 or more\n"
     write("100")
     for words in (["stages.download", "cifar10"], ["workflow.graph"], ["workflow.scale", "--check"]):
         done = run(tmp_path, *words)

@@ -20,7 +20,6 @@ from stages.ch2_segmentation.data import TrainingImages, pixels_of
 from stages.ch2_segmentation.loss import segmentation_loss
 from stages.ch2_segmentation.model import (
     FCFN,
-    WEIGHTS,
     FCN8s,
     LocalFusion,
     Network,
@@ -28,7 +27,6 @@ from stages.ch2_segmentation.model import (
     count_parameters,
     fusion_sides,
     initial_model,
-    normalise,
     trained_model,
     weights_called,
 )
@@ -37,12 +35,18 @@ from stages.core.ahead import in_turn
 from stages.core.errors import UserError
 from stages.core.seeds import generator, seed_for
 from stages.datasets import voc2012
+from stages.datasets.pictures import read_image
+from stages.encoders import vgg16 as vgg16_network
+from stages.encoders import vgg16_imagenet
+from stages.encoders.vgg16 import normalise
 from stages.metrics.segmentation import mean_iou
-from stages.miniatures.encoders import write_vgg16_imagenet
-from stages.miniatures.vgg16 import write_vgg16
-from stages.miniatures.voc2012 import write_voc2012
+from stages.miniatures.vgg16 import write as write_vgg16
+from stages.miniatures.vgg16_imagenet import write as write_vgg16_imagenet
+from stages.miniatures.voc2012 import write as write_voc2012
 
 torch.set_num_threads(1)
+
+WEIGHTS = {"vgg16": vgg16_network.WEIGHTS, "vgg16_imagenet": vgg16_imagenet.WEIGHTS}
 SMALL: dict[str, Any] = {"classes": 5, "widths": (4, 4, 6, 8, 8), "fc": 10}
 NETWORK = {"size": [60, 64], "fc": 12, "skip_scales": [1, 1], "fixed_upsampling": True, "relu": True, "score_std": 0.01, "score_bias": 1}
 TRAINING = {
@@ -275,8 +279,10 @@ def test_bytes_become_what_the_weights_were_trained_on():
 
 
 def test_weights_that_are_not_there(vgg16):
-    with pytest.raises(UserError, match=r"ch2_segmentation\.weights is 'resnet': it is one of vgg16, vgg16_imagenet"):
+    with pytest.raises(UserError, match=r"ch2_segmentation\.weights is 'resnet': there is no encoder resnet"):
         weights_called("resnet")
+    with pytest.raises(UserError, match=r"weights is 'vgg19': stages/encoders/vgg19\.py has no WEIGHTS: it is no VGG-16"):
+        weights_called("vgg19")
     with pytest.raises(UserError, match=r"the VGG-16 weights of vgg16\.pth lack classifier\.0\.weight"):
         initial_model("fcn-8s", vgg16["vgg16"], WEIGHTS["vgg16_imagenet"], Network(**NETWORK), 5, torch.Generator())
 
@@ -558,7 +564,7 @@ def test_predictions_are_the_most_likely_classes(here):
         state = runtime.load(Path(f"data/mini/models/ch2_segmentation/{name}-seed0/model.pt"))
         model = trained_model(name, state, Network(**NETWORK))
         for example in examples:
-            pixels = pixels_of(voc2012.read_image(example.image))
+            pixels = pixels_of(read_image(example.image))
             with torch.no_grad():
                 expected = model(normalise(pixels, WEIGHTS["vgg16_imagenet"]))[0].argmax(0)
             with Image.open(PREDICTIONS / f"{name}-seed0/{example.name}.png") as stored:

@@ -18,7 +18,7 @@ from stages.core import runtime
 from stages.core.errors import UserError
 from stages.core.runtime import Runtime
 from stages.datasets import pictures as pictures_of_files
-from stages.encoders.vision import ENCODERS, load
+from stages.encoders.vision import encoder, load
 
 SIDES = st.integers(3, 400)
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
@@ -291,7 +291,7 @@ def alexnet(tmp_path_factory) -> torch.nn.Module:
     """A sixteenth as wide as it is."""
     folder, generator = tmp_path_factory.mktemp("weights"), torch.Generator().manual_seed(0)
     state = {}
-    for key, tensor in ENCODERS["alexnet"].build().state_dict().items():
+    for key, tensor in encoder("alexnet").build().state_dict().items():
         shape = [size if size == 3 else size // 16 for size in tensor.shape[:2]] + list(tensor.shape[2:])
         deviation = (2 / np.prod(shape[1:])) ** 0.5 if key.endswith("weight") else 0
         state[key] = deviation * torch.randn(shape, generator=generator)
@@ -359,7 +359,7 @@ def test_a_black_picture_and_a_vector_of_zeros_are_finite(alexnet, tmp_path):
     Image.new("RGB", (20, 20)).save(tmp_path / "black.png")
     ((_, found),) = run([(tmp_path / "black.png", None)], alexnet)
     assert all(np.isfinite(layer).all() for layer in found.values())
-    silent = ENCODERS["alexnet"].build().to_empty(device="cpu").eval()
+    silent = encoder("alexnet").build().to_empty(device="cpu").eval()
     for parameter in silent.parameters():
         torch.nn.init.zeros_(parameter)
     ((_, found),) = run([(tmp_path / "black.png", None)], silent)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -49,15 +50,77 @@ def changed_by_running(tree: Path) -> set[str]:
     return {file.stem for file in now} | {file.stem for file in files if not file.exists()}
 
 
+BY_NAME = re.compile(r"(datasets|encoders|generated|official)\.")
+
+
 def test_each_stage_of_the_pipeline_depends_on_its_own_fingerprint(tree: Path) -> None:
     modules = set()
     for entry in [entry for file in pipeline_files(REPOSITORY) for entry in yaml.safe_load(file.read_text())["stages"].values()]:
         entry = entry.get("do", entry)
         module = entry["cmd"].split()[2].removeprefix("stages.")
         if not module.startswith("workflow."):
-            assert [dep for dep in entry["deps"] if dep.startswith("reports/code")] == [f"reports/code/{module}.json"]
+            own, *by_name = [dep.removeprefix("reports/code/") for dep in entry["deps"] if dep.startswith("reports/code")]
+            assert own == f"{module}.json"
+            assert all(BY_NAME.match(dep) or dep.startswith("${data.origin}.") for dep in by_name)
             modules.add(module)
-    assert {file.stem for file in (tree / "reports/code").iterdir()} == modules
+    assert {file.stem for file in (tree / "reports/code").iterdir() if not BY_NAME.match(file.name)} == modules
+
+
+def test_what_stages_take_by_name_is_of_the_entries_of_sources(tree: Path) -> None:
+    entries = yaml.safe_load((REPOSITORY / "workflow/sources.yaml").read_text())
+    found = {file.stem for file in (tree / "reports/code").iterdir() if BY_NAME.match(file.name)}
+    readers = {name for name, entry in entries.items() if entry["kind"] not in ("encoder", "vgg16")}
+    expected = {f"official.{name}" for name in entries} | {f"generated.{name}" for name in entries}
+    assert found == expected | {f"{'datasets' if name in readers else 'encoders'}.{name}" for name in entries}
+    listed = json.loads((tree / "reports/code/generated.ukb.json").read_text())
+    assert (
+        "stages.miniatures.ukb" in listed and not {"stages.miniatures.holidays", "stages.datasets.ukb", "stages.download"} & listed.keys()
+    )
+    assert "stages.core.layers.padded_conv" in json.loads((tree / "reports/code/encoders.alexnet.json").read_text())
+
+
+SET = """
+ours:
+  title: Ours
+  page: https://ours.org
+  licence: none
+  access: free download
+  kind: retrieval
+  miniature: {writer: ours.write, places: 3}
+  archives: [{url: "https://ours.org/ours.zip", md5: null, size: null, files: {jpg: null}}]
+"""
+
+
+def test_a_new_data_set_changes_no_other_fingerprint(tree: Path) -> None:
+    with (tree / "workflow/sources.yaml").open("a") as file:
+        file.write(SET)
+    (tree / "stages/datasets/ours.py").write_text("from stages.datasets.holidays import read\n")
+    (tree / "stages/miniatures/ours.py").write_text("from stages.miniatures.ukb import write\n")
+    assert changed_by_running(tree) == {"datasets.ours", "generated.ours", "official.ours"}
+
+
+def test_a_new_encoder_and_a_new_layer_change_no_other_fingerprint(tree: Path) -> None:
+    (tree / "stages/core/layers/ours.py").write_text("from torch import nn\n\n\nclass Ours(nn.Conv2d): ...\n")
+    assert changed_by_running(tree) == set()
+    with (tree / "workflow/sources.yaml").open("a") as file:
+        file.write(SET.replace("retrieval", "encoder"))
+    (tree / "stages/encoders/ours.py").write_text("from stages.core.layers.ours import Ours\nfrom stages.encoders.vgg19 import ENCODER\n")
+    (tree / "stages/miniatures/ours.py").write_text("from stages.miniatures.vgg19 import write\n")
+    assert changed_by_running(tree) == {"encoders.ours", "generated.ours", "official.ours"}
+    edit(tree / "stages/core/layers/ours.py", "Conv2d", "Linear")
+    assert changed_by_running(tree) == {"encoders.ours"}
+
+
+def test_a_reader_a_writer_or_an_encoder_changes_its_own_alone(tree: Path) -> None:
+    edit(tree / "stages/datasets/scene15.py", "*.jpg", "*.jpeg")
+    assert changed_by_running(tree) == {"datasets.scene15"}
+    edit(tree / "stages/miniatures/scene15.py", "5_010", "5_011")
+    assert changed_by_running(tree) == {"generated.scene15"}
+    edit(tree / "stages/encoders/squeezenet1_1.py", "features.12", "features.10")
+    assert changed_by_running(tree) == {"encoders.squeezenet1_1", "generated.squeezenet1_1"}
+    edit(tree / "stages/datasets/fetch.py", "Thumbs.db", "thumbs.db")
+    names = yaml.safe_load((tree / "workflow/sources.yaml").read_text())
+    assert changed_by_running(tree) == {f"official.{name}" for name in names}
 
 
 def test_a_comment_changes_no_fingerprint(tree: Path) -> None:
@@ -71,7 +134,8 @@ def test_a_constant_changes_the_fingerprints_of_the_stages_that_import_it(tree: 
     edit(tree / "stages/ch2_fusion/model.py", "nn.MaxPool2d(3, 2", "nn.MaxPool2d(2, 2")
     assert changed_by_running(tree) == {"ch2_fusion.architectures", "ch2_fusion.train", "ch2_fusion.predict"}
     edit(tree / "stages/miniatures/world.py", "\nimport ", "\nSEASON = 3\nimport ")
-    assert changed_by_running(tree) == {"download"}
+    names = yaml.safe_load((tree / "workflow/sources.yaml").read_text())
+    assert changed_by_running(tree) == {f"generated.{name}" for name in names}  # of networks for the random numbers
 
 
 def test_a_fingerprint_lists_what_is_imported_in_roundabout_ways(tree: Path) -> None:

@@ -11,7 +11,9 @@ from scipy.io import loadmat, savemat
 from scipy.sparse import csc_matrix
 
 from stages.core.errors import UserError
-from stages.datasets.bsds500 import list_split, read_boundaries, read_contours, read_ground_truth, read_image, read_ucm
+from stages.datasets.bsds500 import list_split, read_contours
+from stages.datasets.edges import read_boundaries, read_ground_truth, read_ucm
+from stages.datasets.pictures import read_image
 
 MIRROR = Path(os.environ.get("THESIS_MIRROR") or "~/mirror").expanduser()
 REGIONS = np.repeat([[1, 1, 1, 2, 2]], 4, axis=0).astype(np.uint16)
@@ -89,7 +91,7 @@ def test_contours_are_the_authors_or_else_the_8_bit_copy(tmp_path: Path) -> None
     assert (contours.dtype, contours.tolist()) == (np.float64, [[0.5, 0.5625, 0.625]])  # row 3, columns 3, 5 and 7
     hierarchy.unlink()
     picture.write_bytes(b"no picture")
-    with pytest.raises(UserError, match=r"test/7\.png cannot be read: it is no picture of a known format: download it again"):
+    with pytest.raises(UserError, match=r"test/7\.png cannot be read: it is no picture of a known format: download the data set again"):
         read_contours(tmp_path, "test", "7")
 
 
@@ -124,7 +126,7 @@ def test_bad_ucm_and_image(tmp_path: Path) -> None:
     savemat(tmp_path / "even.mat", {"ucm2": np.zeros((8, 9))})
     with pytest.raises(UserError, match=r"even\.mat: ucm2 has the shape \(8, 9\)"):
         read_ucm(tmp_path / "even.mat")
-    with pytest.raises(UserError, match=r"even\.mat cannot be read: it is no picture of a known format: download it again"):
+    with pytest.raises(UserError, match=r"even\.mat cannot be read: it is no picture of a known format: download the data set again"):
         read_image(tmp_path / "even.mat")
 
 

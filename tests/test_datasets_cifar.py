@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 
 from stages.core.errors import UserError
-from stages.datasets.cifar import CifarSet, read_cifar10, read_cifar100
-from stages.miniatures.cifar import write_cifar10, write_cifar100
+from stages.datasets.cifar import CifarSet
+from stages.datasets.cifar10 import read as read_cifar10
+from stages.datasets.cifar100 import read as read_cifar100
+from stages.miniatures.cifar10 import write as write_cifar10
+from stages.miniatures.cifar100 import write as write_cifar100
 
 BATCHES = [*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"]
 
@@ -83,7 +86,7 @@ def test_cifar100(hundred: Path) -> None:
 
 def test_miniatures_are_read_like_plain_pickles(tmp_path: Path) -> None:
     write_cifar10(tmp_path, train=20, test=10, seed=0)
-    write_cifar100(tmp_path, train=10, test=10, seed=0)
+    write_cifar100(tmp_path, train=100, test=100, seed=0)
     assert_equals_plain_pickles(read_cifar10(tmp_path), tmp_path / "cifar-10-batches-py", BATCHES, "labels")
     assert_equals_plain_pickles(read_cifar100(tmp_path), tmp_path / "cifar-100-python", ["train", "test"], "fine_labels")
 
@@ -130,7 +133,7 @@ def test_missing_files(ten: Path, hundred: Path) -> None:
 
 
 def test_truncated_files(tmp_path: Path) -> None:
-    write_cifar10(tmp_path, train=5, test=1, seed=0)
+    write_cifar10(tmp_path, train=10, test=10, seed=0)
     for name in ("data_batch_3", "batches.meta"):
         file = tmp_path / "cifar-10-batches-py" / name
         whole = file.read_bytes()

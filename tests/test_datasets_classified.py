@@ -13,7 +13,7 @@ from scipy.io import savemat
 from stages.core.errors import UserError
 from stages.datasets import cub200, flowers102, imagenet, indoor67, scene15
 from stages.datasets.imagenet import DEVKIT, META, TRAIN, TRUTH, VAL, Picture, Synset
-from stages.datasets.labelled import ClassifiedSet
+from stages.datasets.labelled import ClassifiedSet, divided
 
 AGAIN = "download the data set again"
 SYNSETS = [(1, "n03", "fish", 0), (2, "n01", "cat, tomcat", 0), (3, "n02", "animal", 2), (4, "n04", "fox", 0)]
@@ -87,7 +87,7 @@ def test_imagenets_archives_are_named(ilsvrc: Path, file: str) -> None:
         (ilsvrc / file).write_bytes(wrong)
         said = sentence(lambda: list(read(ilsvrc)), ilsvrc)
         assert said.startswith(f"{file} cannot be read (") or "n03.tar in " in said
-        assert said.endswith("): download it again")
+        assert said.endswith("): download the data set again")
     (ilsvrc / file).unlink()
     assert sentence(lambda: list(read(ilsvrc)), ilsvrc) == f"{file} is missing: download it"
 
@@ -100,7 +100,7 @@ def test_a_damaged_header_is_not_the_end(ilsvrc: Path) -> None:
     pictures = imagenet.train_pictures(ilsvrc)
     assert [next(pictures).label for _ in range(3)] == [1, 1, 2]  # what is before it can be read, for nothing is read ahead
     said = sentence(lambda: next(pictures), ilsvrc)
-    assert said == f"n01.tar in {TRAIN} cannot be read (it breaks off, or is damaged in the middle): download it again"
+    assert said == f"n01.tar in {TRAIN} cannot be read (it breaks off, or is damaged in the middle): download the data set again"
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_a_damaged_header_is_not_the_end(ilsvrc: Path) -> None:
 )
 def test_imagenets_classes_are_those_of_the_devkit(ilsvrc: Path, classes: dict[str, list[str]], says: str) -> None:
     write_train(ilsvrc, classes)
-    assert sentence(lambda: list(imagenet.train_pictures(ilsvrc)), ilsvrc) == f"{says}: download it again"
+    assert sentence(lambda: list(imagenet.train_pictures(ilsvrc)), ilsvrc) == f"{says}: download the data set again"
 
 
 @pytest.mark.parametrize(
@@ -129,12 +129,12 @@ def test_imagenets_classes_are_those_of_the_devkit(ilsvrc: Path, classes: dict[s
 )
 def test_bad_devkits(ilsvrc: Path, devkit: dict, says: str) -> None:
     write_devkit(ilsvrc, **devkit)
-    assert sentence(lambda: list(imagenet.val_pictures(ilsvrc)), ilsvrc).removesuffix(": download it again") == says
+    assert sentence(lambda: list(imagenet.val_pictures(ilsvrc)), ilsvrc).removesuffix(": download the data set again") == says
 
 
 def test_bad_validation_names(ilsvrc: Path) -> None:
     write_val(ilsvrc, (1, 2, 4))
-    assert sentence(lambda: list(imagenet.val_pictures(ilsvrc)), ilsvrc) == f"{VAL} has no ILSVRC2012_val_00000003.JPEG: download it again"
+    assert sentence(lambda: list(imagenet.val_pictures(ilsvrc)), ilsvrc) == f"{VAL} has no ILSVRC2012_val_00000003.JPEG: {AGAIN}"
     (ilsvrc / VAL).write_bytes(tar({"cat.JPEG": b""}))
     assert sentence(lambda: list(imagenet.val_pictures(ilsvrc)), ilsvrc).startswith(f"{VAL} has cat.JPEG, and its images are named as ILSV")
     (ilsvrc / DEVKIT).write_bytes(tar({META: b"no Matlab file" * 50, TRUTH: b"1"}, "w:gz"))
@@ -160,7 +160,7 @@ TEXTS = {
 }
 SETID = {"trnid": [[2, 1]], "valid": [[8]], "tstid": [[3, 7, 6, 5]]}
 READERS: dict[str, Callable[[Path], ClassifiedSet]] = {
-    "scene15": lambda folder: scene15.read(folder, train_per_class=4),
+    "scene15": lambda folder: divided(scene15.read(folder), 4, 0),
     "indoor67": indoor67.read,
     "flowers102": flowers102.read,
     "cub200": cub200.read,
@@ -203,18 +203,18 @@ def test_flowers_train_on_trnid_and_valid(folder: Path) -> None:
 
 
 def test_scenes_are_drawn_by_class_and_seed(folder: Path) -> None:
-    found = scene15.read(folder / "scene15", train_per_class=4)
+    found = divided(scene15.read(folder / "scene15"), 4, 0)
     assert found.classes == ["MITcoast", "store"]
     assert (Counter(found.train.labels), Counter(found.test.labels)) == ({0: 4, 1: 4}, {0: 3, 1: 1})
     assert sorted(found.train.images + found.test.images) == sorted((folder / "scene15").rglob("*.jpg"))
-    assert scene15.read(folder / "scene15", train_per_class=4, seed=0) == found
-    drawn = [frozenset(scene15.read(folder / "scene15", train_per_class=4, seed=seed).train.images) for seed in range(20)]
+    assert divided(scene15.read(folder / "scene15"), 4, 0) == found
+    drawn = [frozenset(divided(scene15.read(folder / "scene15"), 4, seed).train.images) for seed in range(20)]
     assert len(set(drawn)) > 10
     assert (
         Counter(image for images in drawn for image in images if image.parent.name == "store").most_common()[-1][1] > 8
     )  # of 20; 16 meant
     (folder / "scene15/scene_categories/store/image_0005.jpg").touch()  # of no matter to the other class
-    assert scene15.read(folder / "scene15", train_per_class=4).train.images[:4] == found.train.images[:4]
+    assert divided(scene15.read(folder / "scene15"), 4, 0).train.images[:4] == found.train.images[:4]
 
 
 def test_the_counts_of_table_2_5(tmp_path: Path) -> None:
@@ -225,7 +225,7 @@ def test_the_counts_of_table_2_5(tmp_path: Path) -> None:
         place.mkdir(parents=True)
         for number in range(count):
             (place / f"image_{number:04d}.jpg").touch()
-    found = scene15.read(tmp_path)
+    found = divided(scene15.read(tmp_path), 100, 0)
     assert (len(found.train.images), len(found.test.images)) == (1500, 2985)
 
 
@@ -233,8 +233,7 @@ def test_the_counts_of_table_2_5(tmp_path: Path) -> None:
     ("name", "file", "says"),
     [
         ("scene15", "scene_categories/store/image_0000.jpg",
-         "scene_categories/store has 4 *.jpg, where ch2_imagenet.transfer.scene15_train, 4, are to train on and others to test on: "
-         "lower it, or download the data set again"),
+         "store has 4 images, where 4 are to train on and others to test on: lower that, or download the data set again"),
         ("indoor67", "TrainImages.txt", "TrainImages.txt is missing"),
         ("indoor67", "Images/attic/e.jpg", "TrainImages.txt, line 2: the image Images/attic/e.jpg is missing"),
         ("flowers102", "jpg/image_00008.jpg", "setid.mat, valid, place 1: the image jpg/image_00008.jpg is missing"),

@@ -8,8 +8,9 @@ from PIL import Image
 from scipy.io import savemat
 
 from stages.core.errors import UserError
-from stages.datasets.bsds500 import read_boundaries, read_image
+from stages.datasets.edges import read_boundaries
 from stages.datasets.nyud_v2 import list_split
+from stages.datasets.pictures import read_image
 
 EDGES = np.array([[0, 1, 0], [0, 1, 1]], bool)
 # Columns and rows, of integers and of doubles, as Matlab's habit is.

@@ -8,8 +8,8 @@ from PIL import Image
 from scipy.io import savemat
 
 from stages.core.errors import UserError
-from stages.datasets.bsds500 import read_image
-from stages.datasets.pascal_context import list_images, read_label_map
+from stages.datasets.pascal_context import list_split, read_label_map
+from stages.datasets.pictures import read_image
 
 LABELS = np.array([[1, 1, 459], [2, 2, 459]], np.uint16)
 
@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_images_with_a_label_map_are_listed_by_name(folder: Path) -> None:
-    examples = list_images(folder)
+    examples = list_split(folder, "train")
     assert [example.name for example in examples] == ["2008_000008", "2010_000002"]
     assert np.array_equal(read_image(examples[0].image), np.full((2, 3, 3), 7))
     labels = read_label_map(examples[0].ground_truth)
@@ -38,10 +38,10 @@ def test_missing_files_are_named(folder: Path, tmp_path: Path) -> None:
     image = folder / "VOCdevkit/VOC2010/JPEGImages/2010_000002.jpg"
     image.unlink()
     with pytest.raises(UserError) as caught:
-        list_images(folder)
+        list_split(folder, "train")
     assert str(caught.value) == f"{image} is missing: download the data set again"
     with pytest.raises(UserError, match=r"nowhere/trainval has no \.mat: download the data set again"):
-        list_images(tmp_path / "nowhere")
+        list_split(tmp_path / "nowhere", "train")
     with pytest.raises(UserError, match=r"trainval/2008_000009\.mat is missing"):
         read_label_map(folder / "trainval/2008_000009.mat")
 

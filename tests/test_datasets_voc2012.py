@@ -13,8 +13,8 @@ from stages.core import runtime
 from stages.core.errors import UserError
 from stages.datasets import voc2012
 from stages.datasets.voc2012 import CLASSES, IGNORE, SBD, VOC, read_labels, read_pair, train_examples, val_examples
-from stages.miniatures.encoders import write_vgg16_imagenet
-from stages.miniatures.voc2012 import write_voc2012
+from stages.miniatures.vgg16_imagenet import write as write_vgg16_imagenet
+from stages.miniatures.voc2012 import write as write_voc2012
 
 LABELS = np.array([[0, 20, 255], [15, 0, 1]], np.uint8)
 SMALL = {"train": 12, "val": 12, "extra": 6, "width": 64, "height": 56}
@@ -214,7 +214,7 @@ def test_a_whole_vgg_16(tmp_path: Path) -> None:
     assert all(values.dtype == torch.float32 for values in state.values())
 
 
-@pytest.mark.parametrize("wrong", [{"train": 0}, {"val": 0}, {"extra": 0}, {"width": 42}, {"height": 8}])
+@pytest.mark.parametrize("wrong", [{"train": 0}, {"val": 0}, {"extra": 0}, {"width": 47}, {"height": 8}])
 def test_what_cannot_be(tmp_path: Path, wrong: dict[str, int]) -> None:
-    with pytest.raises(UserError, match=r"a miniature VOC 2012 of .* cannot be: each count has to be 1 or more, each side 43 or more"):
+    with pytest.raises(UserError, match=r"a miniature VOC 2012 of .* cannot be: each count has to be 1 or more, each side 48 or more"):
         write_voc2012(tmp_path, **SMALL | wrong, seed=0)

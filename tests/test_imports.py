@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY
 
-from stages.ch4_deepindex.variants import PLACES
 from stages.core import stage
 from workflow import params
 from workflow.code import is_stage
@@ -125,8 +124,8 @@ import sys
 from stage_runs import run_main
 from stages.ch4_deepindex import codebooks
 
-own = {"words": 20, "sweep": [10], "assignments": [1, 3], "best": "dpi-6-18"}
-settings = {"per_set": {"holidays": own}, "width": 0.25, "dimensions": [32], "kmeans_iterations": 2}
+own = {"words": 20, "sweep": [10], "assignments": [1, 3], "best": ["fc6", "fc18"]}
+settings = {"per_set": {"holidays": own}, "codebooks": {"width": 0.25, "dimensions": [32], "kmeans_iterations": 2}}
 run_main(codebooks, "holidays --seed 0", {"ch4_deepindex": settings})
 print(*(name for name in sys.argv[1].split() if name in sys.modules))
 """
@@ -136,8 +135,10 @@ def test_a_stage_without_networks_ends_without_torch(tmp_path: Path, monkeypatch
     features = tmp_path / "data/mini/features/ch4_deepindex/holidays"
     features.mkdir(parents=True)
     (features / "set.json").write_text(json.dumps({"images": [f"{number}" for number in range(6)]}))
-    for place in PLACES:
-        np.save(features / f"{place}.npy", np.random.default_rng(0).random((6, 14, 16), np.float32))
+    layers = {layer: f"alexnet.{layer}" for layer in ("fc6", "fc18")}
+    (features / "about.json").write_text(json.dumps({"layers": layers}))
+    for layer in layers:
+        np.save(features / f"{layer}.npy", np.random.default_rng(0).random((6, 14, 16), np.float32))
     monkeypatch.setenv("PYTHONPATH", f"{REPOSITORY}:{REPOSITORY / 'tests'}")
     command = [sys.executable, "-c", CODEBOOKS, " ".join(LARGE)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from stages.core.layers import ConvTranspose2d, PaddedConv2d, conv_transpose2d
+from stages.core.layers.conv_transpose import ConvTranspose2d, conv_transpose2d
+from stages.core.layers.padded_conv import PaddedConv2d
 
 
 def random_pair(kind: type[nn.Module], theirs: type[nn.Module], *args: int, **options: object) -> tuple[nn.Module, nn.Module]:

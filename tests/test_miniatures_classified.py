@@ -15,15 +15,24 @@ from sklearn.linear_model import LogisticRegression
 
 from stages.core.errors import UserError
 from stages.datasets import cub200, flowers102, imagenet, indoor67, scene15
-from stages.datasets.labelled import ClassifiedSet, Labelled
+from stages.datasets.labelled import ClassifiedSet, Labelled, divided
 from stages.encoders.vision import import_torchvision
+from stages.miniatures import cub200 as mini_cub200
+from stages.miniatures import flowers102 as mini_flowers
 from stages.miniatures import imagenet as mini_imagenet
-from stages.miniatures import transfer
+from stages.miniatures import indoor67 as mini_indoor
+from stages.miniatures import scene15 as mini_scenes
+from stages.miniatures.cub200 import write as write_cub200
+from stages.miniatures.files import stored_gzip
+from stages.miniatures.flowers102 import write as write_flowers102
+from stages.miniatures.imagenet import write as write_imagenet
+from stages.miniatures.indoor67 import write as write_indoor67
+from stages.miniatures.scene15 import write as write_scene15
 from stages.miniatures.world import PATTERNS, SHAPES
 
 SIZE = {"width": 64, "height": 48}
 READERS: dict[str, Callable[[Path], ClassifiedSet]] = {
-    "scene15": lambda folder: scene15.read(folder, train_per_class=20),
+    "scene15": lambda folder: divided(scene15.read(folder), 20, 0),
     "indoor67": indoor67.read,
     "flowers102": flowers102.read,
     "cub200": cub200.read,
@@ -32,11 +41,11 @@ READERS: dict[str, Callable[[Path], ClassifiedSet]] = {
 
 def write(folder: Path, seed: int = 0, few: int = 1) -> Path:
     """All five; `few` divides the numbers of images."""
-    mini_imagenet.write_imagenet(folder / "imagenet", classes=5, train=22 // few, val=13 // few, **SIZE, seed=seed)
-    transfer.write_scene15(folder / "scene15", classes=6, images=32 // few, **SIZE, seed=seed)
-    transfer.write_indoor67(folder / "indoor67", classes=6, train=30 // few, test=12 // few, **SIZE, seed=seed)
-    transfer.write_flowers102(folder / "flowers102", classes=6, train=10 // few, val=10 // few, test=12 // few, **SIZE, seed=seed)
-    transfer.write_cub200(folder / "cub200", classes=6, train=20 // few, test=12 // few, **SIZE, seed=seed)
+    write_imagenet(folder / "imagenet", classes=5, train=22 // few, val=13 // few, **SIZE, seed=seed)
+    write_scene15(folder / "scene15", classes=6, images=32 // few, **SIZE, seed=seed)
+    write_indoor67(folder / "indoor67", classes=6, train=30 // few, test=12 // few, **SIZE, seed=seed)
+    write_flowers102(folder / "flowers102", classes=6, train=10 // few, val=10 // few, test=12 // few, **SIZE, seed=seed)
+    write_cub200(folder / "cub200", classes=6, train=20 // few, test=12 // few, **SIZE, seed=seed)
     return folder
 
 
@@ -87,7 +96,7 @@ def test_numbers_are_not_the_order_of_the_ids(classes: int) -> None:
 def test_stored_gzip() -> None:
     for length in (1, 65_535, 65_536, 200_000):
         content = np.random.default_rng(length).bytes(length)
-        assert gzip.decompress(mini_imagenet.stored_gzip(content)) == content
+        assert gzip.decompress(stored_gzip(content)) == content
 
 
 # The sets of recognition
@@ -138,12 +147,12 @@ def test_classes_can_be_told_but_not_by_a_few_pixels_alone(minis: Path, name: st
 
 
 def test_no_two_classes_are_the_same() -> None:
-    assert (len(set(transfer.SCENES)), len(set(transfer.ROOMS))) == (15, 67)
-    kinds = [transfer._TOGETHER[transfer._STRIDE * label % len(transfer._TOGETHER)] for label in range(67)]
+    assert (len(set(mini_scenes.SCENES)), len(set(mini_indoor.ROOMS))) == (15, 67)
+    kinds = [mini_indoor._TOGETHER[mini_indoor._STRIDE * label % len(mini_indoor._TOGETHER)] for label in range(67)]
     assert len(set(kinds)) == 67
     assert {len(each) for each in kinds} == {2, 3}
-    assert len({transfer._bird_kind(label) for label in range(transfer.BIRDS)}) == 200
-    assert len({(label % len(PATTERNS), 3 * label % transfer._FLOWER_HUES) for label in range(transfer.FLOWERS)}) == 102
+    assert len({mini_cub200._bird_kind(label) for label in range(mini_cub200.BIRDS)}) == 200
+    assert len({(label % len(PATTERNS), 3 * label % mini_flowers._HUES) for label in range(mini_flowers.FLOWERS)}) == 102
 
 
 # The same bytes, and what cannot be
@@ -189,11 +198,11 @@ def test_a_picture_does_not_depend_on_how_many_there_are(minis: Path, tmp_path: 
 
 def test_what_cannot_be(tmp_path: Path) -> None:
     writers = {
-        "ImageNet": (mini_imagenet.write_imagenet, {"classes": 2, "train": 4, "val": 2}, 10),
-        "Scene-15": (transfer.write_scene15, {"classes": 2, "images": 1}, 15),
-        "MIT Indoor": (transfer.write_indoor67, {"classes": 2, "train": 1, "test": 1}, 67),
-        "Flowers": (transfer.write_flowers102, {"classes": 2, "train": 1, "val": 1, "test": 1}, 102),
-        "CUB-200": (transfer.write_cub200, {"classes": 2, "train": 1, "test": 1}, 200),
+        "ImageNet": (write_imagenet, {"classes": 2, "train": 4, "val": 2}, 10),
+        "Scene-15": (write_scene15, {"classes": 2, "images": 1}, 15),
+        "MIT Indoor": (write_indoor67, {"classes": 2, "train": 1, "test": 1}, 67),
+        "Flowers": (write_flowers102, {"classes": 2, "train": 1, "val": 1, "test": 1}, 102),
+        "CUB-200": (write_cub200, {"classes": 2, "train": 1, "test": 1}, 200),
     }
     for title, (writer, counts, most) in writers.items():
         wrongs = itertools.chain(({name: 0} for name in counts), [{"classes": most + 1}, {"width": 47}, {"height": 0}])
@@ -202,5 +211,5 @@ def test_what_cannot_be(tmp_path: Path) -> None:
             with pytest.raises(UserError, match=says):
                 writer(tmp_path / title, **{**counts, **SIZE, **wrong}, seed=0)
     with pytest.raises(UserError, match="a miniature ImageNet of 3 classes cannot be of 4 train and 2 val: each class has to be in both"):
-        mini_imagenet.write_imagenet(tmp_path / "imagenet", classes=3, train=4, val=2, **SIZE, seed=0)
+        write_imagenet(tmp_path / "imagenet", classes=3, train=4, val=2, **SIZE, seed=0)
     assert not list(tmp_path.iterdir())

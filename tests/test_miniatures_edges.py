@@ -15,10 +15,19 @@ from stages.core.errors import UserError
 from stages.datasets import bsds500 as bsds_reader
 from stages.datasets import nyud_v2 as nyud_reader
 from stages.datasets import pascal_context as pascal_reader
+from stages.datasets.edges import read_boundaries, read_ground_truth
+from stages.datasets.matlab import load_mat
+from stages.datasets.pictures import read_image
 from stages.encoders.vgg16 import WEIGHTS, normalise
 from stages.metrics.boundary import evaluate, even_thresholds, summarize
-from stages.miniatures import bsds500, nyud_v2, pascal_context, vgg16
-from stages.miniatures.bsds500 import boundaries, draw, numbered, sample_view, shaken
+from stages.miniatures import annotators, bsds500, nyud_v2, pascal_context
+from stages.miniatures.annotators import boundaries, meetings, numbered, shaken
+from stages.miniatures.bsds500 import write as write_bsds500
+from stages.miniatures.files import save_mat
+from stages.miniatures.nyud_v2 import write as write_nyud_v2
+from stages.miniatures.pascal_context import write as write_pascal_context
+from stages.miniatures.vgg16 import write as write_vgg16
+from stages.miniatures.views import draw, sample_view
 from stages.miniatures.world import SHAPES, generator
 
 SIZE = {"width": 160, "height": 120}
@@ -27,10 +36,10 @@ WIDTHS = [4, 6, 8, 8, 8]
 
 
 def write(folder: Path, seed: int = 0) -> Path:
-    bsds500.write_bsds500(folder / "bsds500", **COUNTS, **SIZE, seed=seed)
-    pascal_context.write_pascal_context(folder / "pascal_context", images=5, **SIZE, seed=seed)
-    nyud_v2.write_nyud_v2(folder / "nyud_v2", train=2, val=1, test=4, **SIZE, seed=seed)
-    vgg16.write_vgg16(folder / "vgg16", widths=WIDTHS, seed=seed)
+    write_bsds500(folder / "bsds500", **COUNTS, **SIZE, seed=seed)
+    write_pascal_context(folder / "pascal_context", images=5, **SIZE, seed=seed)
+    write_nyud_v2(folder / "nyud_v2", train=2, val=1, test=4, **SIZE, seed=seed)
+    write_vgg16(folder / "vgg16", widths=WIDTHS, seed=seed)
     return folder
 
 
@@ -49,7 +58,7 @@ def bsds_regions(split: str, index: int) -> np.ndarray:
 def test_boundaries_are_on_one_side() -> None:
     regions = np.array([[1, 1, 1, 2, 2]] * 2 + [[3] * 5] * 2)
     expected = [[0, 0, 1, 0, 0], [1, 1, 1, 1, 1], [0] * 5, [0] * 5]
-    assert bsds500._meetings(regions).tolist() == np.array(expected, bool).tolist()
+    assert meetings(regions).tolist() == np.array(expected, bool).tolist()
     assert boundaries(regions)[1].all()
     assert not boundaries(regions)[2:].any()
     assert not boundaries(np.ones((4, 5), int)).any()
@@ -76,9 +85,9 @@ def test_a_hand_is_off_by_one_pixel_on_its_share_of_the_cells() -> None:
 def test_things_that_are_left_out_become_what_is_around_them() -> None:
     regions = np.zeros((60, 60), np.uint8)
     regions[:, 30:], regions[10:14, 10:14], regions[40:44, 40:44] = 2, 3, 4
-    seen = {tuple(np.unique(bsds500._simplified(generator(seed), regions))) for seed in range(20)}
+    seen = {tuple(np.unique(annotators._simplified(generator(seed), regions))) for seed in range(20)}
     assert seen == {(0, 2), (0, 2, 3), (0, 2, 4), (0, 2, 3, 4)}  # the large one stays
-    assert all(np.isin(bsds500._simplified(generator(seed), regions)[40:44, 40:44], (2, 4)).all() for seed in range(20))
+    assert all(np.isin(annotators._simplified(generator(seed), regions)[40:44, 40:44], (2, 4)).all() for seed in range(20))
 
 
 # Layouts
@@ -91,8 +100,8 @@ def test_bsds500(minis: Path, split: str, count: int) -> None:
     assert len(examples) == count
     for example in examples:
         assert example.name.isdecimal()
-        assert bsds_reader.read_image(example.image).shape == (120, 160, 3)
-        annotations = bsds_reader.read_ground_truth(example.ground_truth)
+        assert read_image(example.image).shape == (120, 160, 3)
+        annotations = read_ground_truth(example.ground_truth)
         assert 4 <= len(annotations) <= 6
         for each in annotations:
             assert (each.segmentation.dtype, each.segmentation.shape, each.segmentation.min()) == (np.uint16, (120, 160), 1)
@@ -105,27 +114,27 @@ def test_bsds500(minis: Path, split: str, count: int) -> None:
 
 def test_contours_are_stored_at_twice_the_size(tmp_path: Path) -> None:
     contours = np.array([[0, 0.5, 1], [0.25, 0, 0.75]])
-    bsds500.save_mat({"ucm2": bsds500.doubled(contours)}, tmp_path / "a.mat")
-    assert bsds_reader.load_mat(tmp_path / "a.mat", "ucm2").shape == (5, 7)
+    save_mat({"ucm2": bsds500.doubled(contours)}, tmp_path / "a.mat")
+    assert load_mat(tmp_path / "a.mat", "ucm2").shape == (5, 7)
     assert np.array_equal(bsds_reader.read_ucm(tmp_path / "a.mat"), contours)
 
 
 def test_pascal_context(minis: Path) -> None:
     folder = minis / "pascal_context"
-    examples = pascal_reader.list_images(folder)
+    examples = pascal_reader.list_split(folder, "train")
     names = dict(line.split(": ") for line in (folder / "labels.txt").read_text().splitlines())
     assert len(examples) == 5
     assert list(names) == [str(number) for number in range(1, 13)]
     merged = 0
     for index, example in enumerate(examples):
         labels = pascal_reader.read_label_map(example.ground_truth)
-        assert bsds_reader.read_image(example.image).shape[:2] == labels.shape == (120, 160)
+        assert read_image(example.image).shape[:2] == labels.shape == (120, 160)
         scene = sample_view(generator(0, pascal_context._STREAM, index), **SIZE)
         regions = draw(scene, **SIZE)[1]
         for region in np.unique(regions):
             kind = ("backdrop", "ground")[region] if region < 2 else SHAPES[scene.things[region - 2].shape]
             assert {names[str(label)] for label in labels[regions == region]} == {kind}
-        merged += np.sum(bsds500._meetings(regions) & ~bsds500._meetings(labels))
+        merged += np.sum(meetings(regions) & ~meetings(labels))
     assert merged > 0  # things of one class that touch have no border
 
 
@@ -133,13 +142,13 @@ def test_nyud_v2(minis: Path) -> None:
     examples = [nyud_reader.list_split(minis / "nyud_v2", split) for split in ("train", "val", "test")]
     assert [len(part) for part in examples] == [2, 1, 4]
     assert [example.name for part in examples for example in part] == [f"img_{number}" for number in range(5001, 5008)]
-    dark = [bsds_reader.read_image(example.image).mean() for example in examples[2]]
-    light = [bsds_reader.read_image(example.image).mean() for example in bsds_reader.list_split(minis / "bsds500", "test")]
+    dark = [read_image(example.image).mean() for example in examples[2]]
+    light = [read_image(example.image).mean() for example in bsds_reader.list_split(minis / "bsds500", "test")]
     assert np.mean(dark) < 0.8 * np.mean(light)
     for index, example in enumerate(examples[2]):
-        (drawn,) = bsds_reader.read_boundaries(example.ground_truth)
+        (drawn,) = read_boundaries(example.ground_truth)
         scene = nyud_v2._furnished(generator(0, nyud_v2._SPLITS["test"], index, nyud_v2._DRAWN), **SIZE)
-        away = distance_transform_edt(~bsds500._meetings(draw(scene, **SIZE)[1]))[drawn]
+        away = distance_transform_edt(~meetings(draw(scene, **SIZE)[1]))[drawn]
         assert 0.3 < np.mean(away > 0) < 1
         assert np.quantile(away, 0.95) < 3  # two pixels down and to the right
 
@@ -147,13 +156,13 @@ def test_nyud_v2(minis: Path) -> None:
 def test_no_picture_is_there_twice(minis: Path) -> None:
     files = [file for file in minis.rglob("*") if file.suffix in (".jpg", ".png")]
     assert len(files) == 11 + 5 + 7
-    assert len({bsds_reader.read_image(file).tobytes() for file in files}) == len(files)
+    assert len({read_image(file).tobytes() for file in files}) == len(files)
 
 
 def test_pictures_may_be_upright(tmp_path: Path) -> None:
-    bsds500.write_bsds500(tmp_path, train=1, val=1, test=1, width=40, height=64, seed=0)
+    write_bsds500(tmp_path, train=1, val=1, test=1, width=48, height=64, seed=0)
     (example,) = bsds_reader.list_split(tmp_path, "test")
-    assert bsds_reader.read_image(example.image).shape[:2] == bsds_reader.read_boundaries(example.ground_truth).shape[1:] == (64, 40)
+    assert read_image(example.image).shape[:2] == read_boundaries(example.ground_truth).shape[1:] == (64, 48)
 
 
 # Agreement and difficulty
@@ -162,7 +171,7 @@ def test_pictures_may_be_upright(tmp_path: Path) -> None:
 def test_annotators_disagree_but_most_of_a_true_boundary_is_marked_by_three(minis: Path) -> None:
     kept = []
     for index, example in enumerate(bsds_reader.list_split(minis / "bsds500", "train")):
-        marked, true = bsds_reader.read_boundaries(example.ground_truth), boundaries(bsds_regions("train", index))
+        marked, true = read_boundaries(example.ground_truth), boundaries(bsds_regions("train", index))
         assert len({each.tobytes() for each in marked}) == len(marked)
         kept.append(np.mean(marked.sum(axis=0)[true] >= 3))
     assert 0.5 < np.mean(kept) < 0.95
@@ -172,7 +181,7 @@ def test_the_detector_is_between_chance_and_the_annotators(minis: Path) -> None:
     folder, thresholds = minis / "bsds500", even_thresholds(19)
     counts: dict[str, list[np.ndarray]] = {"annotators": [], "detector": [], "chance": []}
     for index, example in enumerate(bsds_reader.list_split(folder, "test")):
-        truths = bsds_reader.read_boundaries(example.ground_truth)
+        truths = read_boundaries(example.ground_truth)
         maps = {
             "annotators": truths.any(axis=0).astype(float),
             "detector": bsds_reader.read_contours(folder, "test", example.name),
@@ -202,7 +211,7 @@ def test_vgg16_is_a_start_for_the_edge_network(minis: Path) -> None:
             assert values.std().item() == pytest.approx(deviation, rel=0.15)
     model = from_vgg16(features)
     assert [block[-2].out_channels for block in model.blocks] == WIDTHS
-    picture = bsds_reader.read_image(bsds_reader.list_split(minis / "bsds500", "val")[0].image)
+    picture = read_image(bsds_reader.list_split(minis / "bsds500", "val")[0].image)
     with torch.no_grad():
         maps = normalise(torch.from_numpy(picture.transpose(2, 0, 1).copy())[None], WEIGHTS)
         for block in model.blocks:
@@ -228,7 +237,7 @@ def test_same_seed_same_bytes(minis: Path, tmp_path: Path) -> None:
 
 
 def test_a_scene_does_not_depend_on_how_many_there_are(minis: Path, tmp_path: Path) -> None:
-    bsds500.write_bsds500(tmp_path / "bsds500", train=1, val=2, test=1, **SIZE, seed=0)
+    write_bsds500(tmp_path / "bsds500", train=1, val=2, test=1, **SIZE, seed=0)
     few, many = digests(tmp_path), digests(minis)
     assert {name for name in few if few[name] != many.get(name)} == {name for name in few if name.endswith(("200002.jpg", "200002.mat"))}
 
@@ -240,16 +249,16 @@ def test_other_seed_other_files(minis: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"train": 0}, {"val": -1}, {"test": 0}, {"width": 31}, {"height": 0}], ids=lambda wrong: next(iter(wrong))
+    "wrong", [{"train": 0}, {"val": -1}, {"test": 0}, {"width": 47}, {"height": 0}], ids=lambda wrong: next(iter(wrong))
 )
 def test_impossible_counts_and_sizes(wrong: dict[str, int], tmp_path: Path) -> None:
     settings = {"train": 1, "val": 1, "test": 1, **SIZE, **wrong}
-    for title, writer in (("BSDS500", bsds500.write_bsds500), ("NYUD", nyud_v2.write_nyud_v2)):
-        with pytest.raises(UserError, match=rf"a miniature {title} of .* cannot be: .* 1 or more, each side 32 or more"):
+    for title, writer in (("BSDS500", write_bsds500), ("NYUD", write_nyud_v2)):
+        with pytest.raises(UserError, match=rf"a miniature {title} of .* cannot be: .* 1 or more, each side 48 or more"):
             writer(tmp_path, **settings, seed=0)
     with pytest.raises(UserError, match="a miniature PASCAL Context of 0 images"):
-        pascal_context.write_pascal_context(tmp_path, images=0, **SIZE, seed=0)
+        write_pascal_context(tmp_path, images=0, **SIZE, seed=0)
     for widths in ([4] * 4, [4, 4, 4, 4, 0], []):
         with pytest.raises(UserError, match=r"a miniature VGG-16 of widths .* has 5 blocks of 1 or more channels"):
-            vgg16.write_vgg16(tmp_path, widths=widths, seed=0)
+            write_vgg16(tmp_path, widths=widths, seed=0)
     assert not list(tmp_path.iterdir())

@@ -12,11 +12,19 @@ import torch
 from stages.core import runtime
 from stages.core.errors import UserError
 from stages.datasets import holidays, paris6k, smvs_dvd, ukb
-from stages.datasets.bsds500 import read_image
+from stages.datasets.pictures import read_image
 from stages.encoders import vision
-from stages.miniatures import encoders, retrieval
-from stages.miniatures.bsds500 import draw
-from stages.miniatures.retrieval import Camera, sample_place, seen
+from stages.miniatures import paris6k as mini_paris
+from stages.miniatures.alexnet import write as write_alexnet
+from stages.miniatures.efficientnet_lite0 import write as write_efficientnet_lite0
+from stages.miniatures.holidays import write as write_holidays
+from stages.miniatures.paris6k import write as write_paris6k
+from stages.miniatures.places import Camera, sample_place, seen
+from stages.miniatures.smvs_dvd import write as write_smvs_dvd
+from stages.miniatures.squeezenet1_1 import write as write_squeezenet1_1
+from stages.miniatures.ukb import write as write_ukb
+from stages.miniatures.vgg19 import write as write_vgg19
+from stages.miniatures.views import draw
 from stages.miniatures.world import Light, Scene, generator, render
 
 SIZE = {"width": 64, "height": 48}
@@ -24,14 +32,14 @@ NARROW = {"alexnet": {"widths": [4, 6, 8, 8, 6], "fc": 12}, "vgg19": {"widths": 
 
 
 def write(folder: Path, seed: int = 0) -> Path:
-    retrieval.write_holidays(folder / "holidays", groups=4, **SIZE, seed=seed)
-    retrieval.write_paris6k(folder / "paris6k", landmarks=2, images=7, queries=2, distractors=3, **SIZE, seed=seed)
-    retrieval.write_ukb(folder / "ukb", objects=3, **SIZE, seed=seed)
-    retrieval.write_smvs_dvd(folder / "smvs_dvd", objects=2, **SIZE, seed=seed)
-    encoders.write_alexnet(folder / "alexnet", **NARROW["alexnet"], seed=seed)
-    encoders.write_vgg19(folder / "vgg19", **NARROW["vgg19"], seed=seed)
-    encoders.write_squeezenet1_1(folder / "squeezenet1_1", seed=seed)
-    encoders.write_efficientnet_lite0(folder / "efficientnet_lite0", seed=seed)
+    write_holidays(folder / "holidays", groups=4, **SIZE, seed=seed)
+    write_paris6k(folder / "paris6k", landmarks=2, images=7, queries=2, distractors=3, **SIZE, seed=seed)
+    write_ukb(folder / "ukb", objects=3, **SIZE, seed=seed)
+    write_smvs_dvd(folder / "smvs_dvd", objects=2, **SIZE, seed=seed)
+    write_alexnet(folder / "alexnet", **NARROW["alexnet"], seed=seed)
+    write_vgg19(folder / "vgg19", **NARROW["vgg19"], seed=seed)
+    write_squeezenet1_1(folder / "squeezenet1_1", seed=seed)
+    write_efficientnet_lite0(folder / "efficientnet_lite0", seed=seed)
     return folder
 
 
@@ -111,12 +119,12 @@ def test_no_picture_is_there_twice(minis: Path) -> None:
 def test_what_is_junk_shows_less_than_what_is_good() -> None:
     size = (64, 48)
     for index in range(3):
-        scene = sample_place(0, retrieval._PARIS, index, *size)
+        scene = sample_place(0, mini_paris._STREAM, index, *size)
         pixels = {}
         for kind in ("good", "ok", "junk"):
-            view = retrieval._sample_landmark_view(generator(3, index), scene, kind, size)
+            view = mini_paris._sample_landmark_view(generator(3, index), scene, kind, size)
             zoom = view.things[0].radius / scene.things[0].radius
-            pixels[kind] = retrieval._landmark_pixels(draw(view, *size)[1]).sum() / zoom**2
+            pixels[kind] = mini_paris._landmark_pixels(draw(view, *size)[1]).sum() / zoom**2
         assert pixels["junk"] < pixels["ok"] < pixels["good"]
 
 
@@ -127,7 +135,7 @@ def nearest_are_right(values: np.ndarray) -> float:
 
 
 def test_places_are_told_by_what_is_where_and_not_by_their_colours_alone(tmp_path: Path) -> None:
-    retrieval.write_ukb(tmp_path, objects=16, **SIZE, seed=0)
+    write_ukb(tmp_path, objects=16, **SIZE, seed=0)
     pictures = np.stack([read_image(image) for image in ukb.read(tmp_path).images]).astype(float)
     colours = pictures.mean(axis=(1, 2))
     small = pictures.reshape(64, 6, 8, 8, 8, 3).mean(axis=(2, 4)).reshape(64, -1)
@@ -164,7 +172,7 @@ def test_weights_are_a_networks(minis: Path, name: str, file: str, keys: dict[st
             assert set(values.unique().tolist()) == {float(key.endswith(("running_var", "bn1.weight", "bn2.weight", "bn3.weight")))}
     network = vision.load(name, minis / name)  # which compares all keys and shapes
     images = torch.from_numpy(generator(0, 7).integers(0, 256, (2, 3, 224, 224), dtype=np.uint8))
-    for layer, values in vision.features(network, vision.ENCODERS[name], list(vision.ENCODERS[name].layers), images).items():
+    for layer, values in vision.features(network, vision.encoder(name), list(vision.encoder(name).layers), images).items():
         assert 0.05 < values.pow(2).mean().sqrt() < 20, layer  # neither fades nor explodes
 
 
@@ -197,8 +205,8 @@ def test_same_seed_same_bytes(minis: Path, tmp_path: Path) -> None:
 
 
 def test_a_view_does_not_depend_on_how_many_there_are(minis: Path, tmp_path: Path) -> None:
-    retrieval.write_holidays(tmp_path / "holidays", groups=2, **SIZE, seed=0)
-    retrieval.write_ukb(tmp_path / "ukb", objects=1, **SIZE, seed=0)
+    write_holidays(tmp_path / "holidays", groups=2, **SIZE, seed=0)
+    write_ukb(tmp_path / "ukb", objects=1, **SIZE, seed=0)
     assert digests(tmp_path).items() <= digests(minis).items()
 
 
@@ -209,17 +217,17 @@ def test_other_seed_other_files(minis: Path, tmp_path: Path) -> None:
 
 
 def test_what_cannot_be(tmp_path: Path) -> None:
-    for wrong in ({"groups": 0}, {"width": 31}, {"height": 0}):
-        with pytest.raises(UserError, match=r"a miniature Holidays of .* groups and .* cannot be: .* 1 or more, each side 32 or more"):
-            retrieval.write_holidays(tmp_path, **{"groups": 1, **SIZE, **wrong}, seed=0)
+    for wrong in ({"groups": 0}, {"width": 47}, {"height": 0}):
+        with pytest.raises(UserError, match=r"a miniature Holidays of .* groups and .* cannot be: .* 1 or more, each side 48 or more"):
+            write_holidays(tmp_path, **{"groups": 1, **SIZE, **wrong}, seed=0)
     with pytest.raises(UserError, match="a miniature UKB of 0 objects"):
-        retrieval.write_ukb(tmp_path, objects=0, **SIZE, seed=0)
+        write_ukb(tmp_path, objects=0, **SIZE, seed=0)
     with pytest.raises(UserError, match="a miniature SMVS of 0 objects"):
-        retrieval.write_smvs_dvd(tmp_path, objects=0, **SIZE, seed=0)
+        write_smvs_dvd(tmp_path, objects=0, **SIZE, seed=0)
     for wrong in ({"landmarks": 12}, {"queries": 3}, {"distractors": 0}):
         with pytest.raises(UserError, match=r"a miniature Paris of .* cannot be: "):
-            retrieval.write_paris6k(tmp_path, **{"landmarks": 1, "images": 2, "queries": 1, "distractors": 1, **SIZE, **wrong}, seed=0)
-    for writer, title in ((encoders.write_alexnet, "AlexNet"), (encoders.write_vgg19, "VGG-19")):
+            write_paris6k(tmp_path, **{"landmarks": 1, "images": 2, "queries": 1, "distractors": 1, **SIZE, **wrong}, seed=0)
+    for writer, title in ((write_alexnet, "AlexNet"), (write_vgg19, "VGG-19")):
         with pytest.raises(UserError, match=rf"a miniature {title} of widths \[4\] cannot be: it has 5 blocks"):
             writer(tmp_path, widths=[4], fc=4, seed=0)
         with pytest.raises(UserError, match=rf"a miniature {title} with fc 0 cannot be"):

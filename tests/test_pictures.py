@@ -11,7 +11,7 @@ from PIL import Image
 
 from stages.core.errors import UserError
 from stages.datasets import bsds500, voc2012
-from stages.datasets.pictures import FORMATS, BadPicture, as_stored, decoded, open_picture
+from stages.datasets.pictures import FORMATS, BadPicture, as_stored, decoded, open_picture, read_image
 from stages.metrics.edge_maps import read_map
 
 EPS = """%!PS-Adobe-3.0 EPSF-3.0
@@ -38,9 +38,9 @@ def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ("read", "name"),
     [
         (open_picture, "holiday.jpg"),
-        (bsds500.read_image, "photo.jpg"),
+        (read_image, "photo.jpg"),
         (lambda file: bsds500.read_contours(file.parent.parent.parent, "test", "1"), "gPb-owt-ucm/test/1.png"),
-        (voc2012.read_image, "2007_000001.jpg"),
+        (read_image, "2007_000001.jpg"),
         (voc2012.read_labels, "2007_000001.png"),
         (read_map, "edges.png"),
     ],

@@ -65,7 +65,6 @@ STAGES = {
     "ch2_imagenet": ["sets"],
     "ch2_segmentation": ["sets", "models", "figures.panels"],
     "ch3_edges": ["sets"],
-    "ch4_deepindex": ["sets", "complexity.datasets", "figures.groups", "figures.panels"],
 }
 
 
@@ -422,15 +421,10 @@ def test_a_graph_that_cannot_be_resolved_is_one_sentence(project: Path, file: st
 def test_only_the_thesis_schedule_and_width_are_called_full() -> None:
     values = scale.read(REPOSITORY / "params.yaml")
     paper = plain_scale("paper")
-    values |= {chapter: paper[chapter] for chapter in ("ch2_imagenet", "ch2_segmentation")}
+    values |= {chapter: paper[chapter] for chapter in ("ch2_imagenet", "ch2_segmentation", "ch4_deepindex")}
     values["data"]["origin"], values["protocol"] = "official", "full"
     values["ch2_fusion"]["network"] |= {"width": 1, "dropout": 0.5}
     values["ch2_fusion"]["training"] |= {"iterations": 120_000, "batch_size": 100}
-    index = values["ch4_deepindex"]
-    index |= {"width": 1, "input_size": 224}
-    for name, (words, alpha) in {"holidays": (5000, 8), "paris6k": (5000, 4), "ukb": (10_000, 10)}.items():
-        index["per_set"][name] |= {"words": words, "alpha": alpha}
-    index["per_set"]["holidays"]["depth"], index["per_set"]["paris6k"]["depth"] = 1491, 6412
     assert params.problems(values) == []
     for chapter, section, key, value in (("ch2_segmentation", "training", "learning_rate", 0.001),):
         kept, values[chapter][section][key] = values[chapter][section][key], value

@@ -27,7 +27,7 @@ stages:
   prepare:
     cmd: sh step.sh prepared/x reports/code/a.json
     deps: [reports/code/a.json, step.sh]
-    params: [data.generated.cifar10.seed]
+    params: [ch4_deepindex.kmeans_iterations]
     outs: [prepared]
   train:
     matrix: {set: "${ch4_deepindex.sets}", seed: [0]}
@@ -126,6 +126,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Project:
     shutil.copy(ROOT / "params.yaml", project.folder)
     (project.folder / "workflow").mkdir()
     shutil.copy(ROOT / "workflow/sources.yaml", project.folder / "workflow")
+    (project.folder / "stages").symlink_to(ROOT / "stages")  # where the entries' modules are looked for
     project.run("python", "-c", "from dvc.repo import Repo; Repo.init(no_scm=True)")
     return project
 

@@ -1,7 +1,7 @@
-"""The entries of workflow/sources.yaml: what each may hold, whether it holds together, and which modules of ours it names.
+"""The entries of workflow/sources.yaml: what each may hold, whether it holds together, which modules it names.
 
-Nothing of ours is imported here but what says how an archive is fetched: readers, networks and writers are read as text, so that a check
-takes no second.
+Nothing of ours is imported here but what says how an archive is fetched: readers, networks and writers are read
+as text, so that a check takes no second.
 """
 
 import ast
@@ -13,7 +13,6 @@ from typing import Any
 import yaml
 
 from stages.core.errors import UserError
-from stages.datasets.fetch import Archive, Source
 from workflow.lock import load_yaml
 
 SOURCES = Path("workflow/sources.yaml")
@@ -43,13 +42,13 @@ OWN = ("kind", "miniature", "stands_in_for")  # keys that are not for fetching
 
 # What a writer's annotation admits, by the annotation's text.
 VALUES: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "int": ("a whole number", lambda value: type(value) is int and value >= 0),
+    "int": ("a whole number, 0 or more", lambda value: type(value) is int and value >= 0),
     "list[int]": ("a list of whole numbers", lambda value: isinstance(value, list) and all(type(one) is int for one in value)),
 }
 
 
 def load(path: Path = SOURCES) -> dict[str, dict[str, Any]]:
-    """The entries by name, as they are: see `problems`. A UserError where there is no such file, or it is none of entries."""
+    """The entries by name, as they are: see `problems`. A UserError where the file is missing, or holds none."""
     try:
         entries = load_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -86,8 +85,8 @@ def part(entry: dict[str, Any], origin: str) -> dict[str, Any]:
 def modules(name: str, entry: dict[str, Any]) -> dict[str, str]:
     """The modules that stages take by this entry's name, by the stem of their fingerprint's file in reports/code.
 
-    official.<name> fetches it and generated.<name> draws its miniature, for the stage `download`; datasets.<name> reads it, or
-    encoders.<name> is its network.
+    official.<name> fetches it and generated.<name> draws its miniature, for the stage `download`; datasets.<name>
+    reads it, or encoders.<name> is its network.
     """
     taken = {f"official.{name}": FETCH}
     if writer := _writer(entry):
@@ -98,6 +97,8 @@ def modules(name: str, entry: dict[str, Any]) -> dict[str, str]:
 
 
 def _of_entry(name: str, entry: dict[str, Any], entries: dict[str, dict[str, Any]]) -> Iterator[str]:
+    from stages.datasets.fetch import Archive, Source  # here, for a project without data sets has no such module
+
     yield from _keys(entry, Source, OWN, ("kind",))
     archives = entry.get("archives")
     if "archives" in entry and not (isinstance(archives, list) and archives and all(isinstance(archive, dict) for archive in archives)):
@@ -141,13 +142,15 @@ def _writer(entry: dict[str, Any]) -> tuple[str, str] | None:
 
 
 def _miniature(entry: dict[str, Any]) -> Iterator[str]:
-    """What is wrong with a writer and its arguments, by its signature; what more it asks of them it says when it draws."""
+    """What is wrong with a writer and its arguments, by its signature; what more it asks it says when it draws."""
     writer = _writer(entry)
     if writer is None:
         yield " has to have a writer, as in {writer: ukb.write, objects: 16}, and its arguments"
         return
     file = Path(f"stages/miniatures/{writer[0]}.py")
     function = _definitions(file).get(writer[1]) if file.is_file() else None
+    if isinstance(function, ast.ImportFrom) and (other := Path(*str(function.module).split(".")).with_suffix(".py")).is_file():
+        function = _definitions(other).get(writer[1])  # two sets of one layout share a writer
     if not isinstance(function, ast.FunctionDef):
         yield f".writer is {'.'.join(writer)}: there is no function {writer[1]} in {file}"
         return

@@ -7,41 +7,39 @@ of the second layer of the best variant. Seconds go into the run record, of one 
 """
 
 import argparse
-import json
 import time
 from pathlib import Path
-from typing import Any
 
 import faiss
 import numpy as np
 
 from stages.ch4_deepindex import store
-from stages.ch4_deepindex.codebooks import codebook_file, cut, load_features, load_projection
-from stages.ch4_deepindex.evaluate import dataset_of, encoder_of
+from stages.ch4_deepindex.about import encoder_of, load_about
+from stages.ch4_deepindex.codebooks import codebook_file, load_features, load_projection
+from stages.ch4_deepindex.feature_settings import Codebooks
 from stages.ch4_deepindex.quantise import Projection
 from stages.ch4_deepindex.retrieve import Settings, search
-from stages.ch4_deepindex.sets import load_set
 from stages.ch4_deepindex.signature import quantiser, root
-from stages.ch4_deepindex.variants import VARIANTS
-from stages.core import metrics, stage
+from stages.core import metrics, provenance, stage
+from stages.datasets.described import load_set
 
 TOP = 10
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dataset")
-    return parser
+    return stage.parser(__doc__, "dataset")
 
 
-def layer_of(place: str, name: str, books: Path, features: np.ndarray, kind: str, settings: dict[str, Any], seed: int) -> store.Layer:
-    """A layer, "encoder.layer", after PCA to the dimensions of Table 4.4. features : (images, 14, D)."""
-    whole = load_projection(books, place)
-    row = settings["complexity"]["dimensions"]
-    projection = Projection(whole.mean, whole.components[: cut(row, settings)])
+def layer_of(layer: str, source: str, books: Path, features: np.ndarray, kind: str, row: int, kept: int, seed: int) -> store.Layer:
+    """A layer of the thesis, `source` as "encoder.layer", after PCA to `kept` components. features : (images, 14, D).
+
+    row : of Table 4.2, by which its codebook is stored. kind : how its signature is stored.
+    """
+    whole = load_projection(books, layer)
+    projection = Projection(whole.mean, whole.components[:kept])
     made = quantiser(root(projection.apply(features, len(projection.components))), seed) if kind == "pq" else None
-    encoder, layer = name.split(".")
-    return store.Layer(encoder, layer, "", np.load(codebook_file(books, place, row)), projection, kind, made)
+    encoder, name = source.split(".")
+    return store.Layer(encoder, name, "", np.load(codebook_file(books, layer, row)), projection, kind, made)
 
 
 def bytes_of(folder: Path, images: int) -> dict[str, float]:
@@ -67,43 +65,37 @@ def seconds_of(folder: Path, features: list[np.ndarray], items: list[int], setti
 
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
-    scale, settings = job.params["scale"], job.params["ch4_deepindex"]
-    own, seed = settings["per_set"][args.dataset], settings["seeds"][0]
+    own, idf = job.param(f"ch4_deepindex.per_set.{args.dataset}"), job.param("ch4_deepindex.ranking.idf")
+    best, searching = own["best"], Settings(own["best_assignments"], own["alpha"], idf)
+    row, seed = job.param("ch4_deepindex.ranking.signature_dimensions"), job.param("ch4_deepindex.seeds")[0]
+    kept = job.settings(Codebooks, "ch4_deepindex.codebooks").components(row)
     faiss.omp_set_num_threads(1)
-    source = job.dep(f"data/{scale}/features/ch4_deepindex/{args.dataset}")
-    books = job.dep(f"data/{scale}/codebooks/ch4_deepindex/{args.dataset}") / f"seed{seed}"
-    out = job.out(f"data/{scale}/indexes/ch4_deepindex/{args.dataset}")
-    about, described = load_set(source), json.loads((source / "about.json").read_text())
-    images, items = len(about["images"]), [query["item"] for query in about["queries"]]
-    best = VARIANTS[own["best"]]
-    searching = Settings(own["best_assignments"], own["alpha"], settings["idf"])
-    features = {place: load_features(source, place) for place in best}
+    source = job.dep(job.data(f"features/ch4_deepindex/{args.dataset}"))
+    books = job.dep(job.data(f"codebooks/ch4_deepindex/{args.dataset}")) / f"seed{seed}"
+    out = job.out(job.data(f"indexes/ch4_deepindex/{args.dataset}"))
+    dataset, about = load_set(source), load_about(source)
+    images, items = len(dataset["images"]), [query["item"] for query in dataset["queries"]]
+    features = {layer: load_features(source, layer) for layer in best}
     records = []
     times: dict[str, float] = {}
-    for kind in ("float32", *settings["signatures"]):
-        layers = {
-            place: layer_of(place, described["layers"][place], books, features[place][:images], kind, settings, seed) for place in best
-        }
-        for name, places in (("1d", best[-1:]), ("2d", best)):
+    for kind in ("float32", *job.param("ch4_deepindex.ranking.signatures")):
+        layers = {layer: layer_of(layer, about["layers"][layer], books, features[layer][:images], kind, row, kept, seed) for layer in best}
+        for name, used in (("1d", best[-1:]), ("2d", best)):
             model = f"dpi-{name}" if kind == "float32" else f"dpi-{name}-{kind}"
-            chosen = [layers[place] for place in places]
-            shard = store.shard_of(chosen, [features[place][:images] for place in places], 0)
-            store.write_index(out / model, chosen, [shard], about["images"], {"idf": settings["idf"]})
+            chosen = [layers[layer] for layer in used]
+            shard = store.shard_of(chosen, [features[layer][:images] for layer in used], 0)
+            store.write_index(out / model, chosen, [shard], dataset["images"], {"idf": idf})
             records += [
                 metrics.Record(
                     model=model, metric=f"bytes_{part}", value=value, unit="B/image", better="lower", n=images, determinism="bitwise",
-                    encoder=encoder_of(places, described), trained=books.as_posix(),
+                    encoder=encoder_of(used, about), trained=books.as_posix(),
                 )
                 for part, value in bytes_of(out / model, images).items()
             ]  # fmt: skip
             if kind == "float32":
-                whole, search_alone = seconds_of(out / model, [features[place] for place in places], items, searching)
+                whole, search_alone = seconds_of(out / model, [features[layer] for layer in used], items, searching)
                 times |= {f"query_seconds_{name}": round(whole, 7), f"search_seconds_{name}": round(search_alone, 7)}
-    metrics.write(
-        job.out("reports/metrics/ch4_deepindex/complexity.json"), chapter="ch4_deepindex", experiment="complexity", scale=scale,
-        protocol=job.params["protocol"], dataset=dataset_of(args.dataset, json.loads((source / "provenance.json").read_text())),
-        records=records,
-    )  # fmt: skip
+    metrics.publish(job, "ch4_deepindex", "complexity", provenance.dataset(source, args.dataset), records)
     job.note(**times, threads=1, device="cpu")
 
 

@@ -7,7 +7,6 @@ and then the parts of pictures that queries ask for; `set.json`, the pictures' n
 """
 
 import argparse
-import shutil
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -16,28 +15,20 @@ from typing import Any
 import numpy as np
 
 from stages.ch4_deepindex.extract import by_encoder, extract
+from stages.ch4_deepindex.feature_settings import Features
 from stages.ch4_deepindex.patches import BadPicture
-from stages.ch4_deepindex.sets import name_of
-from stages.ch4_deepindex.variants import PLACES
-from stages.core import inference, stage
+from stages.core import inference, provenance, stage
 from stages.core.errors import UserError
 from stages.core.files import write_json
 from stages.core.runtime import gpu_name
 from stages.datasets import reader
+from stages.datasets.described import SET_FILE, name_of
 from stages.datasets.retrieval import Query, RetrievalSet
 from stages.encoders import vision
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dataset")
-    return parser
-
-
-def placed(settings: dict[str, Any]) -> dict[str, str]:
-    """Which "encoder.layer" stands in each of PLACES; the first two are the shallow encoder's, the others the deep one's."""
-    encoders = settings["encoders"]
-    return {place: f"{encoders['shallow' if place in PLACES[:2] else 'deep']}.{settings['layers'][place]}" for place in PLACES}
+    return stage.parser(__doc__, "dataset")
 
 
 def without(found: RetrievalSet, bad: dict[int, str]) -> RetrievalSet:
@@ -71,40 +62,39 @@ def asked_for(found: RetrievalSet, crop: bool) -> list[Query]:
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
     precision, device = inference.start(job)
-    scale, settings = job.params["scale"], job.params["ch4_deepindex"]
-    places = placed(settings)
-    layers = by_encoder(places.values())
-    weights = {encoder: job.dep(f"data/{scale}/sources/{encoder}") for encoder in layers}
+    settings = job.settings(Features, "ch4_deepindex.features")
+    sources = settings.sources()
+    layers = by_encoder(sources.values())
+    weights = {encoder: job.dep(job.data(f"sources/{encoder}")) for encoder in layers}
     networks = {encoder: precision.place(vision.load(encoder, folder), device) for encoder, folder in weights.items()}
-    source = job.dep(f"data/{scale}/sources/{args.dataset}")
-    found: RetrievalSet = reader(args.dataset).read(source)
-    cropped = asked_for(found, settings["crop_queries"])
-    pictures: list[tuple[Path, Any]] = [(file, None) for file in found.images]
-    pictures += [(found.images[query.image], query.box) for query in cropped]
-    rows: dict[str, list[np.ndarray]] = {name: [] for name in places.values()}
+    source = job.dep(job.data(f"sources/{args.dataset}"))
+    indexed: RetrievalSet = reader(args.dataset).read(source)
+    cropped = asked_for(indexed, settings.crop_queries)
+    pictures: list[tuple[Path, Any]] = [(file, None) for file in indexed.images]
+    pictures += [(indexed.images[query.image], query.box) for query in cropped]
+    rows: dict[str, list[np.ndarray]] = {name: [] for name in sources.values()}
     bad: dict[int, str] = {}
     for number, result in extract(
-        pictures, networks, layers, size=settings["input_size"], batch_size=settings["batch_size"], precision=precision, device=device
+        pictures, networks, layers, size=settings.input_size, batch_size=settings.batch_size, precision=precision, device=device
     ):
         if isinstance(result, BadPicture):
-            if number >= len(found.images):
-                raise UserError(f"{result}: the query {cropped[number - len(found.images)].name} asks for it: get it anew")
+            if number >= len(indexed.images):
+                raise UserError(f"{result}: the query {cropped[number - len(indexed.images)].name} asks for it: get it anew")
             print(f"skipped: {result}", file=sys.stderr)
             bad[number] = str(result)
             continue
         for name, values in result.items():
             rows[name].append(values.astype(np.float16))
-    found = without(found, bad)
-    out = job.out(f"data/{scale}/features/ch4_deepindex/{args.dataset}")
+    indexed = without(indexed, bad)
+    out = job.out(job.data(f"features/ch4_deepindex/{args.dataset}"))
     out.mkdir(parents=True)
-    for place, name in places.items():
-        np.save(out / f"{place}.npy", np.stack(rows[name]))
-    crops = {query.name: len(found.images) + number for number, query in enumerate(cropped)}
-    write_json(out / "set.json", described(found, crops))
-    kinds = {encoder: vision.kind_of(folder) for encoder, folder in weights.items()}
-    about = {"layers": places, "weights": kinds, "skipped": len(bad), **precision.describe(device)}
-    write_json(out / "about.json", about)
-    shutil.copyfile(source / "provenance.json", out / "provenance.json")
+    for layer, name in sources.items():
+        np.save(out / f"{layer}.npy", np.stack(rows[name]))
+    crops = {query.name: len(indexed.images) + number for number, query in enumerate(cropped)}
+    write_json(out / SET_FILE, described(indexed, crops))
+    kinds = {encoder: provenance.kind_of(folder) for encoder, folder in weights.items()}
+    write_json(out / "about.json", {"layers": sources, "weights": kinds, "skipped": len(bad), **precision.describe(device)})
+    provenance.hand_on(source, out)
     job.note(gpu=gpu_name(device), pictures=len(pictures), **precision.describe(device))
 
 

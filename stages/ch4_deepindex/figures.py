@@ -4,7 +4,7 @@ python -m stages.ch4_deepindex.figures holidays
 """
 
 import argparse
-import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +15,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from stages.ch4_deepindex.sets import load_set
+from stages.ch4_deepindex.about import load_about
+from stages.ch4_deepindex.settings import Figures, Panel
 from stages.core import figures, metrics, stage
+from stages.datasets.described import load_set
 
-PLACE = "fc18"  # whose features Figure 4.2 shows
-TITLES = {"holidays": "Holidays", "paris6k": "Paris", "ukb": "UKB", "smvs_dvd": "SMVS DVD covers (stand-in)"}
-LETTERS = {"holidays": "a", "paris6k": "b", "ukb": "c", "smvs_dvd": "c"}
 SCORES = {"map": "mAP (%)", "ns": "N-S"}
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dataset")
-    return parser
+    return stage.parser(__doc__, "dataset")
 
 
 def embedded(features: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -39,10 +36,10 @@ def embedded(features: NDArray[np.float32]) -> NDArray[np.float64]:
     return found * np.sign(largest)
 
 
-def group_points(folder: Path, count: int) -> pd.DataFrame:
-    """Every patch of the first `count` groups' images in three dimensions: group, image, patch, x, y, z."""
+def group_points(folder: Path, layer: str, count: int) -> pd.DataFrame:
+    """Every patch of the first `count` groups' images by `layer` in three dimensions: group, image, patch, x, y, z."""
     about = load_set(folder)
-    features = np.load(folder / f"{PLACE}.npy", mmap_mode="r")
+    features = np.load(folder / f"{layer}.npy", mmap_mode="r")
     groups: dict[frozenset[int], str] = {}
     for query in about["queries"]:
         groups.setdefault(frozenset([query["image"], *query["relevant"]]), query["name"])
@@ -62,6 +59,7 @@ def group_points(folder: Path, count: int) -> pd.DataFrame:
 
 
 def draw_groups(points: pd.DataFrame, title: str) -> Figure:
+    """Figure 4.2 of what `group_points` has, a colour for each group."""
     figure = Figure(figsize=(5, 4.4), layout="constrained")
     axes: Any = figure.add_subplot(projection="3d")
     for name, group in points.groupby("group", sort=False):
@@ -71,8 +69,8 @@ def draw_groups(points: pd.DataFrame, title: str) -> Figure:
     return figure
 
 
-def draw_curves(curves: dict[str, pd.DataFrame], assignments: int) -> Figure:
-    """One panel a data set for the codebook's size, and one for alpha."""
+def draw_curves(curves: dict[str, pd.DataFrame], panels: dict[str, Panel], assignments: int) -> Figure:
+    """A panel a data set for the codebook's size, and one for alpha. curves : as evaluations write them, by set."""
     figure = Figure(figsize=(3.1 * (len(curves) + 1), 3), layout="constrained")
     *sizes, last = figure.subplots(1, len(curves) + 1, squeeze=False)[0]
     first = score_of(next(iter(curves.values())))
@@ -83,7 +81,7 @@ def draw_curves(curves: dict[str, pd.DataFrame], assignments: int) -> Figure:
         axes.set(
             xlabel="words in the codebook",
             ylabel=SCORES[score_of(found)],
-            title=f"Figure 4.6 {LETTERS[name]}: {TITLES[name]}, MA = {assignments}",
+            title=f"Figure 4.6 {panels[name].letter}: {panels[name].title}, MA = {assignments}",
             xscale="log",
         )
         axes.set_xticks(found.words.dropna().unique(), [f"{words:g}" for words in found.words.dropna().unique()])
@@ -91,7 +89,7 @@ def draw_curves(curves: dict[str, pd.DataFrame], assignments: int) -> Figure:
         axes.legend(fontsize=6)
         for model, line in found[found.alpha.notna()].groupby("model", sort=False):
             place = last if score_of(found) == first else other
-            label = f"{model}, {TITLES[name]} ({SCORES[score_of(found)]})"
+            label = f"{model}, {panels[name].title} ({SCORES[score_of(found)]})"
             _line(place, line, "alpha", score_of(found), label, linestyle="-" if place is last else "--")
     last.set(xlabel=r"$\alpha$ of the signature", ylabel=SCORES[first], title="Figure 4.6 d")
     if other is not last:
@@ -113,27 +111,32 @@ def _line(axes: Axes, line: pd.DataFrame, x: str, y: str, label: str, **style: A
     axes.plot(means.index, means.to_numpy(), marker=".", label=label, color=color, **style)
 
 
+def titled(panel: Panel, file: metrics.MetricsFile) -> Panel:
+    """The panel, whose title says so where its data set is a stand-in."""
+    stand_in = file.dataset is not None and file.dataset.kind == "stand-in"
+    return replace(panel, title=f"{panel.title} (stand-in)") if stand_in else panel
+
+
 def main(args: argparse.Namespace, job: stage.Job) -> None:
-    scale, settings = job.params["scale"], job.params["ch4_deepindex"]
-    folder = Path(job.dep("reports/metrics/ch4_deepindex"))
-    source = job.dep(f"data/{scale}/features/ch4_deepindex/{args.dataset}")
-    encoder = json.loads((source / "about.json").read_text())["layers"][PLACE].replace(".", " ")
-    points = group_points(source, settings["figures"]["shown_groups"])
-    curves = {name: pd.read_csv(folder / f"{name}.sweep.csv") for name in settings["sets"]}
-    kinds = {name: metrics.read(folder / f"{name}.json") for name in settings["sets"]}
-    table = pd.concat([found.assign(dataset=name) for name, found in curves.items()])
+    settings, names = job.settings(Figures, "ch4_deepindex.figures"), job.param("ch4_deepindex.sets.indexed")
+    folder = job.dep("reports/metrics/ch4_deepindex")
+    source = job.dep(job.data(f"features/ch4_deepindex/{args.dataset}"))
+    encoder = load_about(source)["layers"][settings.layer].replace(".", " ")
+    points = group_points(source, settings.layer, settings.groups)
+    curves = {name: pd.read_csv(folder / f"{name}.sweep.csv") for name in names}
+    files = {name: metrics.read(folder / f"{name}.json") for name in names}
+    panels = {name: titled(settings.curves[name], files[name]) for name in names}
+    table = pd.concat([curve.assign(dataset=name) for name, curve in curves.items()])
     for number, rows in (("4_2", points), ("4_6", table)):
         job.out(f"reports/figures/ch4_deepindex/figure_{number}.csv").write_text(rows.to_csv(index=False, lineterminator="\n"))
     # A stand-in's schedule is not shortened: what it is, is in the titles.
-    protocol = "full" if {file.dataset.kind for file in kinds.values() if file.dataset} == {"stand-in"} else job.params["protocol"]
+    kinds = {file.dataset.kind for file in files.values() if file.dataset}
+    protocol = "full" if kinds == {"stand-in"} else job.param("protocol")
+    title = f"Figure 4.2. {encoder} of all patches of {settings.groups} groups\n{panels[args.dataset].title}, classical MDS"
     with matplotlib.rc_context(figures.STYLE):
-        title = (
-            f"Figure 4.2. {encoder} of all patches of {settings['figures']['shown_groups']} groups\n{TITLES[args.dataset]}, classical MDS"
-        )
-        figures.save(draw_groups(points, title), Path(job.out("reports/figures/ch4_deepindex/figure_4_2.svg")), protocol)
-        figures.save(
-            draw_curves(curves, settings["sweep_assignments"]), Path(job.out("reports/figures/ch4_deepindex/figure_4_6.svg")), protocol
-        )
+        drawn = draw_curves(curves, panels, job.param("ch4_deepindex.ranking.sweep_assignments"))
+        figures.save(draw_groups(points, title), job.out("reports/figures/ch4_deepindex/figure_4_2.svg"), protocol)
+        figures.save(drawn, job.out("reports/figures/ch4_deepindex/figure_4_6.svg"), protocol)
 
 
 if __name__ == "__main__":

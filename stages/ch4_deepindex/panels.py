@@ -1,8 +1,9 @@
-"""Figure 4.1, a picture's pyramid of patches; Figure 4.7, what 1-D and 2-D DeepIndex find for a query each of Holidays and UKB.
+"""Figure 4.1, a picture's pyramid of patches; Figure 4.7, what 1-D and 2-D DeepIndex retrieve for a query each of two sets.
 
-    python -m stages.ch4_deepindex.panels
+    python -m stages.ch4_deepindex.panels holidays
 
-Of each data set the query is shown that gains most average precision from the second dimension, as the thesis's examples gain.
+The picture is the first of this data set, and Figure 4.7 shows another set's results, figures.beside, below those of this
+one: of each the query that gains most average precision from the second dimension, as the thesis's examples gain.
 """
 
 import argparse
@@ -18,16 +19,19 @@ from numpy.typing import NDArray
 
 from stages.ch4_deepindex.patches import open_picture, pyramid
 from stages.ch4_deepindex.rankings import load_models
-from stages.ch4_deepindex.sets import load_set, name_of
-from stages.ch4_deepindex.variants import VARIANTS
+from stages.ch4_deepindex.settings import Figures, IndexedSet
 from stages.core import figures, stage
 from stages.core.files import write_csv
 from stages.datasets import reader
+from stages.datasets.described import load_set, name_of
 from stages.datasets.retrieval import RetrievalSet
 from stages.metrics.ranking import average_precision, without
 
-SHOWN = ("holidays", "ukb")
 RIGHT, WRONG = "#1a8a3a", "#c03030"
+
+
+def parser() -> argparse.ArgumentParser:
+    return stage.parser(__doc__, "dataset")
 
 
 @dataclass(frozen=True)
@@ -60,36 +64,28 @@ def draw_pyramid(picture: NDArray[np.uint8]) -> Figure:
     return figure
 
 
-def results(dataset: str, folder: Path, own: dict[str, Any], seed: int, top: int) -> list[Row]:
-    """The rows of one data set: its most gaining query by the 1-D method of the best variant's second layer, and by the best variant."""
-    about = load_set(folder)
-    best = own["best"]
-    single = next(name for name, places in VARIANTS.items() if places == VARIANTS[best][-1:])
-    rankings = {
-        model.model: found
-        for model, found in load_models(folder)
-        if (model.assignments, model.seed) == (own["best_assignments"], seed) and model.model in (single, best)
-    }
-    kept = {
-        name: [without(ranking, query["ignored"]) for ranking, query in zip(found, about["queries"], strict=True)]
-        for name, found in rankings.items()
-    }
-    scores = {
-        name: np.array([average_precision(r, q["relevant"]) for r, q in zip(found, about["queries"], strict=True)])
-        for name, found in kept.items()
-    }
-    chosen = int(np.argmax(scores[best] - scores[single]))
-    query = about["queries"][chosen]
+def results(dataset: str, folder: Path, own: IndexedSet, seed: int, top: int) -> list[Row]:
+    """Its most gaining query by the best variant's second layer alone, 1-D, and then by the best variant."""
+    queries, images = (load_set(folder)[key] for key in ("queries", "images"))
+    names, kept, scores = {}, {}, {}
+    for model, rankings in load_models(folder):
+        if (model.assignments, model.seed) == (own.best_assignments, seed) and model.places in (own.best[-1:], own.best):
+            left = [without(ranking, query["ignored"]) for ranking, query in zip(rankings, queries, strict=True)]
+            names[model.places], kept[model.places] = model.model, left
+            scores[model.places] = np.array([average_precision(r, q["relevant"]) for r, q in zip(left, queries, strict=True)])
+    chosen = int(np.argmax(scores[own.best] - scores[own.best[-1:]]))
+    query = queries[chosen]
     return [
         Row(
-            dataset, name, about["images"][query["image"]], round(float(scores[name][chosen]), 6),
-            [(about["images"][image], int(image) in query["relevant"]) for image in kept[name][chosen][:top]],
+            dataset, names[layers], images[query["image"]], round(float(scores[layers][chosen]), 6),
+            [(images[image], int(image) in query["relevant"]) for image in kept[layers][chosen][:top]],
         )
-        for name in (single, best)
+        for layers in (own.best[-1:], own.best)
     ]  # fmt: skip
 
 
 def draw_results(rows: list[Row], pictures: dict[str, dict[str, Path]], top: int) -> Figure:
+    """Figure 4.7: a line a row, its query and at most `top` images. pictures : the files by data set and image's name."""
     figure = Figure(figsize=(1.1 * (top + 1), 1.1 * len(rows)), layout="constrained")
     axes = figure.subplots(len(rows), top + 1, squeeze=False)
     for line, row in zip(axes, rows, strict=True):
@@ -112,15 +108,15 @@ def _show(axes: Axes, file: Path, title: str, color: str | None) -> None:
 
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
-    scale, settings = job.params["scale"], job.params["ch4_deepindex"]
+    settings, seed = job.settings(Figures, "ch4_deepindex.figures"), job.param("ch4_deepindex.seeds")[0]
     pictures, rows = {}, []
-    for dataset in SHOWN:
-        found: RetrievalSet = reader(dataset).read(job.dep(f"data/{scale}/sources/{dataset}"))
-        pictures[dataset] = {name_of(image): image for image in found.images}
-        folder = Path(job.dep(f"data/{scale}/predictions/ch4_deepindex/{dataset}"))
-        rows += results(dataset, folder, settings["per_set"][dataset], settings["seeds"][0], settings["figures"]["top"])
-    first = next(iter(pictures[SHOWN[0]].values()))
-    picture = np.asarray(open_picture(first))
+    for dataset in (args.dataset, settings.beside):
+        own = job.settings(IndexedSet, f"ch4_deepindex.per_set.{dataset}")
+        indexed: RetrievalSet = reader(dataset).read(job.dep(job.data(f"sources/{dataset}")))
+        pictures[dataset] = {name_of(image): image for image in indexed.images}
+        folder = job.dep(job.data(f"predictions/ch4_deepindex/{dataset}"))
+        rows += results(dataset, folder, own, seed, settings.top)
+    picture = np.asarray(open_picture(next(iter(pictures[args.dataset].values()))))
     boxes = [dict(zip(("left", "top", "right", "bottom"), box, strict=True)) for box in pyramid(picture.shape[1], picture.shape[0])]
     write_csv(job.out("reports/figures/ch4_deepindex/figure_4_1.csv"), [{"patch": n, **box} for n, box in enumerate(boxes, 1)])
     write_csv(
@@ -140,10 +136,10 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         ],
     )
     with matplotlib.rc_context(figures.STYLE):
-        figures.save(draw_pyramid(picture), Path(job.out("reports/figures/ch4_deepindex/figure_4_1.png")), job.params["protocol"])
-        drawn = draw_results(rows, pictures, settings["figures"]["top"])
-        figures.save(drawn, Path(job.out("reports/figures/ch4_deepindex/figure_4_7.png")), job.params["protocol"])
+        figures.save(draw_pyramid(picture), job.out("reports/figures/ch4_deepindex/figure_4_1.png"), job.param("protocol"))
+        drawn = draw_results(rows, pictures, settings.top)
+        figures.save(drawn, job.out("reports/figures/ch4_deepindex/figure_4_7.png"), job.param("protocol"))
 
 
 if __name__ == "__main__":
-    stage.execute(argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter), main)
+    stage.execute(parser(), main)

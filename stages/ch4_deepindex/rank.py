@@ -9,7 +9,7 @@ A ranking has the images that share an entry with the query, the best first; the
 import argparse
 import itertools
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,16 +20,17 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from stages.ch4_deepindex import inverted
-from stages.ch4_deepindex.codebooks import cut, load_features, load_projection, words_file
+from stages.ch4_deepindex.codebooks import load_features, load_projection, words_file
+from stages.ch4_deepindex.feature_settings import Codebooks
 from stages.ch4_deepindex.quantise import normalised
 from stages.ch4_deepindex.rankings import SWEEP, Model, Rankings, save
 from stages.ch4_deepindex.retrieve import Shard, distances, score_all
-from stages.ch4_deepindex.sets import load_set
+from stages.ch4_deepindex.settings import IndexedSet, InvertedFile, Ranking, Variant, variant_of
 from stages.ch4_deepindex.signature import Signatures, matching, quantiser, root, store
-from stages.ch4_deepindex.variants import PLACES, VARIANTS
-from stages.core import stage, trainings
+from stages.core import provenance, stage, trainings
 from stages.core.files import write_json
 from stages.core.seeds import seed_for
+from stages.datasets.described import SET_FILE, load_set
 
 
 @dataclass(frozen=True)
@@ -65,9 +66,7 @@ class Words:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dataset")
-    return parser
+    return stage.parser(__doc__, "dataset")
 
 
 def indexed(task: Task, words: Words, assignments: int) -> Rankings:
@@ -98,123 +97,138 @@ def exhaustive(task: Task, features: NDArray[np.float32]) -> Rankings:
     return list(index.search(np.ascontiguousarray(features[task.items]), min(task.depth, task.images))[1])
 
 
-def product_quantised(task: Task, features: NDArray[np.float32], codes: dict[str, int], seed: int) -> Rankings:
+def product_quantised(task: Task, features: NDArray[np.float32], codes: InvertedFile, seed: int) -> Rankings:
     """Rankings by faiss's inverted file over product-quantised global features, learned from patches, as many as faiss takes of
     them (256 for each centroid). features : (items, 14, D).
-
-    codes : how many lists, how many of them are looked at, and the bytes of a code, beside which an image's number takes 8.
     """
-    index = faiss.IndexIVFPQ(faiss.IndexFlatL2(features.shape[-1]), features.shape[-1], codes["lists"], codes["bytes"], 8)
+    index = faiss.IndexIVFPQ(faiss.IndexFlatL2(features.shape[-1]), features.shape[-1], codes.lists, codes.bytes, 8)
     index.cp.seed = index.pq.cp.seed = seed
     index.cp.min_points_per_centroid = index.pq.cp.min_points_per_centroid = 1
     index.train(np.ascontiguousarray(features[: task.images].reshape(-1, features.shape[-1])))
     index.add(np.ascontiguousarray(features[: task.images, 0]))
-    index.nprobe = codes["probes"]
+    index.nprobe = codes.probes
     found = index.search(np.ascontiguousarray(features[task.items, 0]), min(task.depth, task.images))[1]
     return [row[row >= 0] for row in found]
 
 
-def load_words(folder: Path, places: Sequence[str], size: int, dimensions: int | None = None) -> Words:
-    return Words([np.load(words_file(folder, place, size, dimensions)) for place in places], (size,) * len(places))
+def load_words(folder: Path, layers: Sequence[str], size: int, row: int | None = None) -> Words:
+    """The words of a codebook of this size for each layer; `row` is one of Table 4.2, None without PCA."""
+    return Words([np.load(words_file(folder, layer, size, row)) for layer in layers], (size,) * len(layers))
 
 
-def without_index(task: Task, features: dict[str, NDArray[np.float32]], best: Sequence[str]) -> Iterator[tuple[Model, Rankings]]:
+def without_index(task: Task, features: Mapping[str, NDArray[np.float32]], best: Sequence[str]) -> Iterator[tuple[Model, Rankings]]:
     """Exhaustive search by the global feature of each layer, and of the best variant's two."""
-    for place in PLACES:
-        yield Model(f"flat-{place}", (place,)), exhaustive(task, features[place])
-    both = normalised(np.concatenate([features[place] for place in best], axis=1))
+    for layer, values in features.items():
+        yield Model(f"flat-{layer}", (layer,)), exhaustive(task, values)
+    both = normalised(np.concatenate([features[layer] for layer in best], axis=1))
     yield Model("flat-both", tuple(best)), exhaustive(task, both)
 
 
 def without_signature(
-    task: Task, folder: Path, settings: dict[str, Any], own: dict[str, Any], seed: int
+    task: Task, folder: Path, models: Mapping[str, Variant], own: IndexedSet, sweep_assignments: int, seed: int
 ) -> Iterator[tuple[Model, Rankings]]:
     """Table 4.1, Figure 4.6 a to c, and the best variant as it is before it gets its signature."""
-    for name in settings["variants"]:
-        words = load_words(folder, VARIANTS[name], own["words"])
-        for assignments in own["assignments"]:
-            yield Model(name, VARIANTS[name], seed, assignments=assignments), indexed(task, words, assignments)
-    for name, places in VARIANTS.items():
-        for size in own["sweep"] if len(places) == 1 else []:
-            rankings = indexed(task, load_words(folder, places, size), settings["sweep_assignments"])
-            yield Model(f"{name}-{SWEEP}", places, seed, words=size), rankings
-    best = VARIANTS[own["best"]]
-    yield Model("no-gis", best, seed), indexed(task, load_words(folder, best, own["words"]), own["best_assignments"])
+    for name, variant in models.items():
+        words = load_words(folder, variant.layers, own.words)
+        for assignments in own.assignments:
+            yield Model(name, variant.layers, seed, assignments=assignments), indexed(task, words, assignments)
+    for name, variant in models.items():
+        for size in own.sweep if len(variant.layers) == 1 else []:
+            rankings = indexed(task, load_words(folder, variant.layers, size), sweep_assignments)
+            yield Model(f"{name}-{SWEEP}", variant.layers, seed, words=size), rankings
+    yield Model("no-gis", own.best, seed), indexed(task, load_words(folder, own.best, own.words), own.best_assignments)
 
 
 def with_signature(
     task: Task,
-    features: dict[str, NDArray[np.float32]],
-    patches: dict[str, NDArray[np.float32]],
+    features: Mapping[str, NDArray[np.float32]],
     folder: Path,
-    settings: dict[str, Any],
-    own: dict[str, Any],
+    own: IndexedSet,
+    alphas: Sequence[float],
+    best: str,
     seed: int,
 ) -> Iterator[tuple[Model, Rankings]]:
-    """Figure 4.6 d and Table 4.2: the best variant with its signature, whole and after PCA; and the signature stored in fewer bytes."""
-    best, assignments = VARIANTS[own["best"]], own["best_assignments"]
-    roots = [root(features[place]) for place in best]
+    """Figure 4.6 d and Table 4.2's whole: the best variant, called `best`, with its signature."""
+    roots = [root(features[layer]) for layer in own.best]
     stored = [store(each[: task.images], "float32") for each in roots]
-    alphas = sorted({own["alpha"], *settings["alphas"]})
-    found = constrained(task, load_words(folder, best, own["words"]), roots, stored, assignments, alphas)
-    yield from ((Model(f"{own['best']}-{SWEEP}", best, seed, alpha=alpha), found[alpha]) for alpha in settings["alphas"])
-    yield Model("gis", best, seed), found[own["alpha"]]
-    projections = {place: load_projection(folder, place) for place in best}
-    for row in settings["dimensions"]:
-        words = load_words(folder, best, own["words"], row)
-        small = [root(projections[place].apply(features[place], cut(row, settings))) for place in best]
-        for kind in ["float32", *(settings["signatures"] if row == settings["complexity"]["dimensions"] else [])]:
+    words = load_words(folder, own.best, own.words)
+    found = constrained(task, words, roots, stored, own.best_assignments, sorted({own.alpha, *alphas}))
+    yield from ((Model(f"{best}-{SWEEP}", own.best, seed, alpha=alpha), found[alpha]) for alpha in alphas)
+    yield Model("gis", own.best, seed), found[own.alpha]
+
+
+def after_pca(
+    task: Task, patches: Mapping[str, NDArray[np.float32]], folder: Path, own: IndexedSet, codebooks: Codebooks, ranking: Ranking, seed: int
+) -> Iterator[tuple[Model, Rankings]]:
+    """Table 4.2: the best variant with its signature after PCA; at one row also with the signature in fewer bytes.
+
+    patches : features (items, 14, D) of the best variant's layers, from which a quantiser learns.
+    """
+    projections = {layer: load_projection(folder, layer) for layer in own.best}
+    for row in codebooks.dimensions:
+        kept = codebooks.components(row)
+        words = load_words(folder, own.best, own.words, row)
+        small = [root(projections[layer].apply(patches[layer][:, 0], kept)) for layer in own.best]
+        for kind in ["float32", *(ranking.signatures if row == ranking.signature_dimensions else [])]:
             made = [
-                quantiser(root(projections[place].apply(patches[place][: task.images], cut(row, settings))), seed) if kind == "pq" else None
-                for place in best
+                quantiser(root(projections[layer].apply(patches[layer][: task.images], kept)), seed) if kind == "pq" else None
+                for layer in own.best
             ]
             stored = [store(each[: task.images], kind, one) for each, one in zip(small, made, strict=True)]
-            found = constrained(task, words, small, stored, assignments, [own["alpha"]])
-            yield Model(f"pca-{row}" + ("" if kind == "float32" else f"-{kind}"), best, seed), found[own["alpha"]]
+            found = constrained(task, words, small, stored, own.best_assignments, [own.alpha])
+            yield Model(f"pca-{row}" + ("" if kind == "float32" else f"-{kind}"), own.best, seed), found[own.alpha]
 
 
 def compressed(
-    task: Task, patches: dict[str, NDArray[np.float32]], folder: Path, codes: dict[str, int], best: Sequence[str], seed: int
+    task: Task, patches: Mapping[str, NDArray[np.float32]], folder: Path, codes: InvertedFile, best: Sequence[str], seed: int
 ) -> Iterator[tuple[Model, Rankings]]:
     """faiss's inverted file over product-quantised global features of the best variant's layers."""
-    for place in best:
-        short = load_projection(folder, place).apply(patches[place], 8 * codes["bytes"])
-        rng = seed_for("ch4_deepindex.rank", place, seed) % 2**31
-        yield Model(f"ivfpq-{place}", (place,), seed), product_quantised(task, short, codes, rng)
+    for layer in best:
+        short = load_projection(folder, layer).apply(patches[layer], 8 * codes.bytes)
+        rng = seed_for("ch4_deepindex.rank", layer, seed) % 2**31
+        yield Model(f"ivfpq-{layer}", (layer,), seed), product_quantised(task, short, codes, rng)
 
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
-    scale, settings = job.params["scale"], job.params["ch4_deepindex"]
-    own = settings["per_set"][args.dataset]
-    best = VARIANTS[own["best"]]
-    faiss.omp_set_num_threads(job.params["inference"]["threads"])
-    source = job.dep(f"data/{scale}/features/ch4_deepindex/{args.dataset}")
-    books = job.dep(f"data/{scale}/codebooks/ch4_deepindex/{args.dataset}")
+    own = job.settings(IndexedSet, f"ch4_deepindex.per_set.{args.dataset}")
+    codebooks, ranking = job.settings(Codebooks, "ch4_deepindex.codebooks"), job.settings(Ranking, "ch4_deepindex.ranking")
+    names = job.param("ch4_deepindex.variants")
+    variants = {name: job.settings(Variant, f"ch4_deepindex.variants.{name}") for name in names}
+    models = {name: variants[name] for name in job.param("ch4_deepindex.models")}
+    best = variant_of(variants, own.best)
+    assert best is not None  # params.yaml was checked
+    faiss.omp_set_num_threads(job.param("inference.threads"))
+    source = job.dep(job.data(f"features/ch4_deepindex/{args.dataset}"))
+    books = job.dep(job.data(f"codebooks/ch4_deepindex/{args.dataset}"))
     about = load_set(source)
     # Whole pictures of all layers; of the best variant's also patches, which quantisers are learned from.
-    features = {place: load_features(source, place)[:, 0].copy() for place in PLACES}
-    patches = {place: load_features(source, place) for place in best}
-    task = Task(len(about["images"]), [query["item"] for query in about["queries"]], settings["idf"], own["depth"])
+    layers = dict.fromkeys(itertools.chain(*(variant.layers for variant in models.values()), own.best))
+    features = {layer: load_features(source, layer)[:, 0].copy() for layer in layers}
+    patches = {layer: load_features(source, layer) for layer in own.best}
+    task = Task(len(about["images"]), [query["item"] for query in about["queries"]], ranking.idf, own.depth)
 
     def everything() -> Iterator[tuple[Model, Rankings]]:
-        yield from without_index(task, features, best)
-        for _, seed, folder in trainings.available(job, books.as_posix(), ["codebooks"], settings["seeds"], "seed{seed}"):
+        yield from without_index(task, features, own.best)
+        seeds = job.param("ch4_deepindex.seeds")
+        for _, seed, folder in trainings.available(job, books.as_posix(), ["codebooks"], seeds, "seed{seed}"):
             of_seed = itertools.chain(
-                without_signature(task, folder, settings, own, seed),
-                with_signature(task, features, patches, folder, settings, own, seed),
-                compressed(task, patches, folder, settings["ivfpq"], best, seed),
+                without_signature(task, folder, models, own, ranking.sweep_assignments, seed),
+                with_signature(task, features, folder, own, ranking.alphas, best, seed),
+                after_pca(task, patches, folder, own, codebooks, ranking, seed),
+                compressed(task, patches, folder, ranking.ivfpq, own.best, seed),
             )
             yield from ((replace(model, trained=folder.as_posix()), rankings) for model, rankings in of_seed)
 
-    out = job.out(f"data/{scale}/predictions/ch4_deepindex/{args.dataset}")
+    out = job.out(job.data(f"predictions/ch4_deepindex/{args.dataset}"))
     out.mkdir(parents=True)
-    models = []
+    entries = []
     for number, (model, rankings) in enumerate(tqdm(everything(), unit="model", desc=args.dataset, disable=None)):
         save(rankings, out / f"{number}.npz")
-        models.append(asdict(model))
-    write_json(out / "models.json", models)
-    for name in ("set.json", "about.json", "provenance.json"):
+        entries.append(asdict(model))
+    write_json(out / "models.json", entries)
+    for name in (SET_FILE, "about.json"):
         shutil.copyfile(source / name, out / name)
+    provenance.hand_on(source, out)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,10 @@ from stages.core.errors import UserError
 
 
 def named_module(package: str, name: str, what: str) -> Any:
-    """The module `name` of the package `stages.<package>`, imported; a UserError where there is none. what : it is of, in words.
+    """The module `name` of the package `stages.<package>`, imported; a UserError where there is none.
 
-    Whoever calls it declares the fingerprint reports/code/<package>.<name>.json among its deps: no import shows what is imported here.
+    what : it is, in words. Whoever calls it declares the fingerprint reports/code/<package>.<name>.json among its
+    deps, because no import statement shows what is imported here.
     """
     full = f"stages.{package}.{name}"
     if not name.isidentifier() or importlib.util.find_spec(full) is None:

@@ -20,6 +20,12 @@ def kind_of(folder: Path) -> str:
 
 
 def dataset(folder: Path, name: str) -> Dataset:
-    """The data set `name` as metrics files have it, by what `folder` says of its bytes."""
+    """The data set `name` as metrics files have it, by what `folder` says of its bytes.
+
+    It is a stand-in wherever the thesis has another, whatever its bytes are.
+    """
     said = json.loads((folder / FILE).read_text())
+    if "stands_in_for" in said:
+        role = f"stands in for {said['stands_in_for']}"
+        return Dataset(name, "stand-in", "; ".join(filter(None, [role, said["note"]])))
     return Dataset(name, said["kind"], said["note"])

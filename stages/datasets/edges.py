@@ -1,7 +1,8 @@
 """What the data sets of edges have in common: splits, and what people drew, in the form of BSDS500's ground truth.
 
-A reader of the kind `edges` offers `list_split(folder, split)` -> list[Example] and `read_truth(file)` -> Drawn; one of the kind `regions`,
-the same with Regions. gPb-owt-ucm's contours (Arbelaez et al., TPAMI 2011) are a form of their own, `ucm2`.
+A reader of the kind `edges` offers `list_split(folder, split)` -> list[Example] and `read_truth(file)` -> Drawn; one of
+the kind `regions`, the same with Regions. gPb-owt-ucm's contours (Arbelaez et al., TPAMI 2011) are a form of their
+own, `ucm2`.
 """
 
 from dataclasses import dataclass

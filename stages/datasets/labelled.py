@@ -1,6 +1,7 @@
 """What the data sets of recognition have in common: classes, and images that each are of one, to train and to test on (Section 2.4.3).
 
-A reader of the kind `classified` offers `read(folder)`: a ClassifiedSet, or where nobody has published a split, Undivided.
+A reader of the kind `classified` offers `read(folder)`: a ClassifiedSet, or where nobody has published a split,
+Undivided.
 """
 
 from dataclasses import dataclass
@@ -35,9 +36,10 @@ class Undivided:
 
 
 def divided(whole: Undivided, train_per_class: int, seed: int) -> ClassifiedSet:
-    """A random split by `seed`, so many images of each class to train on; what is drawn of a class depends on no other class's images.
+    """A random split by `seed`, so many images of each class to train on.
 
-    A UserError names a class of which nothing would be left to test on.
+    What is drawn of a class depends on no other class's images. A UserError names a class of which nothing would be
+    left to test on.
     """
     train, test = Labelled([], []), Labelled([], [])
     for label, (name, images) in enumerate(whole.images.items()):

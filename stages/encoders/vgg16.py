@@ -1,4 +1,4 @@
-"""VGG-16, which HED, FCN-8s and their fusion networks start from: its places in torchvision's network, and how another takes its weights.
+"""VGG-16, which HED, FCN-8s and their fusion networks start from: its layers in torchvision, and how they take them.
 
 WEIGHTS here are the original ones of its convolutions (IMAGENET1K_FEATURES), for RGB bytes minus their mean.
 """
@@ -21,8 +21,9 @@ FC_PLACES = ("classifier.0", "classifier.3")
 
 @dataclass(frozen=True)
 class Weights:
-    """VGG-16's weights as torchvision has them: their file in the source's folder, what they take off RGB bytes and divide them by.
+    """VGG-16's weights as torchvision has them.
 
+    file : in the source's folder. mean, deviation : what they take off RGB bytes, and then divide them by.
     whole : with fc6 and fc7.
     """
 

@@ -1,4 +1,4 @@
-"""VGG-19 as torchvision has it: Chapter 4's deep network (Section 4.2.2), whose fc6 and fc7 the thesis calls fc17 and fc18."""
+"""VGG-19 as torchvision has it: Chapter 4's deep network (Section 4.2.2); its fc6 and fc7 are fc17 and fc18 there."""
 
 from functools import partial
 

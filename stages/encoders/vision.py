@@ -1,7 +1,7 @@
-"""Convolutional networks trained on ImageNet, as what chapters take features from: how they are loaded, and their layers read.
+"""Convolutional networks trained on ImageNet, which chapters take features from: loading them, reading their layers.
 
-Each is a module beside this one, which has it as ENCODER, by the name of its weights in workflow/sources.yaml. torchvision and timm
-take seconds to import, so they are imported when a network is built.
+Each is a module beside this one, which has it as ENCODER, by the name of its weights in workflow/sources.yaml.
+torchvision and timm take seconds to import, so they are imported when a network is built.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""What people draw on pictures of the generated world: regions, not quite in place, and the boundaries between them, in BSDS's form."""
+"""What people draw on pictures of the generated world: regions, not quite in place, and boundaries, in BSDS's form."""
 
 from pathlib import Path
 

@@ -1,8 +1,8 @@
-"""What the miniatures of ImageNet and of the data sets of recognition share: photographs, of sizes and proportions of their own.
+"""What the miniatures of ImageNet and of the data sets of recognition share: photographs of various sizes.
 
-No class of the data sets that Section 2.4.3 carries features over to is ImageNet's, the shape of one large thing: of a scene it is what
-lies behind and below, of an indoor scene which things stand together, of a flower its pattern and hue, and birds, all of one build,
-differ by finer patterns and nearer hues.
+No class of the data sets that Section 2.4.3 carries features over to is ImageNet's, the shape of one large thing: of a
+scene it is what lies behind and below, of an indoor scene which things stand together, of a flower its pattern and
+hue, and birds, all of one build, differ by finer patterns and nearer hues.
 """
 
 import colorsys

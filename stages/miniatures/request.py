@@ -2,11 +2,11 @@
 
 from stages.core.errors import UserError
 
-SMALLEST_SIDE = 48  # pixels of a picture: below, small things have no inside, and structured forests and networks nothing to see
+SMALLEST_SIDE = 48  # pixels of a picture: below, structured forests and networks have nothing to see
 
 
 def check(title: str, counts: dict[str, int], width: int, height: int, *, most: dict[str, int] | None = None) -> None:
-    """A UserError where a miniature of these counts and of this size cannot be made. most : what some of the counts are at most."""
+    """A UserError where a miniature of these counts and of this size cannot be made. most : of some of the counts."""
     limits = most or {}
     if min(counts.values()) < 1 or any(counts[name] > limit for name, limit in limits.items()) or min(width, height) < SMALLEST_SIDE:
         bounds = "".join(f"{name} at most {limit}, " for name, limit in limits.items())

@@ -1,4 +1,4 @@
-"""A miniature of the DVD covers of Stanford Mobile Visual Search in its official layout: generated places as five cameras have them."""
+"""A miniature of the DVD covers of Stanford Mobile Visual Search in their official layout: places seen by cameras."""
 
 from dataclasses import replace
 from pathlib import Path

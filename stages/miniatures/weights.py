@@ -39,7 +39,10 @@ def check_network(title: str, widths: list[int], fc: int) -> None:
 
 
 def features(stream: int, blocks: Blocks, widths: list[int], seed: int) -> tuple[dict[str, np.ndarray], int]:
-    """The convolutions, and how many channels they end with. blocks : of each block its places in `features` with their kernels' sides."""
+    """The convolutions, and how many channels they end with.
+
+    blocks : of each block its places in `features`, with their kernels' sides.
+    """
     state: dict[str, np.ndarray] = {}
     channels = 3
     for width, block in zip(widths, blocks, strict=True):

@@ -197,7 +197,10 @@ def _sources(lock: Lock, stage: str) -> list[str]:
 
 
 def _dataset(origin: Origin, stage: str, out: str, group: list[Evidence]) -> Json:
-    """A data set as it was put in place: whether official, and the entry of workflow/sources.yaml then in force."""
+    """A data set as it was put in place: whether official, and the entry of workflow/sources.yaml then in force.
+
+    Of a generated one the lock file has the writer's arguments only, so nothing official.
+    """
     match = SOURCE.fullmatch(out)
     assert match
     name = match[1]
@@ -218,7 +221,15 @@ def _dataset(origin: Origin, stage: str, out: str, group: list[Evidence]) -> Jso
     about["archives"] = [
         {key: archive.get(key) for key in ("url", "md5", "sha256", "size")} for archive in entry_.get("archives", [entry_])
     ]
-    return {"dataset": name, "kind": kind, "note": note, "said_by": where, **made, "stage": stage, "official": about if entry_ else None}
+    return {
+        "dataset": name,
+        "kind": kind,
+        "note": note,
+        "said_by": where,
+        **made,
+        "stage": stage,
+        "official": about if about["title"] else None,
+    }
 
 
 class Commits:

@@ -1,8 +1,10 @@
-"""The data sets that Chapter 4 retrieves in, as its stages describe them to each other."""
+"""A data set as stages describe it to each other: set.json, which has rows and names instead of files."""
 
 import json
 from pathlib import Path
 from typing import Any
+
+SET_FILE = "set.json"
 
 
 def name_of(image: Path) -> str:
@@ -11,5 +13,5 @@ def name_of(image: Path) -> str:
 
 
 def load_set(folder: Path) -> dict[str, Any]:
-    """What `features.described` says of the set whose features, or rankings, lie in `folder`."""
-    return json.loads((folder / "set.json").read_text())
+    """What is said of the set whose features, predictions or rankings lie in `folder`."""
+    return json.loads((folder / SET_FILE).read_text())
