@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
 from pathlib import Path
 
 import grimp
@@ -12,6 +13,8 @@ import pytest
 from conftest import REPOSITORY
 
 from stages.ch4_deepindex.variants import PLACES
+from stages.core import stage
+from workflow import params
 from workflow.code import is_stage
 
 # Seconds of CPU each: torch 1, its compiler (torch._dynamo) 2, torchvision with it 3, sklearn 1.2, skimage and matplotlib .3.
@@ -19,51 +22,24 @@ LARGE = (
     "torch", "torch._dynamo", "torchvision", "timm", "sklearn", "skimage", "scipy", "pandas", "matplotlib", "faiss", "numba", "requests",
 )  # fmt: skip
 
-# What may be imported together with a stage; what only some of its runs need, its functions import. The compiler comes with any optimiser
-# and with torchvision: no module imports it by itself.
-MAY = {
-    "ch2_fusion.architectures": "torch",
-    "ch2_fusion.evaluate": "",
-    "ch2_fusion.figures": "matplotlib pandas",
-    "ch2_fusion.predict": "torch",
-    "ch2_fusion.prepare": "",
-    "ch2_fusion.train": "torch",
-    "ch2_imagenet.architectures": "torch",
-    "ch2_imagenet.evaluate": "",
-    "ch2_imagenet.examples": "matplotlib",
-    "ch2_imagenet.figures": "matplotlib pandas",
-    "ch2_imagenet.panels": "matplotlib",
-    "ch2_imagenet.predict": "torch",
-    "ch2_imagenet.prepare": "",
-    "ch2_imagenet.train": "torch",
-    "ch2_imagenet.transfer_evaluate": "",
-    "ch2_imagenet.transfer_features": "torch",
-    "ch2_imagenet.transfer_predict": "sklearn scipy pandas",  # the latter two by sklearn
-    "ch2_segmentation.evaluate": "",
-    "ch2_segmentation.panels": "matplotlib",
-    "ch2_segmentation.predict": "torch",
-    "ch2_segmentation.train": "torch",
-    "ch3_edges.annotations": "matplotlib",
-    "ch3_edges.detect": "skimage scipy",
-    "ch3_edges.evaluate": "",
-    "ch3_edges.figures": "matplotlib pandas",
-    "ch3_edges.forest": "skimage scipy",
-    "ch3_edges.panels": "matplotlib",
-    "ch3_edges.predict": "torch scipy",
-    "ch3_edges.prepare": "scipy",
-    "ch3_edges.relax": "skimage scipy",
-    "ch3_edges.train": "torch",
-    "ch4_deepindex.codebooks": "faiss",
-    "ch4_deepindex.complexity": "faiss",
-    "ch4_deepindex.evaluate": "",
-    "ch4_deepindex.features": "torch",
-    "ch4_deepindex.figures": "matplotlib pandas",
-    "ch4_deepindex.panels": "matplotlib",
-    "ch4_deepindex.rank": "faiss",
-    "download": "",
-    "tables.gallery": "",
-    "tables.render": "scipy",
-}
+LISTS = Path(__file__).parent / "large_imports"
+
+
+def listed() -> dict[str, str]:
+    """Stage -> which of LARGE may be imported together with it; what only some of its runs need, its functions import.
+
+    By the files of LISTS, one a chapter. The compiler comes with any optimiser and with torchvision: no module imports it by itself. scipy
+    and pandas come with sklearn.
+    """
+    may = {}
+    for file in sorted(LISTS.glob("*.txt")):
+        for line in file.read_text().splitlines():
+            module, _, packages = line.partition(":")
+            may[module if file.stem == "shared" else f"{file.stem}.{module}"] = packages.strip()
+    return may
+
+
+MAY = listed()
 # Imports modules one after the other; of each large package, says which modules of ours were importing when it was first looked for.
 WATCH = """
 import importlib, json, sys
@@ -92,9 +68,30 @@ def imported(*modules: str) -> dict[str, list[str]]:
     return json.loads(done.stdout)
 
 
-def test_every_stage_is_in_the_table() -> None:
+def test_every_stage_is_listed() -> None:
     modules = grimp.build_graph("stages", cache_dir=None).modules
     assert {module.removeprefix("stages.") for module in modules if is_stage(module)} == MAY.keys()
+
+
+def test_chapters_import_no_other_chapter_and_what_they_share_imports_none() -> None:
+    graph = grimp.build_graph("stages", cache_dir=None)
+    chapter_of = {module: name for module in graph.modules if (name := (*module.split("."), "")[1]) in params.chapters()}
+    assert len(set(chapter_of.values())) >= 5
+    wrong = [
+        f"{module} imports {other}"
+        for module in graph.modules
+        for other in graph.find_modules_directly_imported_by(module)
+        if chapter_of.get(other) not in (None, chapter_of.get(module))
+    ]
+    assert not wrong, "\n".join([*wrong, "what two chapters need has its place in stages/core, datasets, encoders or metrics"])
+
+
+def test_what_results_may_depend_on_is_in_every_run_record() -> None:
+    graph = grimp.build_graph("stages", include_external_packages=True, cache_dir=None)
+    names = {module for module in graph.modules if not module.startswith("stages")} - sys.stdlib_module_names
+    installed = metadata.packages_distributions()
+    unrecorded = {name for name in names if not {one.lower() for one in installed[name]} & set(stage.PACKAGES)}
+    assert unrecorded == {"annotated_types", "pooch", "requests", "tqdm", "urllib3", "yaml"}  # which compute nothing
 
 
 def test_no_stage_imports_what_it_may_not() -> None:
@@ -110,9 +107,11 @@ def test_no_stage_imports_what_it_may_not() -> None:
         for package, chain in chains.items()
         if package not in packages.split()
     ]
-    assert not wrong, "\n".join(["not in the table MAY:", *wrong, "import it in the function that uses it, or move what is shared"])
+    assert not wrong, "\n".join(
+        ["not listed in tests/large_imports:", *wrong, "import it in the function that uses it, or move what is shared"]
+    )
     unused = {packages: unused for packages, chains in found.items() if (unused := set(packages.split()) - chains.keys())}
-    assert not unused, f"in the table MAY, and imported by no stage of these packages: {unused}"
+    assert not unused, f"listed in tests/large_imports, and imported by no stage: {unused}"
 
 
 def test_the_chain_is_named() -> None:

@@ -183,6 +183,57 @@ def test_the_time_of_all_parts_of_a_training_counts_and_that_of_tests_does_not(t
     assert trained.notes() == {"train_seconds": 16.0, "resumed": True}
 
 
+def test_losses_by_name_have_a_column_each(tmp_path: Path) -> None:
+    def step(iteration: int) -> dict[str, torch.Tensor]:
+        return {"generator": torch.tensor(float(iteration)), "discriminator": torch.tensor(1.0 - iteration)}
+
+    rows = loop.train(step, lambda done: {"seen": done}, {}, loop.Schedule(4, 2, 4), tmp_path / "c.pt", "toy").rows
+    # Means of 0 and 1, of 2 and 3; of 1 and 0, of -1 and -2.
+    assert rows == [
+        {"iteration": 2, "generator": 0.5, "discriminator": 0.5, "seen": 2},
+        {"iteration": 4, "generator": 2.5, "discriminator": -1.5, "seen": 4},
+    ]
+
+
+def test_of_several_losses_the_one_that_is_not_finite_is_named(tmp_path: Path) -> None:
+    def step(iteration: int) -> dict[str, torch.Tensor]:
+        return {"generator": torch.tensor(1.0), "discriminator": torch.tensor(torch.inf if iteration == 2 else 0.0)}
+
+    with pytest.raises(UserError, match="the loss discriminator is inf at iteration 3; no checkpoint"):
+        loop.train(step, lambda done: {}, {}, loop.Schedule(8, 4, 8), tmp_path / "c.pt", "toy")
+
+
+def test_two_optimisers_resume_to_the_same_bytes(tmp_path: Path) -> None:
+    """As an adversarial training has them: each steps in turn, on a loss of its own."""
+
+    def train(checkpoint: Path, stop_at: int | None) -> list[torch.Tensor]:
+        torch.manual_seed(1)
+        models = [torch.nn.Linear(3, 3), torch.nn.Linear(3, 1)]
+        optimisers = [torch.optim.Adam(model.parameters(), lr=0.01, betas=(0.5, 0.999)) for model in models]
+
+        def step(iteration: int) -> dict[str, torch.Tensor]:
+            if iteration == stop_at:
+                raise KeyboardInterrupt
+            made = models[0](torch.randn(4, 3, generator=generator("noise", iteration)))
+            losses = {"generator": models[1](made).square().mean(), "discriminator": (models[1](made.detach()) - 1).square().mean()}
+            for optimiser, loss in zip(optimisers, losses.values(), strict=True):
+                optimiser.zero_grad()
+                loss.backward(inputs=optimiser.param_groups[0]["params"], retain_graph=True)
+            for optimiser in optimisers:
+                optimiser.step()
+            return losses
+
+        stateful = {f"{kind}{i}": one for kind, ones in (("model", models), ("adam", optimisers)) for i, one in enumerate(ones)}
+        loop.train(step, lambda done: {}, stateful, loop.Schedule(12, 2, 4), checkpoint, "toy")
+        return [parameter.detach().clone() for model in models for parameter in model.parameters()]
+
+    whole = train(tmp_path / "whole.pt", None)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "cut.pt", 7)
+    resumed = train(tmp_path / "cut.pt", None)
+    assert all(torch.equal(a, b) for a, b in zip(whole, resumed, strict=True))
+
+
 def test_what_is_saved_has_the_same_bytes_under_any_name(tmp_path: Path) -> None:
     value = {"weight": torch.arange(6.0).reshape(2, 3), "rows": [1, 2.5], "name": "a"}
     runtime.save(value, tmp_path / "one.pt")

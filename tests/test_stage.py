@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from conftest import REPOSITORY, Toy, record_of, wait_for
 
+from stages.core.fingerprint import syntax_hash
 from stages.core.stage import Job
 from workflow import runs
 
@@ -123,7 +124,7 @@ def test_parameters_arrive_typed(toy: Toy) -> None:
         settings = job.settings(Settings, "chapter.training")
         job.out("out/a.txt").write_text(f"{settings.rate} {job.params['scale']}")
         """,
-        imports="from dataclasses import dataclass\n@dataclass\nclass Settings:\n    rate: float",
+        imports="from stages.core.settings import settings\n@settings\nclass Settings:\n    rate: float",
         params={"scale": "mini", "chapter": {"training": {"rate": 0.1}}},
     )
     toy.succeed()
@@ -169,10 +170,23 @@ def test_a_missing_fingerprint_is_one_sentence(toy: Toy) -> None:
     assert "workflow.repro" in toy.fail()
 
 
-def test_a_stage_declares_exactly_one_fingerprint(toy: Toy) -> None:
-    toy.file("reports/code/other.json", "{}")
-    toy.write("job.out('out/a.txt').write_text('')", deps=["reports/code/other.json"])
-    assert "must declare exactly one file of reports/code/ among its deps" in toy.fail()
+def test_modules_may_be_listed_by_any_of_the_declared_fingerprints(toy: Toy) -> None:
+    """As a reader is, which is imported by the name of its data set."""
+    tool = toy.file("stages/tool.py", "RATE = 1\n")
+    toy.write("import stages.tool\njob.out('out/a.txt').write_text('')", deps=["reports/code/tool.json"])
+    toy.fingerprint("stages.tool")
+    toy.file("reports/code/tool.json", "{}")
+    assert "imports stages.tool, which its code fingerprint does not list" in toy.fail()
+    toy.file("reports/code/tool.json", json.dumps({"stages.tool": syntax_hash(tool.read_text())}))
+    toy.succeed()
+
+
+def test_a_stage_without_a_fingerprint_is_one_sentence(toy: Toy) -> None:
+    toy.write("job.out('out/a.txt').write_text('')")
+    graph = json.loads((toy.root / "data/graph.json").read_text())
+    graph["stages"]["python -m stages.toy"]["deps"] = []
+    toy.file("data/graph.json", json.dumps(graph))
+    assert toy.fail() == "error: toy must declare a file of reports/code/ among its deps, and declares none\n"
 
 
 def test_a_command_line_that_is_no_stage(toy: Toy) -> None:

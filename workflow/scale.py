@@ -58,7 +58,7 @@ def compose(scale: str, overrides: list[str], path: Path = PARAMS) -> None:
         with replacing(path) as aside:
             values = _composed(aside, scale, plain)
             if only or left_out:
-                off = [name for name in chapters() if name in left_out or only and name not in only]
+                off = [name for name in chapters() if name in left_out or (only and name not in only)]
                 switches = [f"chapters=[{','.join(only)}]"] if only else []
                 switches += [f"{name}.sets.{role}=[]" for name in off for role in values[name]["sets"]]
                 values = _composed(aside, scale, [*plain, *switches])

@@ -86,7 +86,8 @@ def train(
             done = iteration + 1
             if done % schedule.log_every and done != schedule.iterations:
                 continue
-            means = {name: _mean(name, [one[name] for one in losses], done, checkpoint) for name in losses[0]}  # the device has come this far
+            # The device has come this far when its losses are known.
+            means = {name: _mean(name, [one[name] for one in losses], done, checkpoint) for name in losses[0]}
             trained.seconds += time.perf_counter() - started
             trained.rows.append({"iteration": done, **means, **observe(done)})
             if bar is not None:
@@ -158,9 +159,16 @@ def _resume(stateful: Mapping[str, Stateful], checkpoint: Path) -> tuple[int, Tr
 
 
 def finish(
-    job: Job, out: str, model: torch.nn.Module, trained: Trained, about: Mapping[str, Any], precision: Runtime, device: torch.device, **notes: Any
+    job: Job,
+    out: str,
+    model: torch.nn.Module,
+    trained: Trained,
+    about: Mapping[str, Any],
+    precision: Runtime,
+    device: torch.device,
+    **notes: Any,
 ) -> None:
-    """Write what a training leaves in its output `out`, and what the run record says of it, with `notes` that are of this run only.
+    """Write what a training leaves in its output `out`, and what the run record says of it, with `notes` of this run only.
 
     The weights as model.pt, on the CPU, the curve as curve.csv, and as about.json `about` with what it was computed on.
     """

@@ -121,9 +121,13 @@ def write(
 def publish(
     job: Job, chapter: str, experiment: str, dataset: Dataset | None, records: Iterable[Record], protocol: str | None = None
 ) -> None:
-    """Write the stage's output reports/metrics/<chapter>/<experiment>.json; the protocol is the run's, unless it is another for this experiment."""
-    place, protocol = job.out(f"reports/metrics/{chapter}/{experiment}.json"), protocol or job.param("protocol")
-    write(place, chapter=chapter, experiment=experiment, scale=job.param("scale"), protocol=protocol, dataset=dataset, records=records)
+    """Write the stage's output reports/metrics/<chapter>/<experiment>.json.
+
+    protocol : the run's, unless this experiment has another.
+    """
+    path, protocol = job.out(f"reports/metrics/{chapter}/{experiment}.json"), protocol or job.param("protocol")
+    facts = {"chapter": chapter, "experiment": experiment, "scale": job.param("scale"), "protocol": protocol}
+    write(path, **facts, dataset=dataset, records=records)
 
 
 def read(path: Path) -> MetricsFile:

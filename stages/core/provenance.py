@@ -1,4 +1,4 @@
-"""Whose bytes a result is made of: `provenance.json`, which the download of a data set writes and every stage that makes data of it hands on."""
+"""Whose bytes a result is made of: `provenance.json`, which a download writes and whatever makes data of it hands on."""
 
 import json
 import shutil

@@ -1,4 +1,7 @@
-"""Settings as typed classes: a chapter's `settings.py` states each once, stages take them, and workflow/params.py checks params.yaml by them."""
+"""Settings as typed classes, each stated once: stages take them, and workflow/params.py checks params.yaml by the same.
+
+What a chapter's trainings read is in its `training_settings.py`, all else in its `settings.py`: a change there retrains nothing.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
@@ -31,7 +34,7 @@ Seeds = Annotated[list[NotNegativeCount], Len(1)]
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def settings(cls: type[Class]) -> type[Class]:
-    """A frozen dataclass of settings: where params.yaml is checked, without unknown keys, conversions and numbers that are not finite."""
+    """A frozen dataclass of settings; checked in params.yaml, it takes no unknown keys, converts nothing, and is finite."""
     made = dataclass(frozen=True)(cls)
     made.__pydantic_config__ = {"extra": "forbid", "strict": True, "allow_inf_nan": False}  # type: ignore[attr-defined]
     return made
@@ -60,7 +63,10 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Use:
-    """That a chapter uses the data set, or weights, `name`; `why` begins a sentence; `kinds` are the kinds of sources.yaml that will do."""
+    """That a chapter uses the data set, or weights, `name`.
+
+    why : the rest of a sentence that begins with the chapter's name, as ".sets.train has cifar10". kinds : of sources.yaml that will do.
+    """
 
     name: str
     why: str

@@ -103,7 +103,7 @@ class Job:
 
     @property
     def fingerprint(self) -> dict[str, str]:
-        """The modules of ours that this command may import, each with the hash of its syntax tree: those of all files of code it declares."""
+        """The modules of ours that this command may import, by all files of code it declares, each with its syntax tree's hash."""
         files = [dep for dep in self.deps if dep.startswith(CODE)]
         if not files:
             raise UserError(f"{self.name} must declare a file of {CODE} among its deps, and declares none")
@@ -127,7 +127,7 @@ class Job:
 
 
 def parser(description: str | None, *arguments: str, seed: bool = False) -> argparse.ArgumentParser:
-    """A stage's command line: `arguments` by position and, with `seed`, --seed. What they may be the graph says, for it lists all commands."""
+    """A stage's command line: `arguments` by position and, with `seed`, --seed. Which values there are the graph says."""
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in arguments:
         made.add_argument(name)
