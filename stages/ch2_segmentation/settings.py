@@ -1,7 +1,7 @@
 """The chapter's section of params.yaml."""
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from stages.ch2_segmentation.training_settings import Network, Training, Variant
 from stages.core import settings as core
@@ -35,7 +35,7 @@ class Chapter(core.Chapter):
     training: Training
     figures: Figures
 
-    THESIS = {  # Section 2.4.4
+    THESIS: ClassVar = {  # Section 2.4.4
         "training.iterations": [100_000],
         "training.batch_size": [1],
         "training.learning_rate": [0.0001],
