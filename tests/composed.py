@@ -15,7 +15,7 @@ from workflow import params as checks
 
 
 def params(scale: str = "mini", *overrides: str, **changes: Any) -> dict[str, Any]:
-    """All parameters of the scale by Hydra, with `changes` merged in afterwards: params(ch3_edges={"training": {"alpha": 1}})."""
+    """All parameters of the scale by Hydra, `changes` merged in afterwards: params(ch3_edges={"training": {"alpha": 1}})."""
     return _merged(deepcopy(_composed(scale, *overrides)), changes)
 
 
@@ -35,7 +35,7 @@ def _merged(below: Any, above: Any) -> Any:
 
 
 def problems(chapter: str, changes: dict[str, Any], scale: str = "mini") -> list[str]:
-    """What is wrong with the chapter's section of the scale, changed: by its class alone and, where the protocol is full, by the thesis."""
+    """What is wrong with the chapter's section of the scale, changed: by its class and, where the protocol is full, the thesis."""
     values = params(scale, **{chapter: changes})
     read, wrong = checks._read(checks.chapters()[chapter], values[chapter], chapter)
     return wrong or list(checks._not_the_thesis(chapter, read, values[chapter]) if values["protocol"] == "full" else ())

@@ -20,9 +20,10 @@ Batch = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class TrainingImages:
-    """Which image an iteration has, and whether it is mirrored, by the iteration's number alone, so that a training resumes to the step.
+    """Which image an iteration has, and whether it is mirrored, by the iteration's number alone: trainings resume to the step.
 
-    reader : the data set's module of stages/datasets. rows_of : an iteration's row of `examples`. seed : of the mirroring; None for none.
+    reader : the data set's module of stages/datasets. rows_of : an iteration's row of `examples`.
+    seed : of the mirroring; None for none.
     """
 
     reader: ModuleType
@@ -39,7 +40,7 @@ class TrainingImages:
 
 
 def check(reader: ModuleType, examples: Sequence[Example], largest: Sequence[int]) -> None:
-    """Read every image and label map once: a UserError, as of the reader's `read_pair`, comes before the training and not amid it.
+    """Read every image and label map once: a UserError, as of `reader.read_pair`, comes before the training, not amid it.
 
     largest : height and width that no image may exceed, of those that local fusions have weights for.
     """

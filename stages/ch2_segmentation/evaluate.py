@@ -19,7 +19,14 @@ from stages.datasets.voc2012 import Example
 from stages.metrics.segmentation import confusion_matrix, iou, mean_iou, pixel_accuracy
 
 # Table 2.7's heads, where they are not a class's own name.
-HEADS = {"aeroplane": "aero", "bicycle": "bike", "diningtable": "table", "motorbike": "mbike", "pottedplant": "plant", "tvmonitor": "tv"}
+HEADS = {
+    "aeroplane": "aero",
+    "bicycle": "bike",
+    "diningtable": "table",
+    "motorbike": "mbike",
+    "pottedplant": "plant",
+    "tvmonitor": "tv",
+}
 ABOUT = ("determinism", "parameters", "precision", "encoder")  # what a record says of how it was made
 
 
@@ -70,10 +77,11 @@ def records_of(model: str, seed: int, values: dict[str, float], images: int, abo
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
     reader = voc2012
-    source, models = job.dep(job.data(f"sources/{args.dataset}")), job.data(f"models/ch2_segmentation/{args.dataset}")
+    source = job.dep(job.data(f"sources/{args.dataset}"))
+    models, predictions = (job.data(f"{kind}/ch2_segmentation/{args.dataset}") for kind in ("models", "predictions"))
+    names, seeds = job.param("ch2_segmentation.models"), job.param("ch2_segmentation.seeds")
+    predicted = trainings.available(job, predictions, names, seeds)
     examples = reader.val_examples(source)
-    folder = job.data(f"predictions/ch2_segmentation/{args.dataset}")
-    predicted = trainings.available(job, folder, job.param("ch2_segmentation.models"), job.param("ch2_segmentation.seeds"))
     records = []
     for model, seed, labels in predicted:
         about = json.loads((labels / "about.json").read_text())

@@ -73,20 +73,21 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     reader, settings = voc2012, job.settings(Figures, "ch2_segmentation.figures")
     examples = reader.val_examples(job.dep(job.data(f"sources/{args.dataset}")))
     stored = job.dep(job.data(f"predictions/ch2_segmentation/{args.dataset}"))
-    by_seed = [{model: stored / f"{model}-seed{seed}" for model in settings.compared} for seed in job.param("ch2_segmentation.seeds")]
+    seeds = job.param("ch2_segmentation.seeds")
+    by_seed = [{model: stored / f"{model}-seed{seed}" for model in settings.compared} for seed in seeds]
     folders = next((folders for folders in by_seed if all(folder.exists() for folder in folders.values())), None)
     if folders is None:
         raise UserError(f"Figure 2.14 shows {' and '.join(settings.compared)} of one seed, and no seed has both: train them")
-    rows = scores(reader, examples, folders)
+    rows, shown = scores(reader, examples, folders), settings.images
     if not rows:
         raise UserError(f"Figure 2.14 needs an image to show, and none of {args.dataset} that is judged has a label")
     table = [
-        {"image": example.name, **{model: f"{value:.4f}" for model, value in by_model.items()}, "shown": int(rank < settings.images)}
+        {"image": example.name, **{model: f"{value:.4f}" for model, value in by_model.items()}, "shown": int(rank < shown)}
         for rank, (example, by_model) in enumerate(rows)
     ]
     write_csv(job.out("reports/figures/ch2_segmentation/figure_2_14.csv"), table)
     with matplotlib.rc_context(figures.STYLE):
-        figure = grid([panels_of(reader, row, folders, settings.compared) for row in rows[: settings.images]])
+        figure = grid([panels_of(reader, row, folders, settings.compared) for row in rows[:shown]])
         figures.save(figure, Path(job.out("reports/figures/ch2_segmentation/figure_2_14.png")), job.param("protocol"))
 
 

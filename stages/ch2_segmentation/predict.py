@@ -45,7 +45,8 @@ def write_labels(file: Path, labels: np.ndarray) -> None:
 def main(args: argparse.Namespace, job: stage.Job) -> None:
     precision, device = inference.start(job)
     torch.backends.cudnn.benchmark = False  # as in training
-    network, weights = job.settings(Network, "ch2_segmentation.network"), weights_called(job.param("ch2_segmentation.weights"))
+    network = job.settings(Network, "ch2_segmentation.network")
+    weights = weights_called(job.param("ch2_segmentation.weights"))
     variant = job.settings(Variant, f"ch2_segmentation.variants.{args.model}")
     name = f"ch2_segmentation/{args.dataset}/{args.model}-seed{args.seed}"
     source, folder = job.dep(job.data(f"sources/{args.dataset}")), job.dep(job.data(f"models/{name}"))

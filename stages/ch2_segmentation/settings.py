@@ -18,7 +18,7 @@ class Sets:
 
 @settings
 class Figures:
-    """Figure 2.14: the titles of the two networks that it compares, by model, and how many images, those where the second gains most."""
+    """Figure 2.14: the two networks that it compares, each with its title, on the images where the second gains most."""
 
     compared: Annotated[dict[Name, str], Len(2, 2)]
     images: Count

@@ -49,7 +49,8 @@ def training_images(reader: ModuleType, folder: Path, training: Training, larges
 
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
-    training, network = job.settings(Training, "ch2_segmentation.training"), job.settings(Network, "ch2_segmentation.network")
+    training = job.settings(Training, "ch2_segmentation.training")
+    network = job.settings(Network, "ch2_segmentation.network")
     variant = job.settings(Variant, f"ch2_segmentation.variants.{args.model}")
     source = job.param("ch2_segmentation.weights")
     weights, vgg16 = weights_called(source), job.dep(job.data(f"sources/{source}"))
@@ -75,8 +76,14 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         optimizer.step()
         return value
 
-    stateful = {"model": model, "optimizer": optimizer}
-    trained = loop.train(step, lambda done: {}, stateful, training, job.checkpoint, f"{args.model} seed {args.seed}")
+    trained = loop.train(
+        step,
+        lambda done: {},
+        {"model": model, "optimizer": optimizer},
+        training,
+        job.checkpoint,
+        f"{args.model} seed {args.seed}",
+    )
     about = {
         "iterations": training.iterations,
         "parameters": count_parameters(model),

@@ -1,4 +1,7 @@
-"""What a training of Section 2.4.4 takes: all settings that trained weights depend on. See the README for what the thesis leaves open."""
+"""What a training of Section 2.4.4 takes: all settings that trained weights depend on.
+
+The README says what the thesis leaves open.
+"""
 
 from typing import Annotated, Literal
 
@@ -12,8 +15,9 @@ Reduction = Literal["mean", "sum"]
 class Variant:
     """What a network is: a row of Table 2.7.
 
-    fusion : of the two branches, `sum` as FCN-8s, or `local`, by a weight for every class and pixel (Eq. 2.7, 2.8), which relu ends as
-    printed. score_std, score_bias : deviation of the score layers' initial weights, and their biases.
+    fusion : of the two branches, `sum` as FCN-8s, or `local`, by a weight for every class and pixel (Eq. 2.7, 2.8).
+    relu : local fusions end in one, as printed. score_std, score_bias : deviation of the score layers' initial weights,
+    and their biases.
     """
 
     fusion: Literal["sum", "local"] = "sum"
@@ -23,15 +27,17 @@ class Variant:
 
     def __post_init__(self) -> None:
         if self.fusion == "local" and self.relu and not (self.score_std or self.score_bias):
-            raise ValueError("with fusion local and relu, score_std and score_bias cannot both be 0: every gradient would be 0")
+            raise ValueError("score_std and score_bias cannot both be 0 with a local fusion's relu: every gradient would be 0")
 
 
 @settings
 class Network:
     """What all networks share.
 
-    size : height and width of the largest image, which local fusions have weights for. fc : width of fc6 and fc7 where the weights have
-    none. skip_scales : what pool4 and pool3 are multiplied by before they are scored. fixed_upsampling : bilinear upsampling stays so.
+    size : height and width of the largest image, which local fusions have weights for.
+    fc : width of fc6 and fc7 where the weights have none.
+    skip_scales : what pool4 and pool3 are multiplied by before they are scored.
+    fixed_upsampling : bilinear upsampling stays so.
     """
 
     size: tuple[Side, Side]
@@ -44,8 +50,9 @@ class Network:
 class Training(Schedule):
     """Section 2.4.4; the learning rate never changes.
 
-    batch_size can only be 1, for images differ in size. Biases learn at bias_rate times their layer's rate and decay at bias_decay times
-    weight_decay; local fusions learn at fusion_rate times the others'. mirror : half of the images are turned left to right.
+    batch_size can only be 1, for images differ in size. Biases learn at bias_rate times their layer's rate and decay at
+    bias_decay times weight_decay; local fusions learn at fusion_rate times the others'.
+    mirror : half of the images are turned left to right.
     """
 
     batch_size: Literal[1]
