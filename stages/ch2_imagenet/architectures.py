@@ -1,15 +1,17 @@
 """The parameter counts of Section 2.4.2's text and the dimensions of Table 2.6, read from the modules at the thesis's width.
 
-python -m stages.ch2_imagenet.architectures imagenet
+python -m stages.ch2_imagenet.architectures
 """
 
 import argparse
+from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import nn
 
-from stages.ch2_imagenet.networks import ImageNetwork, Network, build, count_parameters
-from stages.ch2_imagenet.variants import ALEXNET, MODELS
+from stages.ch2_imagenet.networks import ImageNetwork, build, count_parameters
+from stages.ch2_imagenet.training_settings import Network, Variant
 from stages.core import metrics, stage
 from stages.encoders.vision import ENCODERS
 
@@ -17,15 +19,13 @@ CLASSES = 1000
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dataset", choices=["imagenet"])
-    return parser
+    return stage.parser(__doc__)
 
 
-def thesis_model(name: str) -> ImageNetwork:
+def thesis_model(variant: Variant) -> ImageNetwork:
     """The network at the thesis's width, for ImageNet's 1,000 classes, without values."""
     with torch.device("meta"):
-        return build(name, CLASSES, Network(width=1, fusion_init=0.25), torch.Generator())
+        return build(variant, CLASSES, Network(width=1, fusion_init=0.25), torch.Generator())
 
 
 def depth(model: ImageNetwork) -> int:
@@ -35,31 +35,31 @@ def depth(model: ImageNetwork) -> int:
     return sum(not set(name.split(".")) & set(beside) for name in layers)
 
 
-def facts() -> dict[str, dict[str, int]]:
-    """Of each network its counts; `parameters_added` is over the plain network of as many layers."""
-    counts = {}
-    for name in MODELS:
-        model = thesis_model(name)
-        kind, layers = name.split("-")
-        counts[name] = {"parameters_total": count_parameters(model), "layers": depth(model), "dimensions": model.classifier.weight.shape[1]}
-        if kind != "cnn":
-            counts[name]["parameters_added"] = counts[name]["parameters_total"] - counts[f"cnn-{layers}"]["parameters_total"]
-    alexnet = ENCODERS[ALEXNET].build()
-    weights = [module.weight for module in alexnet.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
-    counts[ALEXNET] = {"parameters_total": count_parameters(alexnet), "dimensions": weights[-1].shape[1], "layers": len(weights)}
+def counts_of(variant: Variant) -> dict[str, int]:
+    """A network's counts; `parameters_added` is over the plain network of as many layers."""
+    model, plain = thesis_model(variant), replace(variant, residual=False, sides="none")
+    counts = {"parameters_total": count_parameters(model), "layers": depth(model), "dimensions": model.classifier.weight.shape[1]}
+    if variant != plain:
+        counts["parameters_added"] = counts["parameters_total"] - count_parameters(thesis_model(plain))
     return counts
+
+
+def facts(variants: Mapping[str, Variant], encoder: str) -> dict[str, dict[str, int]]:
+    """The counts of each network trained here, and of the published one."""
+    published = ENCODERS[encoder].build()
+    weights = [module.weight for module in published.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+    theirs = {"parameters_total": count_parameters(published), "dimensions": weights[-1].shape[1], "layers": len(weights)}
+    return {name: counts_of(variant) for name, variant in variants.items()} | {encoder: theirs}
 
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
     units = {"parameters_total": "parameters", "parameters_added": "parameters", "layers": "layers", "dimensions": "components"}
+    variants = {name: job.settings(Variant, f"ch2_imagenet.variants.{name}") for name in job.param("ch2_imagenet.variants")}
     records = [
         metrics.Record(model=name, metric=metric, value=float(value), unit=units[metric], better="none", determinism="bitwise")
-        for name, counts in facts().items() for metric, value in counts.items()
+        for name, counts in facts(variants, job.param("ch2_imagenet.encoder.name")).items() for metric, value in counts.items()
     ]  # fmt: skip
-    metrics.write(
-        job.out("reports/metrics/ch2_imagenet/architectures.json"), chapter="ch2_imagenet", experiment="architectures",
-        scale=job.params["scale"], protocol="full", dataset=None, records=records,
-    )  # fmt: skip
+    metrics.publish(job, "ch2_imagenet", "architectures", None, records, protocol="full")
 
 
 if __name__ == "__main__":

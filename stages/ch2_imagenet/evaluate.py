@@ -8,43 +8,47 @@ import json
 from pathlib import Path
 from typing import Any
 
-from stages.ch2_imagenet.variants import ALEXNET, file_name, trained_models
-from stages.core import arrays, metrics, stage
+from stages.ch2_imagenet.transfer_settings import Encoder
+from stages.core import arrays, metrics, provenance, stage, trainings
 from stages.core.files import read_csv, write_csv
 from stages.metrics.classification import top_error_percent
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dataset", choices=["imagenet"])
-    return parser
+    return stage.parser(__doc__, "dataset")
 
 
-def errors(predictions: Path, stage: str = "") -> tuple[dict[str, float], int]:
-    """Top-1 and top-5 error in percent, and over how many images."""
-    best, labels = arrays.read_named(predictions, stage, "best", "labels")
+def errors(classes: Path, stage: str = "") -> tuple[dict[str, float], int]:
+    """Top-1 and top-5 error in percent of stored predictions, and over how many images."""
+    best, labels = arrays.read_named(classes, stage, "best", "labels")
     return {f"top{k}_error": top_error_percent(best, labels, k) for k in (1, 5)}, len(labels)
 
 
 def records_of(
     model: str,
     seed: int | None,
-    trained: Path | None,
     predictions: Path,
     curve: list[dict[str, str]],
-    about: dict[str, Any],
     stage: str = "",
+    *,
+    trained: Path | None = None,
+    title: str = "",
 ) -> list[metrics.Record]:
-    """The errors, and the mean fusion weight of each branch at the end of training where the model has such weights."""
-    found, n = errors(predictions, stage)
-    facts = {
-        "determinism": about["determinism"], "parameters": about["parameters"], "precision": about["precision"],
-        "predictions": predictions.as_posix(), "encoder": f"AlexNet, {about['weights']} weights" if seed is None else None,
-        "trained": trained.as_posix() if trained else None,
+    """The errors, and the mean fusion weight of each branch at the end of training where the model has such weights.
+
+    predictions : the network's folder. trained : where a network trained here lies. title : of another one, whose weights are published.
+    """
+    classes = predictions / "classes.npz"
+    percent, n = errors(classes, stage)
+    about = json.loads((predictions / "about.json").read_text())
+    facts: dict[str, Any] = {key: about[key] for key in ("determinism", "parameters", "precision")}
+    facts |= {
+        "predictions": classes.as_posix(), "trained": trained.as_posix() if trained else None,
+        "encoder": f"{title}, {about['weights']} weights" if title else None,
     }  # fmt: skip
     records = [
         metrics.Record(model=model, seed=seed, metric=metric, value=value, unit="%", better="lower", n=n, **facts)
-        for metric, value in found.items()
+        for metric, value in percent.items()
     ]
     weights = [key for key in (curve[-1] if curve else {}) if key.startswith("fusion_weight_") and not key.endswith("_sd")]
     return records + [
@@ -63,23 +67,22 @@ def skipped(part: str, images: int, of: int) -> list[metrics.Record]:
 
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
-    scale = job.params["scale"]
-    predictions = job.dep(f"data/{scale}/predictions/ch2_imagenet/imagenet")
-    stored = json.loads((predictions / "about.json").read_text())
+    predictions, networks = (job.data(f"{what}/ch2_imagenet/{args.dataset}") for what in ("predictions", "models"))
+    facts = job.dep(job.data(f"packed/{args.dataset}_facts"))
     records, curves = [], []
-    for model, seed, folder in trained_models(job, job.params["ch2_imagenet"]["models"]):
-        name, curve = file_name(model, seed), read_csv(folder / "curve.csv")
-        records += records_of(model, seed, folder, predictions / f"{name}.npz", curve, stored["models"][name], job.name)
+    models, seeds = job.param("ch2_imagenet.models"), job.param("ch2_imagenet.seeds")
+    for model, seed, folder in trainings.available(job, predictions, models, seeds):
+        trained = job.dep(f"{networks}/{folder.name}")
+        curve = read_csv(trained / "curve.csv")
+        records += records_of(model, seed, folder, curve, job.name, trained=trained)
         curves += [{"model": model, "seed": str(seed), **row} for row in curve]
-    records += records_of(ALEXNET, None, None, predictions / f"{ALEXNET}.npz", [], stored["models"][ALEXNET], job.name)
+    encoder = job.settings(Encoder, "ch2_imagenet.encoder")
+    records += records_of(encoder.name, None, job.dep(f"{predictions}/{encoder.name}"), [], job.name, title=encoder.title)
+    counts = json.loads((facts / "about.json").read_text())
     for part in ("train", "val"):
-        records += skipped(part, stored[f"skipped_{part}"], stored[part] + stored[f"skipped_{part}"])
-    provenance = json.loads((predictions / "provenance.json").read_text())
-    metrics.write(
-        job.out("reports/metrics/ch2_imagenet/imagenet.json"), chapter="ch2_imagenet", experiment="imagenet", scale=scale,
-        protocol=job.params["protocol"], dataset=metrics.Dataset("imagenet", provenance["kind"], provenance["note"]), records=records,
-    )  # fmt: skip
-    write_csv(job.out("reports/metrics/ch2_imagenet/imagenet.training.csv"), curves)
+        records += skipped(part, counts[f"skipped_{part}"], counts[part] + counts[f"skipped_{part}"])
+    metrics.publish(job, "ch2_imagenet", args.dataset, provenance.dataset(facts, args.dataset), records)
+    write_csv(job.out(f"reports/metrics/ch2_imagenet/{args.dataset}.training.csv"), curves)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Figure 2.13, pictures of the six data sets that the networks are transferred to, with the list of them.
+"""Figure 2.13, pictures of the data sets that networks trained on one are transferred to, with the list of them.
 
-python -m stages.ch2_imagenet.examples
+python -m stages.ch2_imagenet.examples imagenet
 """
 
 import argparse
@@ -11,16 +11,13 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from stages.ch2_imagenet.transfer_sets import SETS, Found, Split, name_of, read
+from stages.ch2_imagenet.transfer_sets import Found, Split, name_of, read
 from stages.core import figures, stage
 from stages.core.files import write_csv
 from stages.datasets.pictures import open_picture
 from stages.datasets.retrieval import RetrievalSet
 
 SIDE = 256  # pixels, at most, of what is drawn
-LABELS = {
-    "scene15": "Scene 15", "indoor67": "Indoor 67", "flowers102": "Flower", "cub200": "Bird", "holidays": "Holidays", "ukb": "UKB",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -29,6 +26,10 @@ class Example:
 
     image: Path
     category: str
+
+
+def parser() -> argparse.ArgumentParser:
+    return stage.parser(__doc__, "dataset")
 
 
 def evenly(count: int, wanted: int) -> list[int]:
@@ -44,13 +45,13 @@ def examples_of(found: Found, wanted: int) -> list[Example]:
     return [Example(firsts[label], found.classes[label]) for label in evenly(len(firsts), wanted)]
 
 
-def draw(shown: dict[str, list[Example]]) -> Figure:
-    """A row of pictures for each data set."""
+def draw(shown: dict[str, list[Example]], titles: dict[str, str]) -> Figure:
+    """A row of pictures for each data set, below its title."""
     columns = max(map(len, shown.values()))
     figure = Figure(figsize=(max(6.2, 1.3 * columns), 1.1 * len(shown)), layout="constrained")
     grid = figure.subplots(len(shown), columns, squeeze=False)
     for line, (dataset, examples) in zip(grid, shown.items(), strict=True):
-        line[0].set_title(LABELS[dataset], loc="left", fontsize=8)
+        line[0].set_title(titles[dataset], loc="left", fontsize=8)
         for axes, example in zip(line, examples, strict=False):
             picture = open_picture(example.image)
             picture.thumbnail((SIDE, SIDE))
@@ -61,9 +62,9 @@ def draw(shown: dict[str, list[Example]]) -> Figure:
 
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
-    scale, settings = job.params["scale"], job.params["ch2_imagenet"]
-    split, wanted = Split.of(settings["transfer"]), settings["figures"]["shown"]
-    shown = {name: examples_of(read(name, job.dep(f"data/{scale}/sources/{name}"), split), wanted) for name in SETS}
+    split = Split(*(job.param(f"ch2_imagenet.transfer.scene15_{key}") for key in ("train", "seed")))
+    titles, wanted = (job.param(f"ch2_imagenet.figures.{key}") for key in ("examples", "shown"))
+    shown = {name: examples_of(read(name, job.dep(job.data(f"sources/{name}")), split), wanted) for name in titles}
     rows = [
         {"dataset": dataset, "place": place, "image": name_of(example.image), "category": example.category}
         for dataset, examples in shown.items()
@@ -71,8 +72,8 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     ]
     write_csv(job.out("reports/figures/ch2_imagenet/figure_2_13.csv"), rows)
     with matplotlib.rc_context(figures.STYLE):
-        figures.save(draw(shown), Path(job.out("reports/figures/ch2_imagenet/figure_2_13.png")), job.params["protocol"])
+        figures.save(draw(shown, titles), Path(job.out("reports/figures/ch2_imagenet/figure_2_13.png")), job.param("protocol"))
 
 
 if __name__ == "__main__":
-    stage.execute(argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter), main)
+    stage.execute(parser(), main)

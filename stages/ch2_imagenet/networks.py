@@ -3,28 +3,18 @@
 Layers and channels are the author's, whose counts of parameters these networks have: 6,283,368 (CNN-11) and 6,752,362 (CFN-11).
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from stages.ch2_imagenet.variants import MODELS
+from stages.ch2_imagenet.training_settings import Network, Variant
 from stages.core import runtime
 
 CHANNELS = (64, 64, 128, 256, 512)  # of conv1 and of the blocks conv2 to conv5
 FEATURES = 1024  # K, of conv6 and of the side branches
 SIDES = 3  # branches from pool2, pool3 and pool4
-DEPTHS = {"11": 2, "19": 4}  # convolutions of a block; with conv1, conv6 and the classifier 11 or 19 layers
-
-
-@dataclass(frozen=True)
-class Network:
-    """width : factor on every number of channels; 1 in the thesis, less in the miniature. fusion_init : initial fusion weight."""
-
-    width: float
-    fusion_init: float
 
 
 class Block(nn.Module):
@@ -41,8 +31,8 @@ class Block(nn.Module):
         self.projection = _convolution(channels, width, 1)[:-1] if residual else None
 
     def forward(self, maps: Tensor) -> Tensor:
-        found = self.convolutions(maps)
-        return F.relu(found if self.projection is None else found + self.projection(maps))
+        convolved = self.convolutions(maps)
+        return F.relu(convolved if self.projection is None else convolved + self.projection(maps))
 
 
 class LocalFusion(nn.Module):
@@ -59,23 +49,23 @@ class LocalFusion(nn.Module):
 
 
 class ImageNetwork(nn.Module):
-    """A plain CNN of six convolutional groups, and on request residual connections or side branches.
+    """A plain CNN of six convolutional groups, and on request residual connections or side branches."""
 
-    kind : cnn; resnet (each block has a shortcut); dsn (the sides predict by themselves); cfn (the sides are fused with the main branch).
-    """
-
-    def __init__(self, kind: str, *, depth: int, classes: int, width: float, fusion_init: float):
+    def __init__(self, variant: Variant, *, classes: int, width: float, fusion_init: float):
         super().__init__()
         first, *channels = (max(1, round(count * width)) for count in CHANNELS)
         features = max(1, round(FEATURES * width))
+        sides = 0 if variant.sides == "none" else SIDES
+        fused, predicting = (variant.sides == kind for kind in ("fused", "predicting"))
         self.conv1 = _convolution(3, first, 7, stride=2, bias=True)
         self.pool = nn.MaxPool2d(3, 2, ceil_mode=True)  # as in Caffe: 112, 56, 28, 14, 7
         inputs = [first, *channels[:-1]]
-        self.blocks = nn.ModuleList(Block(before, after, depth, kind == "resnet") for before, after in zip(inputs, channels, strict=True))
+        pairs = zip(inputs, channels, strict=True)
+        self.blocks = nn.ModuleList(Block(before, after, variant.convolutions, variant.residual) for before, after in pairs)
         self.conv6 = _convolution(channels[-1], features, 1)
-        self.sides = nn.ModuleList(_convolution(count, features, 1) for count in channels[:SIDES] if kind in ("dsn", "cfn"))
-        self.side_classifiers = nn.ModuleList(nn.Linear(features, classes) for _ in range(SIDES if kind == "dsn" else 0))
-        self.fusion = LocalFusion(SIDES + 1, features, fusion_init) if kind == "cfn" else None
+        self.sides = nn.ModuleList(_convolution(count, features, 1) for count in channels[:sides])
+        self.side_classifiers = nn.ModuleList(nn.Linear(features, classes) for _ in range(sides if predicting else 0))
+        self.fusion = LocalFusion(sides + 1, features, fusion_init) if fused else None
         self.classifier = nn.Linear(features, classes)
 
     def branch_maps(self, images: Tensor) -> list[Tensor]:
@@ -84,13 +74,13 @@ class ImageNetwork(nn.Module):
         (N, 3, 224, 224) -> [(N, K, 28, 28), (N, K, 14, 14), (N, K, 7, 7), (N, K, 7, 7)]; a network without sides has the last only.
         """
         maps = self.pool(self.conv1(images))
-        found = []
+        of_sides = []
         for number, block in enumerate(self.blocks):
             maps = block(maps)
             if number < SIDES:
                 maps = self.pool(maps)
-                found += [self.sides[number](maps)] if self.sides else []
-        return [*found, self.conv6(maps)]
+                of_sides += [self.sides[number](maps)] if self.sides else []
+        return [*of_sides, self.conv6(maps)]
 
     def branch_features(self, images: Tensor) -> list[Tensor]:
         """Eq. 2.1, global average pooling of each branch, main branch last: [(N, K), ...]."""
@@ -110,12 +100,9 @@ class ImageNetwork(nn.Module):
         return branches[-1] if self.fusion is None else self.fusion(torch.stack(branches, dim=1))
 
 
-def build(name: str, classes: int, settings: Network, generator: torch.Generator) -> ImageNetwork:
-    """The model called `name` (one of MODELS), its weights drawn from `generator` as Caffe's "xavier": uniform, of variance 1 / inputs."""
-    if name not in MODELS:
-        raise ValueError(f"no model {name!r}: it may be {', '.join(MODELS)}")
-    kind, layers = name.split("-")
-    model = ImageNetwork(kind, depth=DEPTHS[layers], classes=classes, width=settings.width, fusion_init=float(settings.fusion_init))
+def build(variant: Variant, classes: int, settings: Network, generator: torch.Generator) -> ImageNetwork:
+    """A network with weights drawn from `generator` as Caffe's "xavier": uniform, of variance 1 / inputs."""
+    model = ImageNetwork(variant, classes=classes, width=settings.width, fusion_init=float(settings.fusion_init))
     for module in model.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             nn.init.kaiming_uniform_(module.weight, nonlinearity="linear", generator=generator)
@@ -124,9 +111,9 @@ def build(name: str, classes: int, settings: Network, generator: torch.Generator
     return model
 
 
-def load(folder: Path, name: str, classes: int, settings: Network, device: torch.device) -> ImageNetwork:
+def load(folder: Path, variant: Variant, classes: int, settings: Network, device: torch.device) -> ImageNetwork:
     """A trained network, for evaluation."""
-    model = build(name, classes, settings, torch.Generator())
+    model = build(variant, classes, settings, torch.Generator())
     model.load_state_dict(runtime.load(folder / "model.pt"))
     return model.to(device).eval().requires_grad_(False)
 
@@ -134,17 +121,6 @@ def load(folder: Path, name: str, classes: int, settings: Network, device: torch
 def count_parameters(model: nn.Module) -> int:
     """Learnable parameters."""
     return sum(parameter.numel() for parameter in model.parameters())
-
-
-def fusion_weights(model: ImageNetwork) -> dict[str, float]:
-    """Mean fusion weight of each branch, main branch last, with its deviation over the elements (Figure 2.8b); empty without fusion."""
-    if model.fusion is None:
-        return {}
-    columns = {}
-    for number, weights in enumerate(model.fusion.weight.unbind(dim=1), start=1):
-        columns[f"fusion_weight_{number}"] = weights.mean().item()
-        columns[f"fusion_weight_{number}_sd"] = weights.std(correction=0).item()
-    return columns
 
 
 def _convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, bias: bool = False) -> nn.Sequential:

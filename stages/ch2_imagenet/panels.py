@@ -1,4 +1,4 @@
-"""Figure 2.12, feature maps of CFN-11's four branches, with every map's values.
+"""Figure 2.12, feature maps of a network's four branches, by its first seed, with every map's values.
 
 python -m stages.ch2_imagenet.panels imagenet
 """
@@ -11,15 +11,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from stages.ch2_imagenet.variants import BRANCHES
+from stages.ch2_imagenet.labels import BRANCHES
 from stages.core import figures, stage
 from stages.core.files import write_csv
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dataset", choices=["imagenet"])
-    return parser
+    return stage.parser(__doc__, "dataset")
 
 
 def draw_figure_2_12(stored: dict[str, NDArray]) -> Figure:
@@ -40,21 +38,12 @@ def draw_figure_2_12(stored: dict[str, NDArray]) -> Figure:
     return figure
 
 
-def activation_rows(stored: dict[str, NDArray]) -> list[dict[str, object]]:
-    """Every map of Figure 2.12 as a row; its values row by row, three decimals."""
-    return [
-        {"branch": branch, "picture": picture, "rank": rank + 1, "size": maps.shape[-1],
-         "values": " ".join(f"{value:.3f}" for value in maps[picture, rank].ravel())}
-        for branch in BRANCHES for maps in [stored[f"branch_{branch}"]]
-        for picture in range(maps.shape[0]) for rank in range(maps.shape[1])
-    ]  # fmt: skip
-
-
 def main(args: argparse.Namespace, job: stage.Job) -> None:
-    stored = dict(np.load(job.dep(f"data/{job.params['scale']}/predictions/ch2_imagenet/imagenet") / "activations.npz"))
-    write_csv(job.out("reports/figures/ch2_imagenet/figure_2_12.csv"), activation_rows(stored))
+    network = f"{job.param('ch2_imagenet.figures.branches')}-seed{job.param('ch2_imagenet.seeds')[0]}"
+    stored = dict(np.load(job.dep(job.data(f"predictions/ch2_imagenet/{args.dataset}/{network}")) / "activations.npz"))
+    write_csv(job.out("reports/figures/ch2_imagenet/figure_2_12.csv"), figures.map_rows(stored))
     with matplotlib.rc_context(figures.STYLE):
-        figures.save(draw_figure_2_12(stored), Path(job.out("reports/figures/ch2_imagenet/figure_2_12.png")), job.params["protocol"])
+        figures.save(draw_figure_2_12(stored), Path(job.out("reports/figures/ch2_imagenet/figure_2_12.png")), job.param("protocol"))
 
 
 if __name__ == "__main__":

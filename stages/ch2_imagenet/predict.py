@@ -1,49 +1,26 @@
-"""What the networks say of ImageNet's validation images: the five best classes of each, and the feature maps of Figure 2.12.
+"""What a network trained here says of the validation images: the five best classes of each, and the feature maps of Figure 2.12.
 
-    python -m stages.ch2_imagenet.predict imagenet
-
-AlexNet is not trained here: its weights are fetched or, of a miniature, generated.
+python -m stages.ch2_imagenet.predict imagenet cfn-11 --seed 0
 """
 
 import argparse
 import json
-import shutil
-from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from stages.ch2_imagenet.data import Crops, Pictures, central_crops, class_names, in_batches, load_mean
-from stages.ch2_imagenet.networks import ImageNetwork, Network, count_parameters, load
-from stages.ch2_imagenet.variants import ALEXNET, file_name, trained_models
+from stages.ch2_imagenet import validation
+from stages.ch2_imagenet.data import Crops, Pictures, central_crops, class_names, load_mean
+from stages.ch2_imagenet.networks import ImageNetwork, load
+from stages.ch2_imagenet.training_settings import Network, Variant
 from stages.core import inference, metrics, stage
-from stages.core.ahead import map_ahead, workers
-from stages.core.files import write_json
-from stages.encoders import vision
-
-TOP = 5  # classes
-TOP_MAPS = 4  # of a branch, in Figure 2.12
+from stages.core.branches import top_maps
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dataset", choices=["imagenet"])
-    return parser
-
-
-@torch.no_grad()
-def best_classes(scores: Callable[[Crops], Tensor], batches: Iterator[Crops]) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
-    """The classes with the highest scores, best first (N, TOP), of equal ones the first; and the labels (N,)."""
-    best, labels = [], []
-    for crops in batches:
-        order = scores(crops).argsort(dim=1, descending=True, stable=True)
-        best.append(order[:, :TOP].cpu())
-        labels.append(crops.labels)
-    return torch.cat(best).numpy().astype(np.int16), torch.cat(labels).numpy().astype(np.int16)
+    return stage.parser(__doc__, "dataset", "model", seed=True)
 
 
 def scores_by(model: ImageNetwork, crops: Crops, mean: Tensor, device: torch.device) -> Tensor:
@@ -51,51 +28,24 @@ def scores_by(model: ImageNetwork, crops: Crops, mean: Tensor, device: torch.dev
     return model(crops.normalised(mean, device)[0])[:, -1]
 
 
-def scores_by_alexnet(model: torch.nn.Module, crops: Crops, device: torch.device) -> Tensor:
-    """AlexNet's prediction, (N, C), of RGB as its weights take them."""
-    return model(vision.normalise(crops.pixels.permute(0, 3, 1, 2).to(device), vision.ENCODERS[ALEXNET]))
-
-
-@torch.no_grad()
-def top_maps(model: ImageNetwork, crops: Crops, mean: Tensor, device: torch.device) -> dict[str, NDArray]:
-    """Of each branch (branch_1, ..., main branch last), the maps with the highest mean activation: float32 (N, TOP_MAPS, H, W)."""
-    top = {}
-    for branch, maps in enumerate(model.branch_maps(crops.normalised(mean, device)[0]), start=1):
-        order = maps.mean(dim=(2, 3)).argsort(dim=1, descending=True, stable=True)[:, :TOP_MAPS]
-        top[f"branch_{branch}"] = maps.take_along_dim(order[:, :, None, None], dim=1).float().cpu().numpy()
-    return top
-
-
 def main(args: argparse.Namespace, job: stage.Job) -> None:
-    scale, settings = job.params["scale"], job.params["ch2_imagenet"]
     precision, device = inference.start(job)
-    pictures = Pictures(job.dep(f"data/{scale}/packed/imagenet"), "val")
-    facts = job.dep(f"data/{scale}/packed/imagenet_facts")
-    mean, classes = load_mean(facts, settings["mean"], device), class_names(facts)
-    cut = partial(central_crops, pictures, crop=settings["crop"])
-    out = job.out(f"data/{scale}/predictions/ch2_imagenet/imagenet")
-    out.mkdir(parents=True)
-    here = precision.describe(device)
-    about = json.loads((facts / "about.json").read_text()) | {"models": {}}
-
-    def keep(name: str, scores: Callable[[Crops], Tensor], made: dict[str, Any]) -> None:
-        batches = map_ahead(cut, in_batches(len(pictures), settings["batch_size"]), threads=workers(), ahead=workers())
-        best, labels = best_classes(scores, batches)
-        np.savez(out / f"{name}.npz", best=best, labels=labels)
-        about["models"][name] = metrics.made_by(made, here)
-
-    for name, seed, folder in trained_models(job, settings["models"]):
-        model = precision.place(load(folder, name, len(classes), job.settings(Network, "ch2_imagenet.network"), device), device)
-        keep(file_name(name, seed), partial(scores_by, model, mean=mean, device=device), json.loads((folder / "about.json").read_text()))
-        if name == settings["figures"]["branches"] and not (out / "activations.npz").exists():  # of its first seed
-            shown = cut(torch.arange(min(len(pictures), settings["figures"]["shown"])))
-            np.savez(out / "activations.npz", images=shown.pixels.numpy(), **top_maps(model, shown, mean, device))  # type: ignore[arg-type]
-    source = job.dep(f"data/{scale}/sources/{ALEXNET}")
-    alexnet = precision.place(vision.load(ALEXNET, source), device)
-    described = {"parameters": count_parameters(alexnet), "weights": vision.kind_of(source), **here}
-    keep(ALEXNET, partial(scores_by_alexnet, alexnet, device=device), described)
-    write_json(out / "about.json", about)
-    shutil.copyfile(facts / "provenance.json", out / "provenance.json")
+    network = f"{args.dataset}/{args.model}-seed{args.seed}"
+    pictures = Pictures(job.dep(job.data(f"packed/{args.dataset}")), "val")
+    facts, trained = (job.dep(job.data(path)) for path in (f"packed/{args.dataset}_facts", f"models/ch2_imagenet/{network}"))
+    mean, crop = load_mean(facts, job.param("ch2_imagenet.mean"), device), job.param("ch2_imagenet.crop")
+    variant = job.settings(Variant, f"ch2_imagenet.variants.{args.model}")
+    model = load(trained, variant, len(class_names(facts)), job.settings(Network, "ch2_imagenet.network"), device)
+    precision.place(model, device)
+    out = job.out(job.data(f"predictions/ch2_imagenet/{network}"))
+    scores = partial(scores_by, model, mean=mean, device=device)
+    about = metrics.made_by(json.loads((trained / "about.json").read_text()), precision.describe(device))
+    validation.write(out, pictures, facts, scores, about, crop=crop, batch_size=job.param("ch2_imagenet.batch_size"))
+    if variant.sides == "fused":
+        shown = central_crops(pictures, torch.arange(min(len(pictures), job.param("ch2_imagenet.figures.shown"))), crop)
+        with torch.no_grad():
+            maps = top_maps(model.branch_maps(shown.normalised(mean, device)[0]))
+        np.savez(out / "activations.npz", images=shown.pixels.numpy(), **maps)  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

@@ -2,14 +2,13 @@
 
     python -m stages.ch2_imagenet.prepare imagenet
 
-Under `data/<scale>/packed/imagenet`, as `stages.ch2_imagenet.data` reads it. What networks need to know of it is beside it, in
-`imagenet_facts`: the mean training picture, float32 (S, S, 3), the classes, and in about.json how many pictures there are.
+Under `data/<scale>/packed/<set>`, as `stages.ch2_imagenet.data` reads it. What networks need to know of it is beside it, in
+`<set>_facts`: the mean training picture, float32 (S, S, 3), the classes, and in about.json how many pictures there are.
 A picture that cannot be decoded is named and left out; more of them than the stated share end the stage.
 """
 
 import argparse
 import io
-import shutil
 import sys
 from collections.abc import Iterable
 from contextlib import closing
@@ -22,22 +21,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from stages.core import stage
+from stages.ch2_imagenet.prepare_settings import Preparation
+from stages.core import provenance, stage
 from stages.core.ahead import map_ahead, workers
 from stages.core.errors import UserError
 from stages.core.files import write_json
 from stages.datasets import imagenet
 from stages.datasets.imagenet import Picture
 from stages.datasets.pictures import BadPicture, decoded, open_picture
-
-
-@dataclass(frozen=True)
-class Preparation:
-    """size : pixels a side of what is stored. quality : of JPEG. max_skipped : the share of a part's pictures that may be unreadable."""
-
-    size: int
-    quality: int
-    max_skipped: float
 
 
 @dataclass(frozen=True)
@@ -59,9 +50,7 @@ class Written:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dataset", choices=["imagenet"])
-    return parser
+    return stage.parser(__doc__, "dataset")
 
 
 def resized(picture: Picture, *, size: int, quality: int) -> Resized | BadPicture:
@@ -75,17 +64,17 @@ def resized(picture: Picture, *, size: int, quality: int) -> Resized | BadPictur
     return Resized(picture.label, stored.getvalue(), decoded(stored, np.asarray, ("JPEG",), picture.name))
 
 
-def write_part(out: Path, part: str, pictures: Iterable[Picture], settings: Preparation, threads: int = 1) -> Written:
-    """Write the files of a part; a UserError where too many of its pictures cannot be decoded.
+def write_part(out: Path, dataset: str, part: str, pictures: Iterable[Picture], settings: Preparation, threads: int = 1) -> Written:
+    """Write the files of a part, train or val, of `dataset`; a UserError where too many of its pictures cannot be decoded.
 
     threads : that decode; the result does not depend on how many.
     """
     offsets, labels, skipped = [0], [], 0
     total = np.zeros((settings.size, settings.size, 3))
     work = partial(resized, size=settings.size, quality=settings.quality)
-    found = map_ahead(work, pictures, threads=threads, ahead=4 * threads)
-    with closing(found), (out / f"{part}.jpegs").open("wb") as file:
-        for result in tqdm(found, desc=part, unit="image", disable=None):
+    in_order = map_ahead(work, pictures, threads=threads, ahead=4 * threads)
+    with closing(in_order), (out / f"{part}.jpegs").open("wb") as file:
+        for result in tqdm(in_order, desc=part, unit="image", disable=None):
             if isinstance(result, BadPicture):
                 print(f"skipped: {result}", file=sys.stderr)
                 skipped += 1
@@ -96,7 +85,7 @@ def write_part(out: Path, part: str, pictures: Iterable[Picture], settings: Prep
             total += result.pixels
     if skipped > settings.max_skipped * (len(labels) + skipped):
         raise UserError(
-            f"{skipped} of {len(labels) + skipped} pictures of imagenet's part {part} cannot be decoded, more than the share "
+            f"{skipped} of {len(labels) + skipped} pictures of {dataset}'s part {part} cannot be decoded, more than the share "
             f"{settings.max_skipped:g} that ch2_imagenet.prepare.max_skipped allows: get the archives anew, or allow more"
         )
     np.save(out / f"{part}_offsets.npy", np.array(offsets))
@@ -106,19 +95,19 @@ def write_part(out: Path, part: str, pictures: Iterable[Picture], settings: Prep
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
     settings = job.settings(Preparation, "ch2_imagenet.prepare")
-    source = job.dep(f"data/{job.params['scale']}/sources/imagenet")
-    out = job.out(f"data/{job.params['scale']}/packed/imagenet")
+    source = job.dep(job.data(f"sources/{args.dataset}"))
+    out = job.out(job.data(f"packed/{args.dataset}"))
     out.mkdir(parents=True)
-    facts = job.out(f"data/{job.params['scale']}/packed/imagenet_facts")
+    facts = job.out(job.data(f"packed/{args.dataset}_facts"))
     facts.mkdir(parents=True)
     classes = imagenet.read_classes(source)
-    train = write_part(out, "train", imagenet.train_pictures(source), settings, workers())
-    val = write_part(out, "val", imagenet.val_pictures(source), settings, workers())
+    train = write_part(out, args.dataset, "train", imagenet.train_pictures(source), settings, workers())
+    val = write_part(out, args.dataset, "val", imagenet.val_pictures(source), settings, workers())
     np.save(facts / "mean.npy", train.mean)
     (facts / "classes.txt").write_text("".join(f"{synset.wnid} {synset.words}\n" for synset in classes))
     counts = {"train": train.pictures, "val": val.pictures, "skipped_train": train.skipped, "skipped_val": val.skipped}
     write_json(facts / "about.json", counts)
-    shutil.copyfile(source / "provenance.json", facts / "provenance.json")
+    provenance.hand_on(source, facts)
 
 
 if __name__ == "__main__":

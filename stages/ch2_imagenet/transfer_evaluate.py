@@ -11,17 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.ch2_imagenet.transfer_sets import BY_FOUR, CLASSIFICATION, SETS, load_set
-from stages.core import arrays, metrics, stage
-from stages.metrics.ranking import average_precision, ns_score, without
+from stages.ch2_imagenet.transfer_sets import BY_FOUR, CLASSIFICATION, load_set
+from stages.core import arrays, metrics, provenance, stage
+from stages.metrics.ranking import average_precision, mean_over, ns_score
 
 Value = tuple[float, str, str]  # with its unit and whether it is better lower or higher
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dataset", choices=SETS)
-    return parser
+    return stage.parser(__doc__, "dataset")
 
 
 def accuracy(predicted: NDArray, labels: NDArray) -> float:
@@ -44,10 +42,9 @@ def of_classification(predicted: NDArray[np.int16], about: dict[str, Any]) -> di
 
 def of_retrieval(rankings: NDArray[np.int32], queries: list[dict[str, Any]], by_four: bool) -> dict[str, Value]:
     """mAP in percent, or where it is wanted the N-S score, over all queries."""
-    kept = [without(ranking, query["ignored"]) for ranking, query in zip(rankings, queries, strict=True)]
-    measure = ns_score if by_four else average_precision
-    mean = float(np.mean([measure(ranking, query["relevant"]) for ranking, query in zip(kept, queries, strict=True)]))
-    return {"ns": (mean, "N-S", "higher")} if by_four else {"map": (100 * mean, "%", "higher")}
+    if by_four:
+        return {"ns": (mean_over(ns_score, rankings, queries), "N-S", "higher")}
+    return {"map": (100 * mean_over(average_precision, rankings, queries), "%", "higher")}
 
 
 def records_of(model: dict[str, Any], scores: dict[str, Value], n: int, predictions: Path) -> list[metrics.Record]:
@@ -76,8 +73,7 @@ def counted(counts: dict[str, int]) -> list[metrics.Record]:
 
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
-    scale = job.params["scale"]
-    folder = job.dep(f"data/{scale}/predictions/ch2_imagenet/{args.dataset}")
+    folder = job.dep(job.data(f"predictions/ch2_imagenet/{args.dataset}"))
     about = load_set(folder)
     records = counted(about["counts"])
     for model in json.loads((folder / "about.json").read_text())["models"]:
@@ -88,11 +84,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         else:
             scores = of_retrieval(predicted, about["queries"], args.dataset in BY_FOUR)
         records += records_of(model, scores, len(predicted), file)
-    provenance = json.loads((folder / "provenance.json").read_text())
-    metrics.write(
-        job.out(f"reports/metrics/ch2_imagenet/{args.dataset}.json"), chapter="ch2_imagenet", experiment=args.dataset, scale=scale,
-        protocol=job.params["protocol"], dataset=metrics.Dataset(args.dataset, provenance["kind"], provenance["note"]), records=records,
-    )  # fmt: skip
+    metrics.publish(job, "ch2_imagenet", args.dataset, provenance.dataset(folder, args.dataset), records)
 
 
 if __name__ == "__main__":

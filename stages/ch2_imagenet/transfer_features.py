@@ -2,14 +2,14 @@
 
     python -m stages.ch2_imagenet.transfer_features scene15
 
-AlexNet's are its fc7, CNN-11's its global average pooling, CFN-11's its fused feature. Under `data/<scale>/features/ch2_imagenet/<set>`:
-`cfn-11-seed0.npy` and so on, float32 (images, D), not normalised; `set.json`, what the rows are.
+A published network's are those of one of its layers, CNN-11's its global average pooling, CFN-11's its fused feature. Under
+`data/<scale>/features/ch2_imagenet/<set>`: `alexnet.npy`, `cfn-11-seed0.npy` and so on, float32 (images, D), not normalised; `set.json`,
+what the rows are.
 """
 
 import argparse
 import itertools
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -25,10 +25,11 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from stages.ch2_imagenet.data import Crops, class_names, load_mean
-from stages.ch2_imagenet.networks import ImageNetwork, Network, count_parameters, load
-from stages.ch2_imagenet.transfer_sets import SETS, Split, described, images_of, read
-from stages.ch2_imagenet.variants import ALEXNET, file_name, trained_models
-from stages.core import inference, metrics, stage
+from stages.ch2_imagenet.networks import ImageNetwork, count_parameters, load
+from stages.ch2_imagenet.training_settings import Network, Variant
+from stages.ch2_imagenet.transfer_sets import Split, described, images_of, read
+from stages.ch2_imagenet.transfer_settings import Encoder
+from stages.core import inference, metrics, provenance, stage, trainings
 from stages.core.ahead import map_ahead, workers
 from stages.core.errors import UserError
 from stages.core.files import write_json
@@ -36,12 +37,11 @@ from stages.core.runtime import Runtime, gpu_name
 from stages.datasets.pictures import BadPicture, open_picture
 from stages.encoders import vision
 
-FC7 = "fc7"
 Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Encoder:
+class Representation:
     """A network as what represents images: Crops of N images -> float32 (N, D). about : what about.json says of it."""
 
     represent: Callable[[Crops], Tensor]
@@ -49,16 +49,7 @@ class Encoder:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dataset", choices=SETS)
-    return parser
-
-
-def layer_of(model: str) -> str:
-    """What represents an image, in words."""
-    if model == ALEXNET:
-        return FC7
-    return "fused feature" if model.startswith("cfn") else "global average pooling"
+    return stage.parser(__doc__, "dataset")
 
 
 def middle(file: Path, *, size: int, crop: int, dataset: str) -> Pixels:
@@ -81,9 +72,10 @@ def as_crops(pixels: list[Pixels], corner: int) -> Crops:
     return Crops(torch.from_numpy(np.stack(pixels)), torch.zeros(count, dtype=torch.long), corners, torch.zeros(count, dtype=torch.bool))
 
 
-def by_alexnet(model: nn.Module, precision: Runtime, device: torch.device, crops: Crops) -> Tensor:
+def by_encoder(model: nn.Module, encoder: Encoder, precision: Runtime, device: torch.device, crops: Crops) -> Tensor:
+    pixels = crops.pixels.permute(0, 3, 1, 2).to(device)
     with precision.autocast(device):
-        return vision.features(model, vision.ENCODERS[ALEXNET], [FC7], crops.pixels.permute(0, 3, 1, 2).to(device))[FC7]
+        return vision.features(model, vision.ENCODERS[encoder.name], [encoder.layer], pixels)[encoder.layer]
 
 
 def by_network(model: ImageNetwork, mean: Tensor, precision: Runtime, device: torch.device, crops: Crops) -> Tensor:
@@ -92,71 +84,67 @@ def by_network(model: ImageNetwork, mean: Tensor, precision: Runtime, device: to
 
 
 @torch.no_grad()
-def extract(images: list[Path], encoders: list[Encoder], cut: Callable[[Path], Pixels], corner: int, settings: dict) -> list[NDArray]:
-    """Each encoder's features of all images, float32 (N, D).
+def extract(
+    images: list[Path], networks: list[Representation], cut: Callable[[Path], Pixels], corner: int, batch_size: int
+) -> list[NDArray]:
+    """Each network's features of all images, float32 (N, D).
 
     A network's last digits depend on what else is in its batch, so batches are runs of `batch_size` images in the given order.
     """
-    size = settings["batch_size"]
-    rows: list[list[NDArray]] = [[] for _ in encoders]
-    decoding = map_ahead(cut, images, threads=workers(), ahead=size)
+    rows: list[list[NDArray]] = [[] for _ in networks]
+    decoding = map_ahead(cut, images, threads=workers(), ahead=batch_size)
     with closing(decoding) as decoded, tqdm(total=len(images), unit="image", disable=None) as progress:
-        while batch := list(itertools.islice(decoded, size)):
+        while batch := list(itertools.islice(decoded, batch_size)):
             crops = as_crops(batch, corner)
-            for found, encoder in zip(rows, encoders, strict=True):
-                found.append(encoder.represent(crops).cpu().numpy())
+            for features, network in zip(rows, networks, strict=True):
+                features.append(network.represent(crops).cpu().numpy())
             progress.update(len(batch))
-    return [np.concatenate(found) for found in rows]
+    return [np.concatenate(features) for features in rows]
 
 
-def alexnet(job: stage.Job, precision: Runtime, device: torch.device) -> Encoder:
-    """AlexNet with the weights that were fetched or, of a miniature, generated."""
-    source = job.dep(f"data/{job.params['scale']}/sources/{ALEXNET}")
-    model = precision.place(vision.load(ALEXNET, source), device)
-    about = {"model": ALEXNET, "seed": None, "parameters": count_parameters(model), "weights": vision.kind_of(source)}
-    about |= precision.describe(device)
-    return Encoder(partial(by_alexnet, model, precision, device), about)
+def published(job: stage.Job, precision: Runtime, device: torch.device) -> Representation:
+    """The network whose weights were fetched or, of a miniature, generated."""
+    encoder = job.settings(Encoder, "ch2_imagenet.encoder")
+    source = job.dep(job.data(f"sources/{encoder.name}"))
+    model = precision.place(vision.load(encoder.name, source), device)
+    about = {"model": encoder.name, "seed": None, "parameters": count_parameters(model), "weights": provenance.kind_of(source)}
+    about |= precision.describe(device) | {"file": encoder.name, "layer": encoder.layer}
+    return Representation(partial(by_encoder, model, encoder, precision, device), about)
 
 
-def trained(job: stage.Job, names: list[str], precision: Runtime, device: torch.device) -> Iterator[Encoder]:
-    """Every network trained here with each of its seeds."""
-    scale, settings = job.params["scale"], job.params["ch2_imagenet"]
-    facts = job.dep(f"data/{scale}/packed/imagenet_facts")
-    mean, classes = load_mean(facts, settings["mean"], device), len(class_names(facts))
-    for name, seed, folder in trained_models(job, names):
-        model = precision.place(load(folder, name, classes, job.settings(Network, "ch2_imagenet.network"), device), device)
+def trained(job: stage.Job, precision: Runtime, device: torch.device) -> Iterator[Representation]:
+    """Every network trained here that is transferred, with each of its seeds."""
+    source, names = (job.param(f"ch2_imagenet.transfer.{key}") for key in ("source", "models"))
+    facts = job.dep(job.data(f"packed/{source}_facts"))
+    mean, classes = load_mean(facts, job.param("ch2_imagenet.mean"), device), len(class_names(facts))
+    for name, seed, folder in trainings.available(job, job.data(f"models/ch2_imagenet/{source}"), names, job.param("ch2_imagenet.seeds")):
+        variant = job.settings(Variant, f"ch2_imagenet.variants.{name}")
+        model = precision.place(load(folder, variant, classes, job.settings(Network, "ch2_imagenet.network"), device), device)
         training, here = json.loads((folder / "about.json").read_text())["determinism"], precision.describe(device)
         about = {"model": name, "seed": seed, "parameters": count_parameters(model), "trained": folder.as_posix(), **here}
         about["determinism"] = metrics.least(training, here["determinism"])
-        yield Encoder(partial(by_network, model, mean, precision, device), about)
-
-
-def encoders_of(job: stage.Job, precision: Runtime, device: torch.device) -> list[Encoder]:
-    """The networks that are transferred."""
-    names = job.params["ch2_imagenet"]["transfer"]["models"]
-    fetched = [alexnet(job, precision, device)] if ALEXNET in names else []
-    return [*fetched, *trained(job, [name for name in names if name != ALEXNET], precision, device)]
+        about |= {"file": folder.name, "layer": "fused feature" if variant.sides == "fused" else "global average pooling"}
+        yield Representation(partial(by_network, model, mean, precision, device), about)
 
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
-    scale, settings = job.params["scale"], job.params["ch2_imagenet"]
     precision, device = inference.start(job)
-    encoders = encoders_of(job, precision, device)
-    source = job.dep(f"data/{scale}/sources/{args.dataset}")
-    found = read(args.dataset, source, Split.of(settings["transfer"]))
-    images, size, crop = images_of(found), settings["prepare"]["size"], settings["crop"]
+    networks = [published(job, precision, device), *trained(job, precision, device)]
+    source = job.dep(job.data(f"sources/{args.dataset}"))
+    split = Split(*(job.param(f"ch2_imagenet.transfer.scene15_{key}") for key in ("train", "seed")))
+    dataset = read(args.dataset, source, split)
+    images, size, crop = images_of(dataset), job.param("ch2_imagenet.prepare.size"), job.param("ch2_imagenet.crop")
     cut = partial(middle, size=size, crop=crop, dataset=args.dataset)
-    features = extract(images, encoders, cut, (size - crop) // 2, settings)
-    out = job.out(f"data/{scale}/features/ch2_imagenet/{args.dataset}")
+    features = extract(images, networks, cut, (size - crop) // 2, job.param("ch2_imagenet.batch_size"))
+    out = job.out(job.data(f"features/ch2_imagenet/{args.dataset}"))
     out.mkdir(parents=True)
     models = []
-    for encoder, values in zip(encoders, features, strict=True):
-        name, seed = encoder.about["model"], encoder.about["seed"]
-        models.append(encoder.about | {"file": file_name(name, seed), "layer": layer_of(name), "dimensions": values.shape[1]})
-        np.save(out / f"{file_name(name, seed)}.npy", values)
-    write_json(out / "set.json", described(found))
+    for network, values in zip(networks, features, strict=True):
+        models.append(network.about | {"dimensions": values.shape[1]})
+        np.save(out / f"{network.about['file']}.npy", values)
+    write_json(out / "set.json", described(dataset))
     write_json(out / "about.json", {"models": models})
-    shutil.copyfile(source / "provenance.json", out / "provenance.json")
+    provenance.hand_on(source, out)
     job.note(gpu=gpu_name(device), pictures=len(images), **precision.describe(device))
 
 

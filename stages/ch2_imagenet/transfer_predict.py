@@ -24,8 +24,9 @@ from sklearn.preprocessing import Normalizer
 from sklearn.svm import LinearSVC
 from tqdm import tqdm
 
-from stages.ch2_imagenet.transfer_sets import BY_FOUR, CLASSIFICATION, SETS, load_set
-from stages.core import stage
+from stages.ch2_imagenet.transfer_sets import BY_FOUR, CLASSIFICATION, load_set
+from stages.ch2_imagenet.transfer_settings import Svm
+from stages.core import provenance, stage
 from stages.core.errors import UserError
 from stages.core.files import write_json
 from stages.core.seeds import seed_for
@@ -33,16 +34,6 @@ from stages.core.seeds import seed_for
 Features = NDArray[np.float32]
 NAME = "ch2_imagenet.transfer_predict"
 QUERIES = 256  # compared at once; fixed, for a product's last digits depend on it
-
-
-@dataclass(frozen=True)
-class Svm:
-    """costs : of which C is chosen. folds : of the cross-validation that chooses. max_iterations, tolerance : where LIBLINEAR stops."""
-
-    costs: list[float]
-    folds: int
-    max_iterations: int
-    tolerance: float
 
 
 @dataclass(frozen=True)
@@ -67,9 +58,7 @@ class Fitted:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dataset", choices=SETS)
-    return parser
+    return stage.parser(__doc__, "dataset")
 
 
 def classifier(svm: Svm, *, normalise: bool, seed: int) -> Pipeline:
@@ -101,12 +90,12 @@ def fit(train: Features, labels: NDArray[np.int64], test: Features, svm: Svm, *,
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # said once by `main`, not for each fold
         search.fit(train, labels)
-    found = search.cv_results_
+    results = search.cv_results_
     return Fitted(
         predicted=search.predict(test).astype(np.int16),
         cost=float(search.best_params_["svm__C"]),
-        accuracies=dict(zip(costs, found["mean_test_accuracy"].tolist(), strict=True)),
-        unfinished_costs=[cost for cost, share in zip(costs, found["mean_test_unfinished"], strict=True) if share > 0],
+        accuracies=dict(zip(costs, results["mean_test_accuracy"].tolist(), strict=True)),
+        unfinished_costs=[cost for cost, share in zip(costs, results["mean_test_unfinished"], strict=True) if share > 0],
         finished=not unfinished(search.best_estimator_),
     )
 
@@ -130,11 +119,11 @@ def rank(features: Features, queries: NDArray[np.int64], depth: int) -> NDArray[
     """
     norms = np.linalg.norm(features.astype(np.float64), axis=1, keepdims=True)
     unit = np.divide(features, norms, out=np.zeros(features.shape), where=norms > 0)
-    found = []
+    ranked = []
     for first in range(0, len(queries), QUERIES):
         cosine = (unit[queries[first : first + QUERIES]] @ unit.T).astype(np.float32)
-        found.append(np.argsort(-cosine, axis=1, kind="stable")[:, :depth].astype(np.int32))
-    return np.concatenate(found)
+        ranked.append(np.argsort(-cosine, axis=1, kind="stable")[:, :depth].astype(np.int32))
+    return np.concatenate(ranked)
 
 
 def load_features(folder: Path, name: str) -> Features:
@@ -145,39 +134,46 @@ def load_features(folder: Path, name: str) -> Features:
     return features
 
 
-def classify(features: Features, about: dict[str, Any], settings: dict[str, Any], dataset: str) -> Fitted:
+def classify(features: Features, about: dict[str, Any], svm: Svm, *, normalise: bool, dataset: str) -> Fitted:
     """The SVM of a set, about which set.json says `about`. Its folds are the same for all networks, so that their results pair."""
-    svm, labels = Svm(**settings["svm"]), np.array(about["labels"])
+    labels = np.array(about["labels"])
     check_folds(labels[about["train"]], about["classes"], svm.folds, dataset)
     train, test = features[about["train"]], features[about["test"]]
     seed = seed_for(NAME, dataset) % 2**32
-    return fit(train, labels[about["train"]], test, svm, normalise=settings["normalise"], seed=seed)
+    return fit(train, labels[about["train"]], test, svm, normalise=normalise, seed=seed)
+
+
+def say_unfinished(fitted: Fitted, name: str, svm: Svm) -> None:
+    """On standard error, where LIBLINEAR did not converge."""
+    if fitted.finished and not fitted.unfinished_costs:
+        return
+    says = f"the SVM of {name} did not converge in {svm.max_iterations} iterations"
+    which = ", ".join(f"{cost:g}" for cost in fitted.unfinished_costs) or "none"
+    chosen = "has" if fitted.finished else "has not"
+    print(f"{says} in folds at the costs: {which}; the chosen one, C = {fitted.cost:g}, {chosen}", file=sys.stderr)
 
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
-    scale, settings = job.params["scale"], job.params["ch2_imagenet"]["transfer"]
-    source = job.dep(f"data/{scale}/features/ch2_imagenet/{args.dataset}")
+    svm = job.settings(Svm, "ch2_imagenet.transfer.svm")
+    normalise, listed = (job.param(f"ch2_imagenet.transfer.{key}") for key in ("normalise", "depth"))
+    source = job.dep(job.data(f"features/ch2_imagenet/{args.dataset}"))
     about, models = load_set(source), json.loads((source / "about.json").read_text())["models"]
-    out = job.out(f"data/{scale}/predictions/ch2_imagenet/{args.dataset}")
+    out = job.out(job.data(f"predictions/ch2_imagenet/{args.dataset}"))
     out.mkdir(parents=True)
     for model in tqdm(models, unit="model", desc=args.dataset, disable=None):
         features = load_features(source, model["file"])
         if args.dataset in CLASSIFICATION:
-            fitted = classify(features, about, settings, args.dataset)
+            fitted = classify(features, about, svm, normalise=normalise, dataset=args.dataset)
             predicted: NDArray = fitted.predicted
             model["svm"] = fitted.about()
-            if fitted.unfinished_costs or not fitted.finished:
-                says = f"the SVM of {model['file']} did not converge in {settings['svm']['max_iterations']} iterations"
-                which = ", ".join(f"{cost:g}" for cost in fitted.unfinished_costs) or "none"
-                chosen = "has" if fitted.finished else "has not"
-                print(f"{says} in folds at the costs: {which}; the chosen one, C = {fitted.cost:g}, {chosen}", file=sys.stderr)
+            say_unfinished(fitted, model["file"], svm)
         else:
-            depth = settings["depth"] if args.dataset in BY_FOUR else len(features)
+            depth = listed if args.dataset in BY_FOUR else len(features)
             predicted = rank(features, np.array([query["image"] for query in about["queries"]]), depth)
         np.save(out / f"{model['file']}.npy", predicted)
     write_json(out / "about.json", {"models": models})
-    for name in ("set.json", "provenance.json"):
-        shutil.copyfile(source / name, out / name)
+    shutil.copyfile(source / "set.json", out / "set.json")
+    provenance.hand_on(source, out)
 
 
 if __name__ == "__main__":

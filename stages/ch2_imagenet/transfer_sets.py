@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from stages.datasets import cub200, flowers102, holidays, indoor67, scene15, ukb
 from stages.datasets.labelled import ClassifiedSet
@@ -19,11 +19,6 @@ class Split:
 
     train_per_class: int
     seed: int
-
-    @classmethod
-    def of(cls, settings: dict[str, Any]) -> Self:
-        """As the parameters ch2_imagenet.transfer have it."""
-        return cls(settings["scene15_train"], settings["scene15_seed"])
 
 
 CLASSIFICATION: dict[str, Callable[[Path, Split], ClassifiedSet]] = {

@@ -1,10 +1,12 @@
 """Figures whose bytes depend on their content only, each beside the CSV it was drawn from."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
 import matplotlib
+from numpy.typing import NDArray
 
 matplotlib.use("agg")
 
@@ -38,6 +40,30 @@ def draw_bands(table: Any, columns: dict[str, str], *, title: str, ylabel: str) 
     axes.set(title=title, xlabel="iterations", ylabel=ylabel)
     axes.legend()
     return figure
+
+
+def fusion_weight_curve(curves: Any, model: str, branches: int) -> Any:
+    """Mean fusion weight of each of a model's branches and its deviation over the elements, over training; means over seeds.
+
+    curves : of several models, as evaluations write them (pandas). Returns fusion_weight_1, fusion_weight_1_sd, ... by iteration.
+    """
+    columns = [f"fusion_weight_{branch}{suffix}" for branch in range(1, branches + 1) for suffix in ("", "_sd")]
+    return curves[curves.model == model].groupby("iteration")[columns].mean()
+
+
+def map_rows(stored: Mapping[str, NDArray]) -> list[dict[str, object]]:
+    """Every feature map of `stored`, which has those of branch_1, branch_2, ... as (pictures, maps, H, W), as a row.
+
+    The maps of a picture are in the order of their rank; a map's values stand row by row, with three decimals.
+    """
+    return [
+        {
+            "branch": name.removeprefix("branch_"), "picture": picture, "rank": rank + 1, "size": maps.shape[-1],
+            "values": " ".join(f"{value:.3f}" for value in maps[picture, rank].ravel()),
+        }
+        for name, maps in sorted(stored.items()) if name.startswith("branch_")
+        for picture in range(maps.shape[0]) for rank in range(maps.shape[1])
+    ]  # fmt: skip
 
 
 def save(figure: Figure, path: Path, protocol: str) -> None:

@@ -4,7 +4,8 @@ A ranking names items, the best first, and may leave some out: what it lacks is 
 counted: the query itself in Holidays [47], junk in Paris [174].
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,3 +35,14 @@ def average_precision(ranking: Sequence[int] | NDArray, relevant: Collection[int
 def ns_score(ranking: Sequence[int] | NDArray, relevant: Collection[int], top: int = 4) -> int:
     """How many of the first `top` are relevant: UKB's score [175] of one query."""
     return int(np.isin(ranking[:top], list(relevant)).sum())
+
+
+def mean_over(
+    measure: Callable[[NDArray[np.int64], Collection[int]], float], rankings: Iterable[NDArray], queries: Iterable[Mapping[str, Any]]
+) -> float:
+    """The mean over all queries of a measure, as average_precision, of their rankings without what each ignores.
+
+    queries : of each the items that are `relevant` and those that are `ignored`.
+    """
+    pairs = zip(rankings, queries, strict=True)
+    return float(np.mean([measure(without(ranking, query["ignored"]), query["relevant"]) for ranking, query in pairs]))
