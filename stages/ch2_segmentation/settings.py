@@ -61,4 +61,4 @@ class Chapter(core.Chapter):
         for name in self.sets.train:
             yield Use(name, f".sets.train has {name}", ("segmented",))
         if self.sets.train:
-            yield Use(self.weights, f".weights is {self.weights}", ("weights",))
+            yield Use(self.weights, f".weights is {self.weights}", ("vgg16",))
