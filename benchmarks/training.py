@@ -14,15 +14,17 @@ from torch.nn import functional as F
 
 from benchmarks.project import clone, run
 from stages.ch2_fusion.architectures import thesis_model
+from stages.ch2_fusion.training_settings import Variant
 from stages.core.runtime import Runtime
 
 ITERATIONS, ROUNDS = {"cnn-a": 40, "cnn-b": 10, "cfn-b": 10}, 3
+VARIANTS = {"cnn-a": Variant(base="a"), "cnn-b": Variant(base="b"), "cfn-b": Variant(base="b", fusion="local")}
 
 
 def bare_seconds(name: str) -> float:
     """Seconds per step of the plainest loop: one batch in memory, forward, backward, update."""
     Runtime("cpu", 1, "fp32").start()
-    model = thesis_model(name, 10, 3)
+    model = thesis_model(VARIANTS[name], 10, 3)
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.05)
     images, labels = torch.randn(100, 3, 32, 32), torch.randint(10, (100,))
