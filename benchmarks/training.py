@@ -44,8 +44,8 @@ def stage_seconds(name: str, folder: Path) -> float:
     training |= {"log_every": 5, "test_every": 1000, "checkpoint_every": 10}
     settings = " ".join(f"ch2_fusion.training.{key}={value}" for key, value in training.items())
     run(f"python -m workflow.scale mini ch2_fusion.network.width=1 ch2_fusion.network.conv_std=0.05 {settings}", folder)
-    run(f"dvc repro -s -f ch2_train_cifar10@{name}-0", folder)
-    (file,) = (folder / f"data/runs/ch2_train_cifar10@{name}-0").glob("*.json")
+    run(f"dvc repro -s -f ch2_train@cifar10-{name}-0", folder)
+    (file,) = (folder / f"data/runs/ch2_train@cifar10-{name}-0").glob("*.json")
     record = json.loads(file.read_text())
     return record["train_seconds"] / record["iterations"]
 
