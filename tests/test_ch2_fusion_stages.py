@@ -1,4 +1,4 @@
-"""The stages of Section 2.4.1 on a set of noise: what each role of a set gets, and what an entry of the variants does by itself."""
+"""The stages of Section 2.4.1 on a set of noise: what each role of a set gets, and what an entry of the variants does."""
 
 import json
 from pathlib import Path
@@ -64,7 +64,7 @@ def here(world: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_an_experiment_is_a_set_with_or_without_augmentation() -> None:
     assert [experiments.dataset_of(name) for name in ("cifar10", "cifar10_augmented")] == ["cifar10", "cifar10"]
-    assert [experiments.is_augmented(name) for name in ("cifar10", "cifar10_augmented")] == [False, True]
+    assert [experiments.role_of(name) for name in ("cifar10", "cifar10_augmented")] == ["plain", "augmented"]
 
 
 def test_each_role_has_its_networks_and_its_metrics() -> None:

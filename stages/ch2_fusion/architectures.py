@@ -42,7 +42,8 @@ def depth(model: FusionNetwork) -> int:
 def records_of(name: str, dataset: str, model: FusionNetwork) -> list[metrics.Record]:
     """A network's parameters by the columns of Table 2.2, and its layers (Table 2.3)."""
     counts = count_parameters(model)
-    facts = [*((metric, float(value), "parameters") for metric, value in counts.items()), ("layers", float(depth(model)), "layers")]
+    facts = [(metric, float(value), "parameters") for metric, value in counts.items()]
+    facts.append(("layers", float(depth(model)), "layers"))
     return [
         metrics.Record(
             model=name, seed=None, metric=metric, value=value, unit=unit, better="none", n=None, encoder=None,

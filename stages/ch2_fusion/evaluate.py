@@ -9,11 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.ch2_fusion.experiments import trained
-from stages.core import arrays, metrics, provenance, stage
+from stages.ch2_fusion.experiments import role_of
+from stages.core import arrays, metrics, provenance, stage, trainings
 from stages.core.errors import UserError
 from stages.core.files import read_csv
-from stages.core.trainings import publish_curves
 from stages.metrics.classification import error_percent
 
 
@@ -43,14 +42,15 @@ def records_of(
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
     predictions = job.dep(job.data(f"predictions/ch2_fusion/{args.experiment}"))
-    networks = trained(job, args.experiment)
+    names, seeds = job.param(f"ch2_fusion.models.{role_of(args.experiment)}"), job.param("ch2_fusion.seeds")
+    networks = trainings.available(job, job.data(f"models/ch2_fusion/{args.experiment}"), names, seeds)
     records = []
     for model, seed, folder in networks:
         about = json.loads((predictions / f"{model}-seed{seed}.json").read_text())
         stored, curve = predictions / f"{model}-seed{seed}.npz", read_csv(folder / "curve.csv")
         records += records_of(model, seed, folder, stored, curve, about, job.name)
     metrics.publish(job, "ch2_fusion", args.experiment, provenance.dataset(predictions, args.experiment), records)
-    publish_curves(job, "ch2_fusion", args.experiment, networks)
+    trainings.publish_curves(job, "ch2_fusion", args.experiment, networks)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,5 @@
 """An experiment is a data set as it is, `cifar10`, or with the standard augmentation [125], `cifar10_augmented`."""
 
-from pathlib import Path
-
-from stages.core import trainings
-from stages.core.stage import Job
-
 AUGMENTED = "_augmented"
 
 
@@ -18,7 +13,6 @@ def dataset_of(experiment: str) -> str:
     return experiment.removesuffix(AUGMENTED)
 
 
-def trained(job: Job, experiment: str) -> list[tuple[str, int, Path]]:
-    """Each network of the experiment that there is: its variant, seed and folder."""
-    models = job.param(f"ch2_fusion.models.{'augmented' if is_augmented(experiment) else 'plain'}")
-    return trainings.available(job, job.data(f"models/ch2_fusion/{experiment}"), models, job.param("ch2_fusion.seeds"))
+def role_of(experiment: str) -> str:
+    """Which of the parameters' `sets` its data set is in, and of `models` its networks."""
+    return "augmented" if is_augmented(experiment) else "plain"

@@ -85,7 +85,8 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     curves = pd.read_csv(job.dep(f"reports/metrics/ch2_fusion/{args.dataset}.training.csv"))
     out = job.out("reports/figures/ch2_fusion")
     out.mkdir()
-    colours = {model: colour for model, colour in zip(chosen.curves, COLOURS, strict=False) if model in set(curves.model)}
+    coloured = zip(chosen.curves, COLOURS, strict=False)  # there may be fewer networks than colours
+    colours = {model: colour for model, colour in coloured if model in set(curves.model)}
     losses, errors = (mean_curve(curves, column, list(colours)) for column in ("train_loss", "test_error"))
     weights = figures.fusion_weight_curve(curves, chosen.weights, len(BRANCHES))
     for name, table in {"figure_2_7a": losses, "figure_2_7b": errors, "figure_2_8a": weights}.items():

@@ -1,6 +1,6 @@
 """The networks of Section 2.4.1: CNN-A and CNN-B (Table 2.1), and their fusion networks (Figures 2.3 to 2.6).
 
-A plain network; three ways to fuse its branches' features (Figure 2.5); and the fusion of their predictions (Figure 2.4a).
+A plain network, three ways to fuse its branches' features (Figure 2.5), and the fusion of their predictions (Figure 2.4a).
 """
 
 from collections.abc import Callable

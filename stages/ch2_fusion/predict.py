@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from stages.ch2_fusion import data
-from stages.ch2_fusion.experiments import dataset_of, is_augmented, trained
+from stages.ch2_fusion.experiments import dataset_of, is_augmented, role_of
 from stages.ch2_fusion.model import FusionNetwork, build
 from stages.ch2_fusion.training_settings import Network, Variant
-from stages.core import branches, inference, metrics, provenance, runtime, stage
+from stages.core import branches, inference, metrics, provenance, runtime, stage, trainings
 from stages.core.files import write_json
 
 PICTURES = 10
@@ -47,7 +47,8 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     is_shown = not is_augmented(args.experiment) and args.experiment in job.param("ch2_fusion.sets.shown")
     shown = set(job.param("ch2_fusion.figures.activations")) if is_shown else set()
     network = job.settings(Network, "ch2_fusion.network")
-    for name, seed, folder in trained(job, args.experiment):
+    names, seeds = job.param(f"ch2_fusion.models.{role_of(args.experiment)}"), job.param("ch2_fusion.seeds")
+    for name, seed, folder in trainings.available(job, job.data(f"models/ch2_fusion/{args.experiment}"), names, seeds):
         variant = job.settings(Variant, f"ch2_fusion.variants.{name}")
         model = load(folder, variant, classes, network, device)
         scores = data.scores_of(model, test, precision)

@@ -69,7 +69,8 @@ class Chapter(core.Chapter):
         refuse_twins(f"sets.{role}", names)
         refuse_twins(f"models.{role}", models)
         if unknown := [model for model in models if model not in self.variants]:
-            raise ValueError(f"models.{role} has {unknown[0]}, which variants lacks: there are {', '.join(self.variants)}")
+            known = ", ".join(self.variants)
+            raise ValueError(f"models.{role} has {unknown[0]}, which variants lacks: there are {known}")
         if names and not models:
             raise ValueError(f"sets.{role} has {names[0]}, and models.{role} is empty: nothing would be trained on it")
 
@@ -89,4 +90,5 @@ class Chapter(core.Chapter):
         for name in self.sets.plain:
             images = context.miniatures.get(name, {}).get("train", self.training.batch_size)
             if self.training.batch_size > images:
-                yield f"training.batch_size is larger than the generated {name}, which has {images} images (workflow/sources.yaml)"
+                size = f"{images} images (workflow/sources.yaml)"
+                yield f"training.batch_size is larger than the generated {name}, which has {size}"

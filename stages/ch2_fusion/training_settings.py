@@ -25,8 +25,8 @@ class Variant:
     """What a network is: a row of Table 2.2 or 2.3.
 
     base : CNN-A or CNN-B of Table 2.1.
-    fusion : of its three branches (Figure 2.5): `sum`, `conv` (a weight for each branch), `local` (a weight for each branch
-    and element, Eq. 2.3); `none` is the plain CNN, which has one branch only.
+    fusion : of its three branches (Figure 2.5): `sum`, `conv` (a weight for each branch), `local` (a weight for each
+    branch and element, Eq. 2.3); `none` is the plain CNN, which has one branch only.
     late : each branch predicts, and the predictions are fused (EPLF, Figure 2.4a); else the features are (EFLP).
     """
 
@@ -51,8 +51,8 @@ class Network:
     width : factor on every number of channels; 1 in the thesis, less in the miniature.
     dropout : ratio, Table 2.1.
     side_after_dropout : side branches leave after the pooling layer's dropout (author's code), else before it.
-    side_kernel_cifar100_b : size of the side branches' convolution in B networks for 100 classes; 3 (author's code) or 1
-    (Table 2.2).
+    side_kernel_cifar100_b : size of the side branches' convolution in B networks for 100 classes; 3 (author's code) or
+    1 (Table 2.2).
     conv_std, fc_std : deviations of the initial weights. fusion_init : initial fusion weight; biases start at 0.
     """
 

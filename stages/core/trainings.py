@@ -28,6 +28,6 @@ def available(
 
 
 def publish_curves(job: Job, chapter: str, experiment: str, trained: Iterable[tuple[str, int, Path]]) -> None:
-    """Write the stage's output reports/metrics/<chapter>/<experiment>.training.csv: the curves of networks, as `available` lists them."""
+    """Write the stage's output reports/metrics/<chapter>/<experiment>.training.csv: the curves of what `available` lists."""
     curves = [{"model": model, "seed": str(seed), **row} for model, seed, folder in trained for row in read_csv(folder / "curve.csv")]
     write_csv(job.out(f"reports/metrics/{chapter}/{experiment}.training.csv"), curves)
