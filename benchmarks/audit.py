@@ -67,7 +67,7 @@ def inflate(folder: Path) -> int:
                 other["outs"][0]["path"] = entry["outs"][0]["path"].replace("-seed0", f"-seed{seed}")
                 lock["stages"][re.sub("-0$", f"-{seed}", name)] = other
     (folder / "dvc.lock").write_text(yaml.safe_dump(lock, sort_keys=False))
-    published = folder / "stages/tables/published"
+    published = folder / "stages/tables/published/ch2_fusion"
     for table in ("2_2", "2_3"):
         text = (published / f"table_{table}.yaml").read_text()
         for number in range(TABLES):

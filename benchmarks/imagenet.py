@@ -19,20 +19,23 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import yaml
 from PIL import Image
 
 from stages.ch2_imagenet import prepare, train
 from stages.ch2_imagenet.architectures import thesis_model
 from stages.ch2_imagenet.data import Pictures, load_mean, random_crops
-from stages.ch2_imagenet.variants import MODELS
-from stages.core import loop
+from stages.ch2_imagenet.prepare_settings import Preparation
+from stages.ch2_imagenet.training_settings import Training, Variant
+from stages.core import loop, settings
 from stages.core.ahead import in_turn
 from stages.core.runtime import Runtime
-from stages.datasets.imagenet import Picture
+from stages.datasets.archived import Picture
 
 THREADS, BATCH, CROP, ROUNDS = 2, 64, 224, 3
 SIZES = (2_000, 20_000)  # of the sets that memory is measured with
 CPU = torch.device("cpu")
+CHAPTER = Path("workflow/scales/chapter/ch2_imagenet.yaml")
 
 
 def pictures(count: int) -> Iterator[Picture]:
@@ -50,8 +53,8 @@ def pictures(count: int) -> Iterator[Picture]:
 def pack(folder: Path, count: int) -> float:
     """A prepared set; returns pictures a second."""
     started = time.perf_counter()
-    settings = prepare.Preparation(size=256, quality=95, max_skipped=0)
-    np.save(folder / "mean.npy", prepare.write_part(folder, "train", pictures(count), settings, THREADS).mean)
+    preparation = Preparation(size=256, quality=95, max_skipped=0)
+    np.save(folder / "mean.npy", prepare.write_part(folder, "benchmark", "train", pictures(count), preparation, THREADS).mean)
     return count / (time.perf_counter() - started)
 
 
@@ -66,14 +69,14 @@ def piped(folder: Path, batches: int) -> float:
     return batches * BATCH / (time.perf_counter() - started)
 
 
-def trained(name: str, folder: Path) -> float:
+def trained(variant: Variant, folder: Path) -> float:
     """Pictures a second that a training step takes, the median of ROUNDS steps after a first."""
-    model = thesis_model(name)
-    training = train.Training(
+    model = thesis_model(variant)
+    training = Training(
         iterations=1, batch_size=BATCH, learning_rate=0.01, learning_rate_steps=[], momentum=0.9, weight_decay=1e-4, top_rate=1,
         side_weight=1, gpus=1, log_every=1, checkpoint_every=1,
     )  # fmt: skip
-    optimizer = train.optimizer_for(model, training)
+    optimizer = train.optimiser_for(model, training)
     crops = random_crops(Pictures(folder, "train"), torch.arange(BATCH), CROP, ("benchmark",))
     mean, seconds = load_mean(folder, "channel", CPU), []
     for _ in range(1 + ROUNDS):
@@ -103,8 +106,8 @@ def main() -> None:
             print(f"prepare: {pack(folder, count):.0f} pictures a second, {count} pictures")
         speed = piped(folders[SIZES[0]], 40)
         print(f"pipeline: {speed:.0f} pictures a second")
-        for name in MODELS:
-            step = trained(name, folders[SIZES[0]])
+        for name, stated in yaml.safe_load(CHAPTER.read_text())["ch2_imagenet"]["variants"].items():
+            step = trained(settings.build(Variant, stated), folders[SIZES[0]])
             print(f"{name}: {step:.1f} pictures a second in training, of which the pipeline has {speed / step:.1f} times as many")
         for count, folder in folders.items():
             command = [sys.executable, "-c", f"from benchmarks.imagenet import peak_of_reading; peak_of_reading({str(folder)!r})"]

@@ -23,7 +23,6 @@ import stages.ch4_deepindex  # noqa: F401 - pins the instruction sets, so it has
 import faiss
 import numpy as np
 import torch
-import yaml
 from PIL import Image
 from scipy import ndimage
 from skimage.color import rgb2luv
@@ -37,11 +36,10 @@ from torch.nn import functional as F
 from stages.ch2_fusion import model as fusion
 from stages.ch2_fusion.training_settings import Network, Variant
 from stages.ch2_imagenet import networks as imagenet
-from stages.ch2_imagenet import variants as imagenet_variants
+from stages.ch2_imagenet import training_settings as imagenet_settings
 from stages.ch2_segmentation import model as segmentation
 from stages.ch3_edges import loss as edge_loss
 from stages.ch3_edges.model import EdgeNetwork
-from stages.core import settings
 from stages.core.layers import ConvTranspose2d, PaddedConv2d
 from stages.core.runtime import Runtime
 from stages.encoders.vision import ENCODERS, features, load
@@ -50,9 +48,19 @@ from stages.miniatures import encoders
 
 COMMITTED = Path(__file__).with_suffix(".txt")
 WIDTHS = (8, 16, 24, 32, 32)  # of the miniature VGG-16
-SECTIONS = Path(__file__).parent.parent / "workflow/scales/chapter"  # of the parameters, as they are before Hydra
-FUSION = yaml.safe_load((SECTIONS / "ch2_fusion.yaml").read_text())["ch2_fusion"]["variants"]
-FUSION_NETWORKS = {name: settings.build(Variant, values) for name, values in FUSION.items()}
+# Of both chapters the thesis's networks: a network more is no line more.
+FUSIONS = {"cnn": "none", "cnn-sum": "sum", "cnn-conv": "conv", "cfn": "local"}
+FUSION: dict[str, Variant] = {}
+for base in "ab":
+    FUSION |= {f"{name}-{base}": Variant(base, fusion) for name, fusion in FUSIONS.items()}  # type: ignore[arg-type]
+    FUSION[f"cfn-{base}-eplf"] = Variant(base, "local", late=True)  # type: ignore[arg-type]
+IMAGENET = {
+    name: imagenet_settings.Variant(convolutions=4 if name.endswith("19") else 2, residual=residual, sides=sides)  # type: ignore[arg-type]
+    for name, residual, sides in (
+        ("cnn-11", False, "none"), ("dsn-11", False, "predicting"), ("resnet-11", True, "none"), ("cfn-11", False, "fused"),
+        ("cnn-19", False, "none"), ("cfn-19", False, "fused"),
+    )
+}  # fmt: skip
 Line = tuple[str, str]
 
 
@@ -228,14 +236,14 @@ def segmentation_network(name: str, kind: Callable[..., nn.Module], count: int, 
 def fusion_network(name: str, classes: int) -> Iterator[Line]:
     random = torch.Generator().manual_seed(0)
     images, labels = torch.randn(50, 3, 32, 32, generator=random), torch.randint(0, classes, (50,), generator=random)
-    model = fusion.build(FUSION_NETWORKS[name], classes, Network(1 / 6, 0.2, True, 3, 0.12, 0.1, 1 / 3), random)
+    model = fusion.build(FUSION[name], classes, Network(1 / 6, 0.2, True, 3, 0.12, 0.1, 1 / 3), random)
     yield from steps(f"{name} of {classes}", model, lambda model: F.cross_entropy(model(images), labels), 1)
 
 
-def imagenet_network(name: str) -> Iterator[Line]:
+def imagenet_network(name: str, variant: imagenet_settings.Variant) -> Iterator[Line]:
     random = torch.Generator().manual_seed(0)
     images, labels = torch.randn(32, 3, 64, 64, generator=random), torch.randint(0, 10, (32,), generator=random)
-    model = imagenet.build(name, 10, imagenet.Network(1 / 8, 0.25), random)
+    model = imagenet.build(variant, 10, imagenet_settings.Network(1 / 8, 0.25), random)
     yield from steps(name, model, lambda model: sum(F.cross_entropy(scores, labels) for scores in model(images).unbind(1)), 1)
 
 
@@ -245,9 +253,9 @@ def other_networks() -> Iterator[Line]:
     yield from segmentation_network("fcfn", segmentation.FCFN, 1, size=(80, 96))
     yield in_one("fcn-8s, learned", segmentation_network("", segmentation.FCN8s, 1, fixed_upsampling=False))
     yield from fusion_network("cfn-b", 100)
-    yield from (in_one(f"{name} of {classes}", fusion_network(name, classes)) for name in FUSION_NETWORKS for classes in (10, 100))
-    yield from imagenet_network("cfn-11")
-    yield from (in_one(name, imagenet_network(name)) for name in imagenet_variants.MODELS)
+    yield from (in_one(f"{name} of {classes}", fusion_network(name, classes)) for name in FUSION for classes in (10, 100))
+    yield from imagenet_network("cfn-11", IMAGENET["cfn-11"])
+    yield from (in_one(name, imagenet_network(name, variant)) for name, variant in IMAGENET.items())
 
 
 def encoder_features() -> Iterator[Line]:

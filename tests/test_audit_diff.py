@@ -131,7 +131,7 @@ def test_the_making_of_the_table(project):
     """The same metrics, and other cells: what the tables' stage reads, and nothing of what the number comes from."""
     lock = yaml.safe_load(Path("dvc.lock").read_text())
     tables = lock["stages"]["tables@ch9_toy"]
-    tables["deps"].append({"path": "stages/tables/published", "md5": "p1"})
+    tables["deps"].append({"path": "stages/tables/published/ch9_toy", "md5": "p1"})
     write("dvc.lock", yaml.safe_dump(lock))
     commit("second")
     tables["deps"][-1]["md5"], tables["outs"][0]["md5"] = "p2", "other"
@@ -140,7 +140,7 @@ def test_the_making_of_the_table(project):
     table = Path("reports/tables/ch9_toy/table_9_1.csv")
     table.write_text(table.read_text().replace("12,", "12.5,"))
     found = [line for line in causes(diff("second", ".")) if not line.startswith("machine")]
-    assert found == ["data        stages/tables/published: md5 p1 -> p2"]
+    assert found == ["data        stages/tables/published/ch9_toy: md5 p1 -> p2"]
 
 
 def test_a_stale_fingerprint_names_no_modules(project):

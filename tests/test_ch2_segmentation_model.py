@@ -12,21 +12,20 @@ from stages.ch2_segmentation import train
 from stages.ch2_segmentation.loss import segmentation_loss
 from stages.ch2_segmentation.model import (
     FCFN,
-    WEIGHTS,
     FCN8s,
     LocalFusion,
     Upsampling,
     count_parameters,
     fusion_sides,
     initial_model,
-    normalise,
     weights_called,
 )
 from stages.ch2_segmentation.training_settings import Network, Training, Variant
 from stages.core import runtime
 from stages.core.errors import UserError
-from stages.miniatures.encoders import write_vgg16_imagenet
-from stages.miniatures.vgg16 import write_vgg16
+from stages.encoders.vgg16 import normalise, weights_of
+from stages.miniatures import vgg16 as vgg16_miniature
+from stages.miniatures import vgg16_imagenet as vgg16_imagenet_miniature
 
 torch.set_num_threads(1)
 SMALL: dict[str, Any] = {"classes": 5, "widths": (4, 4, 6, 8, 8), "fc": 10}
@@ -164,15 +163,15 @@ def test_skips_are_scaled_before_they_are_scored():
 @pytest.fixture(scope="module")
 def vgg16(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, torch.Tensor]]:
     folder = tmp_path_factory.mktemp("vgg16")
-    write_vgg16(folder, widths=[4, 4, 6, 8, 8], seed=0)
-    write_vgg16_imagenet(folder, widths=[4, 4, 6, 8, 8], fc=10, seed=0)
-    return {name: runtime.load(folder / weights.file) for name, weights in WEIGHTS.items()}
+    vgg16_miniature.write(folder, widths=[4, 4, 6, 8, 8], seed=0)
+    vgg16_imagenet_miniature.write(folder, widths=[4, 4, 6, 8, 8], fc=10, seed=0)
+    return {name: runtime.load(folder / weights_of(name).file) for name in ("vgg16", "vgg16_imagenet")}
 
 
 def start(name: str, source: str, states: dict[str, dict[str, torch.Tensor]], **changes: Any) -> FCN8s:
     """The initial network of VARIANTS, with changes of what all networks share."""
     network, random = dataclasses.replace(NETWORK, **changes), torch.Generator().manual_seed(0)
-    return initial_model(VARIANTS[name], states[source], WEIGHTS[source], network, 5, random)
+    return initial_model(VARIANTS[name], states[source], weights_of(source), network, 5, random)
 
 
 def test_a_whole_vgg_16_is_taken_layer_by_layer(vgg16):
@@ -240,7 +239,7 @@ def test_without_fully_connected_layers_they_are_random(vgg16):
 
 def test_fcfn_starts_with_scores_above_zero(vgg16):
     variant, random = Variant(fusion="local", score_std=0.02, score_bias=3), torch.Generator().manual_seed(0)
-    model = initial_model(variant, vgg16["vgg16_imagenet"], WEIGHTS["vgg16_imagenet"], NETWORK, 5, random)
+    model = initial_model(variant, vgg16["vgg16_imagenet"], weights_of("vgg16_imagenet"), NETWORK, 5, random)
     weights = torch.cat([score.weight.flatten() for score in (model.score_fr, model.score_pool4, model.score_pool3)])
     assert weights.std().item() == pytest.approx(0.02, rel=0.25)
     assert (model.score_pool4.bias == 3).all()
@@ -252,14 +251,14 @@ def test_bytes_become_what_the_weights_were_trained_on():
     expected = {"vgg16": [1.32108, -0.66877, -0.00699], "vgg16_imagenet": [(124 / 255 - 0.485) / 0.229, (116 / 255 - 0.456) / 0.224,
                                                                           (104 / 255 - 0.406) / 0.225]}  # fmt: skip
     for source, values in expected.items():
-        torch.testing.assert_close(normalise(pixels, WEIGHTS[source]).flatten(), torch.tensor(values), rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(normalise(pixels, weights_of(source)).flatten(), torch.tensor(values), rtol=1e-4, atol=1e-4)
 
 
 def test_weights_that_are_not_there(vgg16):
-    with pytest.raises(UserError, match=r"ch2_segmentation\.weights is 'resnet': it is one of vgg16, vgg16_imagenet"):
+    with pytest.raises(UserError, match=r"ch2_segmentation\.weights is 'resnet': .*resnet"):
         weights_called("resnet")
     with pytest.raises(UserError, match=r"the VGG-16 weights of vgg16\.pth lack classifier\.0\.weight"):
-        initial_model(Variant(), vgg16["vgg16"], WEIGHTS["vgg16_imagenet"], NETWORK, 5, torch.Generator())
+        initial_model(Variant(), vgg16["vgg16"], weights_of("vgg16_imagenet"), NETWORK, 5, torch.Generator())
 
 
 # Eq. 2.9

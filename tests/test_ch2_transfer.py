@@ -4,10 +4,12 @@ import itertools
 import json
 import shutil
 import threading
+from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import composed
 import numpy as np
 import pandas as pd
 import pytest
@@ -22,8 +24,8 @@ from sklearn.preprocessing import normalize
 from sklearn.svm import LinearSVC
 
 from stages.ch2_imagenet import examples, networks, transfer_evaluate, transfer_features, transfer_predict, transfer_sets
-from stages.ch2_imagenet.transfer_predict import Svm
-from stages.ch2_imagenet.transfer_sets import Split
+from stages.ch2_imagenet.training_settings import Network, Variant
+from stages.ch2_imagenet.transfer_settings import Division, Svm
 from stages.core import metrics, runtime
 from stages.core.errors import UserError
 from stages.core.files import write_json
@@ -31,26 +33,24 @@ from stages.core.seeds import generator, seed_for
 from stages.datasets.labelled import ClassifiedSet, Labelled
 from stages.datasets.retrieval import Query, RetrievalSet
 from stages.encoders import vision
-from stages.miniatures import encoders, retrieval, transfer
+from stages.miniatures import alexnet, cub200, flowers102, holidays, indoor67, scene15, ukb
 
 torch.set_num_threads(1)
 SIZE = {"width": 80, "height": 64, "seed": 0}
-NETWORK = {"width": 0.03, "fusion_init": 0.25}
-SVM: dict[str, Any] = {"costs": [10, 0.1, 1], "folds": 2, "max_iterations": 10_000, "tolerance": 1e-4}
-TRANSFER: dict[str, Any] = {
-    "models": ["alexnet", "cnn-11", "cfn-11"], "scene15_train": 4, "scene15_seed": 0, "normalise": True, "svm": SVM, "depth": 5,
-}  # fmt: skip
-CHAPTER: dict[str, Any] = {
-    "seeds": [0, 1], "prepare": {"size": 72}, "crop": 64, "mean": "pixel", "batch_size": 4, "network": NETWORK,
-    "transfer": TRANSFER, "figures": {"shown": 3},
-}  # fmt: skip
+NETWORK = Network(width=0.03, fusion_init=0.25)
+VARIANTS = {"cnn-11": Variant(), "cfn-11": Variant(sides="fused")}
+COSTS = [10, 0.1, 1]
+SETS = ("scene15", "indoor67", "flowers102", "cub200", "holidays", "ukb")  # of which the last two are retrieved in
+CHAPTER: dict[str, Any] = {"seeds": [0, 1], "batch_size": 4, "network": asdict(NETWORK), "figures": {"shown": 3}}
+TRANSFER: dict[str, Any] = {"division": {"train_per_class": 4}, "svm": {"costs": COSTS}, "depth": 5}
 FEATURES, PREDICTIONS = Path("data/mini/features/ch2_imagenet"), Path("data/mini/predictions/ch2_imagenet")
 NAMES = ("alexnet", "cnn-11-seed0", "cnn-11-seed1", "cfn-11-seed0", "cfn-11-seed1")
 
 
-def run(module: ModuleType, words: str = "", **changes: Any) -> stage_runs.Here:
-    """Run a stage's main; `changes` of the parameters under transfer. Returns its job."""
-    return stage_runs.run_main(module, words, {"ch2_imagenet": CHAPTER | {"transfer": TRANSFER | changes}})
+def run(module: ModuleType, words: str, svm: dict[str, Any] | None = None, **changes: Any) -> stage_runs.Here:
+    """Run a stage's main on mini's parameters; `changes` of those under transfer, and of its SVM's. Returns its job."""
+    transfer = TRANSFER | {"svm": TRANSFER["svm"] | (svm or {})} | changes
+    return stage_runs.run_main(module, words, composed.params(ch2_imagenet=CHAPTER | {"transfer": transfer}))
 
 
 ENCODERS = {
@@ -59,13 +59,13 @@ ENCODERS = {
 
 
 def write_sources(sources: Path) -> None:
-    transfer.write_scene15(sources / "scene15", classes=3, images=7, **SIZE)
-    transfer.write_indoor67(sources / "indoor67", classes=3, train=4, test=3, **SIZE)
-    transfer.write_flowers102(sources / "flowers102", classes=3, train=2, val=1, test=2, **SIZE)
-    transfer.write_cub200(sources / "cub200", classes=4, train=3, test=2, **SIZE)
-    retrieval.write_holidays(sources / "holidays", groups=4, **SIZE)  # of 2, 3, 4 and 2 pictures
-    retrieval.write_ukb(sources / "ukb", objects=3, **SIZE)
-    encoders.write_alexnet(sources / "alexnet", widths=[4, 6, 8, 8, 6], fc=24, seed=0)
+    scene15.write(sources / "scene15", classes=3, images=7, **SIZE)
+    indoor67.write(sources / "indoor67", classes=3, train=4, test=3, **SIZE)
+    flowers102.write(sources / "flowers102", classes=3, train=2, val=1, test=2, **SIZE)
+    cub200.write(sources / "cub200", classes=4, train=3, test=2, **SIZE)
+    holidays.write(sources / "holidays", groups=4, **SIZE)  # of 2, 3, 4 and 2 pictures
+    ukb.write(sources / "ukb", objects=3, **SIZE)
+    alexnet.write(sources / "alexnet", widths=[4, 6, 8, 8, 6], fc=24, seed=0)
     for folder in list(sources.iterdir()):
         write_json(folder / "provenance.json", {"dataset": folder.name, "kind": "miniature", "note": "made"})
 
@@ -76,12 +76,12 @@ def write_networks(folder: Path) -> None:
     prepared.mkdir(parents=True)
     np.save(prepared / "mean.npy", np.random.default_rng(0).uniform(80, 160, (72, 72, 3)).astype(np.float32))
     (prepared / "classes.txt").write_text("n01 a\nn02 b\n")
-    for name, seed in itertools.product(("cnn-11", "cfn-11"), (0, 1)):
-        model = networks.build(name, 2, networks.Network(**NETWORK), generator(name, seed))
+    for (name, variant), seed in itertools.product(VARIANTS.items(), (0, 1)):
+        model = networks.build(variant, 2, NETWORK, generator(name, seed))
         model(torch.randn(8, 3, 64, 64, generator=generator(seed)) * 60)
-        place = folder / f"models/ch2_imagenet/{name}/seed{seed}"
-        runtime.save(model.state_dict(), place / "model.pt")
-        write_json(place / "about.json", {"determinism": "stochastic" if seed else "bitwise"})
+        trained = folder / f"models/ch2_imagenet/imagenet/{name}-seed{seed}"
+        runtime.save(model.state_dict(), trained / "model.pt")
+        write_json(trained / "about.json", {"determinism": "stochastic" if seed else "bitwise"})
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.chdir(folder)
         write_sources(Path("data/mini/sources"))
         write_networks(Path("data/mini"))
-        for name in transfer_sets.SETS:
+        for name in SETS:
             for module in (transfer_features, transfer_predict, transfer_evaluate):
                 run(module, name)
     return folder
@@ -161,17 +161,17 @@ def by_hand(file: Path) -> torch.Tensor:
 
 @pytest.mark.parametrize("name", ["scene15", "ukb"])
 def test_features_are_the_networks_own_of_the_middle_less_its_mean(here: Path, name: str) -> None:
-    found = transfer_sets.read(name, Path("data/mini/sources", name), Split(4, 0))
+    found = transfer_sets.read(name, Path("data/mini/sources", name), Division(4, 0))
     mean = torch.from_numpy(np.load("data/mini/packed/imagenet_facts/mean.npy")[4:68, 4:68]).permute(2, 0, 1)
     pictures = [by_hand(file) for file in transfer_sets.images_of(found)]
     for file, features in ((file, np.load(FEATURES / name / f"{file}.npy")) for file in NAMES):
         assert (features.dtype, len(features)) == (np.float32, len(pictures))
         if file == "alexnet":
             model = vision.load("alexnet", Path("data/mini/sources/alexnet"))
-            expected = [vision.features(model, vision.ENCODERS["alexnet"], ["fc7"], picture)["fc7"] for picture in pictures]
+            expected = [vision.features(model, vision.encoder("alexnet"), ["fc7"], picture)["fc7"] for picture in pictures]
         else:
-            own = networks.build(file.split("-seed")[0], 2, networks.Network(**NETWORK), torch.Generator()).eval()
-            own.load_state_dict(runtime.load(Path(f"data/mini/models/ch2_imagenet/{file.replace('-seed', '/seed')}/model.pt")))
+            own = networks.build(VARIANTS[file.split("-seed")[0]], 2, NETWORK, torch.Generator()).eval()
+            own.load_state_dict(runtime.load(Path(f"data/mini/models/ch2_imagenet/imagenet/{file}/model.pt")))
             expected = [own.features(picture.float() - mean) for picture in pictures]
         np.testing.assert_allclose(features, torch.cat(expected).detach().numpy(), rtol=1e-3, atol=1e-4)
     models = json.loads((FEATURES / name / "about.json").read_text())["models"]
@@ -183,7 +183,8 @@ def test_features_are_the_networks_own_of_the_middle_less_its_mean(here: Path, n
 def test_the_same_bytes_by_any_number_of_threads(copy: Path, world: Path, monkeypatch: pytest.MonkeyPatch, threads: str) -> None:
     monkeypatch.setenv("THESIS_WORKERS", threads)
     run(transfer_features, "cub200", models=["cfn-11"])
-    assert sorted(file.name for file in (FEATURES / "cub200").glob("*.npy")) == ["cfn-11-seed0.npy", "cfn-11-seed1.npy"]
+    names = sorted(file.name for file in (FEATURES / "cub200").glob("*.npy"))
+    assert names == ["alexnet.npy", "cfn-11-seed0.npy", "cfn-11-seed1.npy"]
     for name in ("cfn-11-seed1.npy", "set.json"):
         assert (FEATURES / "cub200" / name).read_bytes() == (world / FEATURES / "cub200" / name).read_bytes()
 
@@ -192,7 +193,7 @@ def test_a_picture_that_cannot_be_read_is_named(copy: Path) -> None:
     bad = next((copy / "sources/indoor67/Images").glob("*/*.jpg"))
     bad.write_bytes(bad.read_bytes()[:200])
     with pytest.raises(UserError, match=rf"{bad.name} cannot be read.*dvc repro download@indoor67"):
-        run(transfer_features, "indoor67", models=["alexnet"])
+        run(transfer_features, "indoor67", models=["cnn-11"])
 
 
 # Classification
@@ -238,7 +239,7 @@ def test_svms_are_trained_one_at_a_time(copy: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(LinearSVC, "fit", lambda *words: (threads.append(threading.get_ident()), train(*words))[1])
     monkeypatch.setenv("THESIS_WORKERS", "3")
     run(transfer_predict, "cub200")
-    assert set(threads) == {threading.get_ident()} and len(threads) == len(NAMES) * (len(SVM["costs"]) * SVM["folds"] + 1)
+    assert set(threads) == {threading.get_ident()} and len(threads) == len(NAMES) * (len(COSTS) * 2 + 1)
 
 
 def test_without_normalisation_lengths_count() -> None:
@@ -261,7 +262,7 @@ def test_the_test_images_have_no_say_in_c(copy: Path) -> None:
 
 
 def test_what_does_not_converge_is_said(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run(transfer_predict, "cub200", svm=SVM | {"max_iterations": 1, "tolerance": 1e-9})
+    run(transfer_predict, "cub200", svm={"max_iterations": 1, "tolerance": 1e-9})
     said = capsys.readouterr().err
     assert "the SVM of alexnet did not converge in 1 iterations in folds at the costs: 0.1, 1, 10; the chosen one" in said
     svm = json.loads((PREDICTIONS / "cub200/about.json").read_text())["models"][0]["svm"]
@@ -272,7 +273,7 @@ def test_a_class_with_fewer_images_than_folds_is_named(here: Path) -> None:
     with pytest.raises(
         UserError, match=r"^ch2_imagenet\.transfer\.svm\.folds is 4, .*class class_001 of flowers102 has 3.*set it to 3 or fewer"
     ):
-        run(transfer_predict, "flowers102", svm=SVM | {"folds": 4})
+        run(transfer_predict, "flowers102", svm={"folds": 4})
     with pytest.raises(UserError, match=r"class b of x has 1 training images: no cross-validation"):
         transfer_predict.check_folds(np.array([0, 0, 1]), ["a", "b"], 2, "x")
 
@@ -348,8 +349,8 @@ def test_scores_are_those_of_loops_over_all_pairs(here: Path, name: str, metric:
 
 
 def test_every_network_has_its_score_and_dimensions(here: Path) -> None:
-    for name in transfer_sets.SETS:
-        own = {"svm_cost", "accuracy", "class_accuracy"} if name in transfer_sets.CLASSIFICATION else {"ns" if name == "ukb" else "map"}
+    for name in SETS:
+        own = {"svm_cost", "accuracy", "class_accuracy"} if name in SETS[:4] else {"ns" if name == "ukb" else "map"}
         found = values_of(name)
         networks_of = {(model, seed) for model, _, seed in found if model != "dataset"}
         assert networks_of == {("alexnet", None), *itertools.product(("cnn-11", "cfn-11"), (0, 1))}
@@ -365,16 +366,16 @@ def test_the_folds_are_by_the_sets_name(here: Path) -> None:
     features, labels = np.load(FEATURES / "scene15/cfn-11-seed0.npy"), np.array(about["labels"])
     train, test = about["train"], about["test"]
     seed = seed_for("ch2_imagenet.transfer_predict", "scene15") % 2**32
-    svm = Svm(**SVM)
+    svm = Svm(COSTS, folds=2, max_iterations=10_000, tolerance=1e-4)
     cost, predicted = chosen_by_hand(features[train], labels[train], features[test], svm, seed)
     assert values_of("scene15")["cfn-11", "svm_cost", 0].value == cost
     assert np.load(PREDICTIONS / "scene15/cfn-11-seed0.npy").tolist() == predicted.tolist()
 
 
 def test_figure_2_13_has_a_row_of_each_set(here: Path) -> None:
-    run(examples)
+    run(examples, "imagenet")
     rows = pd.read_csv("reports/figures/ch2_imagenet/figure_2_13.csv", keep_default_na=False)
-    assert rows.groupby("dataset", sort=False).size().to_dict() == dict.fromkeys(transfer_sets.SETS, 3)
+    assert rows.groupby("dataset", sort=False).size().to_dict() == dict.fromkeys(SETS, 3)
     assert rows[rows.dataset == "holidays"].image.tolist() == ["jpg/100000", "jpg/100200", "jpg/100300"]
     assert rows[rows.dataset == "cub200"].category.nunique() == 3
     with Image.open("reports/figures/ch2_imagenet/figure_2_13.png") as drawn:

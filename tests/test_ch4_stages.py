@@ -5,7 +5,6 @@ import itertools
 import json
 import math
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -44,7 +43,6 @@ from stages.datasets import paris6k
 from stages.datasets.retrieval import Query, RetrievalSet
 from stages.encoders import vision
 from stages.miniatures import encoders, retrieval
-from stages.tables import ledger, transcript
 from workflow import params, scale
 
 torch.set_num_threads(1)
@@ -861,30 +859,3 @@ def test_what_differs_from_the_thesis_is_not_full(paper: dict[str, Any], key: st
 
 def test_a_stand_ins_codebook_is_nobodys(paper: dict[str, Any]) -> None:
     assert params.problems(changed(paper, "per_set.smvs_dvd.words", 77)) == []
-
-
-# Tables
-
-
-def cells_of(number: int) -> Iterator[ledger.Cell]:
-    name = f"table_4_{number}"
-    table = {each.name: each for each in transcript.load_tables(REPOSITORY / "stages/tables/published", "ch4_deepindex")}[name]
-    yield from ledger.resolve(table, ledger.load_results(REPOSITORY / "reports/metrics/ch4_deepindex"), [])
-
-
-@pytest.mark.parametrize(("number", "count"), [(1, 10 * 9), (2, 6 * 3), (3, 3), (4, 2 * 3)])
-def test_this_run_has_every_cell_that_can_be_had(number: int, count: int) -> None:
-    """Not query times, which are of a machine that nobody has, nor what is only cited."""
-    cells = list(cells_of(number))
-    own = [cell for cell in cells if cell.row.model and cell.column.source == "metrics"]
-    assert len(own) == count
-    for cell in own:
-        assert cell.run is not None and cell.run.source == ledger.THIS_RUN, (cell.row.id, cell.column.id)
-        assert all(map(math.isfinite, cell.run.values.values()))
-        if cell.run.scale == "mini":  # as committed
-            assert cell.run.dataset is not None and cell.run.dataset.kind == cell.run.protocol == "miniature"
-            assert (cell.verdict, cell.difference) == ("not run", None)
-    others = {(cell.verdict, cell.column.source) for cell in cells if cell not in own and cell.column.source != "none"}
-    assert others <= {("", "metrics"), ("", "times"), ("cannot run", "times")}
-    timed = [cell.row.id for cell in cells if cell.verdict == "cannot run"]
-    assert timed == (["dpi-1d", "dpi-2d"] if number == 4 else [])

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from matplotlib.backends.backend_agg import RendererAgg
@@ -98,3 +99,23 @@ def test_all_committed_figures_say_that_they_are_miniatures() -> None:
     assert len(files) == 17
     for file in files:
         (check_svg if file.suffix == ".svg" else check_png)(file.read_bytes(), "miniature")
+
+
+def test_fusion_weights_over_training_are_means_over_seeds() -> None:
+    columns = ["model", "seed", "iteration", "fusion_weight_1", "fusion_weight_1_sd", "fusion_weight_2", "fusion_weight_2_sd"]
+    rows = [
+        ("cfn", 0, 10, 0.2, 0.0, 0.4, 0.1),
+        ("cfn", 1, 10, 0.4, 0.2, 0.4, 0.3),
+        ("cfn", 0, 20, 1, 0, 1, 0),
+        ("other", 0, 10, 9, 9, 9, 9),
+    ]
+    curve = figures.fusion_weight_curve(pd.DataFrame(rows, columns=columns), "cfn", 2)
+    assert curve.index.tolist() == [10, 20] and list(curve.columns) == columns[3:]
+    np.testing.assert_allclose(curve.loc[10], [0.3, 0.1, 0.4, 0.2])
+
+
+def test_feature_maps_as_rows() -> None:
+    maps = np.array([[[[0.5, 1.23456]], [[2.0, 3.0]]]])  # of one picture two maps, 1 x 2
+    rows = figures.map_rows({"branch_2": maps, "images": np.zeros((1, 8, 8, 3)), "branch_1": maps + 1})
+    assert rows[1] == {"branch": "1", "picture": 0, "rank": 2, "size": 2, "values": "3.000 4.000"}
+    assert rows[2] == {"branch": "2", "picture": 0, "rank": 1, "size": 2, "values": "0.500 1.235"} and len(rows) == 4

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.metrics.ranking import average_precision, ns_score, without
+from stages.metrics.ranking import average_precision, mean_over, ns_score, without
 
 
 def by_loop(ranking: list[int], relevant: set[int]) -> float:
@@ -68,3 +68,13 @@ def test_moving_an_answer_forward_never_hurts(ranking: list[int], relevant: set[
             moved = ranking.copy()
             moved[place - 1], moved[place] = moved[place], moved[place - 1]
             assert average_precision(moved, relevant) > before
+
+
+def test_the_mean_over_queries_leaves_out_what_each_ignores():
+    queries = [{"relevant": [1, 2], "ignored": [0]}, {"relevant": [3], "ignored": []}]
+    rankings = [np.array([0, 1, 3, 2]), np.array([0, 3, 1, 2])]
+    # First: 1 at once, 2 third of three, 1/2 (1 + 1) / 2 + 1/2 (1/2 + 2/3) / 2; second: 3 second of four, (0 + 1/2) / 2.
+    assert mean_over(average_precision, rankings, queries) == pytest.approx((1 / 2 + 7 / 24 + 1 / 4) / 2)
+    assert mean_over(ns_score, rankings, queries) == 1.5
+    with pytest.raises(ValueError, match="zip"):
+        mean_over(ns_score, rankings[:1], queries)

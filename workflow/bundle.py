@@ -85,7 +85,7 @@ def pack(names: list[str], out: Path, part_size: int | None, returned: list[str]
     made = [path for step in chosen for path in step.outs]
     deps = sorted({dep for step in chosen for dep in step.deps})
     inputs = {file for dep in deps for file in _files(dep, repo) if not any(covers(path, file) for path in made)}
-    modules = {module for step in chosen for module in json.loads(Path(_fingerprint(step)).read_text())}
+    modules = {module for step in chosen for file in _fingerprints(step) for module in json.loads(Path(file).read_text())}
     sources = {_source(module) for module in modules}
     with Archive(out, out.stem, part_size) as archive:
         for dep in deps:
@@ -149,7 +149,7 @@ def choose(names: list[str], steps: list[Step]) -> list[Step]:
         wanted |= entries[name]
     chosen = [step for step in steps if step.name in wanted]
     for step in chosen:
-        if not step.command.startswith("python -m stages.") or len([dep for dep in step.deps if dep.startswith(CODE)]) != 1:
+        if not step.command.startswith("python -m stages.") or not _fingerprints(step):
             raise UserError(
                 f"{step.name} runs `{step.command}`, which needs the whole project: only stages with a code fingerprint can leave"
             )
@@ -225,8 +225,8 @@ def _compare(deps: list[str], files: dict[str, str], made: list[str]) -> None:
             raise UserError(f"{out} is not what dvc.lock says, though its size and time are: run `dvc checkout --force {out}`")
 
 
-def _fingerprint(step: Step) -> str:
-    return next(dep for dep in step.deps if dep.startswith(CODE))
+def _fingerprints(step: Step) -> list[str]:
+    return [dep for dep in step.deps if dep.startswith(CODE)]
 
 
 def _source(module: str) -> str:

@@ -1,7 +1,9 @@
-"""The stage `code`: one fingerprint per stage module, the only code dependency that other stages have.
+"""The stage `code`: fingerprints of our modules, the only code dependencies that other stages have.
 
-reports/code/<module>.json lists every module of ours that the stage imports, directly or not, with a hash of what it does.
-A comment changes none of them; a constant changes those of the stages that import it.
+reports/code/<module>.json is of a stage: it lists every module of ours that the stage imports, directly or not, with a hash of what it
+does. What a stage takes by a data set's or network's name, and so does not import, has a file of its own, by the entries of
+workflow/sources.yaml: datasets.<name>.json, encoders.<name>.json, generated.<name>.json, official.<name>.json (workflow/sources.py). A
+new entry is a new file, and changes no other. A comment changes none of them; a constant changes those of the stages that import it.
 """
 
 import json
@@ -10,7 +12,9 @@ from pathlib import Path
 
 import grimp
 
+from stages.core.command import exit_on_error
 from stages.core.fingerprint import syntax_hash
+from workflow import sources
 
 OUT = Path("reports/code")
 COMMAND = "python -m workflow.code"
@@ -54,8 +58,10 @@ def contents() -> dict[str, str]:
     except grimp.exceptions.SourceSyntaxError as error:
         sys.exit(f"error: {error}")
     hashes = {name: hash_of(name) for name in imports.modules}
-    wanted = {name: fingerprint(name, imports, hashes) for name in imports.modules if is_stage(name)}
-    return {f"{name.removeprefix('stages.')}.json": json.dumps(modules, indent=1) + "\n" for name, modules in wanted.items()}
+    wanted = {name.removeprefix("stages."): name for name in imports.modules if is_stage(name)}
+    for name, entry in sources.load().items() if sources.SOURCES.exists() else ():
+        wanted |= {stem: module for stem, module in sources.modules(name, entry).items() if module in imports.modules}
+    return {f"{stem}.json": json.dumps(fingerprint(name, imports, hashes), indent=1) + "\n" for stem, name in wanted.items()}
 
 
 def changes(wanted: dict[str, str] | None = None) -> list[str]:
@@ -85,4 +91,5 @@ def write(wanted: dict[str, str]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with exit_on_error():
+        main()

@@ -3,8 +3,9 @@
     python -m workflow.parameters
 
 reports/params/<chapter>.json has the chapter's part of params.yaml and what all chapters share; reports/params/downloads.json the
-data sets' part, and workflow/sources.yaml. DVC reads the parameters' file of a stage some six times for each stage it runs:
-params.yaml, which grows with every chapter, would cost the square of their number, and YAML takes sixty times as long as JSON.
+data sets' part, and of each entry of workflow/sources.yaml what the origin in force asks. DVC reads the parameters' file of a stage some
+six times for each stage it runs: params.yaml, which grows with every chapter, would cost the square of their number, and YAML takes
+sixty times as long as JSON.
 """
 
 import json
@@ -16,11 +17,12 @@ import yaml
 
 from stages.core.command import exit_on_error
 from stages.core.files import replacing
+from workflow import sources
 from workflow.lock import PARAMS_FOLDER, PIPELINES, entries, load_yaml
 
 COMMAND = "python -m workflow.parameters"
 PARAMS = Path("params.yaml")
-SOURCES = Path("workflow/sources.yaml")
+SOURCES = sources.SOURCES
 DOWNLOADS = "downloads"
 
 
@@ -38,7 +40,9 @@ def contents() -> dict[str, dict[str, Any]]:
     chapters = sorted(pipelines & params.keys())
     shared = {key: value for key, value in params.items() if key not in (*chapters, "data", "chapters")}
     files = {chapter: {**shared, chapter: params[chapter]} for chapter in chapters}
-    files[DOWNLOADS] = {**shared, "data": params.get("data", {}), "sources": _read(SOURCES)}
+    data = params.get("data", {})
+    own = {name: sources.part(entry, data.get("origin", "")) for name, entry in sources.load().items()}
+    files[DOWNLOADS] = {**shared, "data": data, "sources": own}
     return {f"{PARAMS_FOLDER}{name}.json": content for name, content in files.items()}
 
 
@@ -60,7 +64,7 @@ def _read(file: Path) -> dict[str, Any]:
     try:
         content = load_yaml(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        sys.exit(f"error: there is no {file}" + (": write it with `python -m workflow.scale mini`" if file == PARAMS else ": restore it"))
+        sys.exit(f"error: there is no {file}: write it with `python -m workflow.scale mini`")
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         sys.exit(f"error: {file} is not YAML: {' '.join(str(error).split())}")
     if not isinstance(content, dict):

@@ -52,8 +52,11 @@ def problems(values: Any) -> list[str]:
     shared, wrong = _read(Shared, {key: value for key, value in values.items() if key not in kinds})
     read = {name: _read(kind, values[name], name) for name, kind in kinds.items() if name in values}
     wrong += [f"the key {name} is missing" for name in kinds if name not in values]
-    wrong += [sentence for _, sentences in read.values() for sentence in sentences]
-    return wrong or list(_disagreements(shared, {name: chapter for name, (chapter, _) in read.items()}, values, entries))
+    wrong += [sentence for _, sentences in read.values() for sentence in sentences] + sources.problems(entries)
+    if wrong:
+        return wrong
+    at_hand = sources.unusable(entries, shared.data.sets, shared.data.origin)
+    return at_hand + list(_disagreements(shared, {name: chapter for name, (chapter, _) in read.items()}, values, entries))
 
 
 def used_sets(values: Any) -> list[str]:
@@ -65,8 +68,6 @@ def used_sets(values: Any) -> list[str]:
 def _disagreements(shared: Shared, read: Mapping[str, Chapter], values: Any, entries: Mapping[str, Any]) -> Iterator[str]:
     for name in [name for name in shared.chapters if name not in read]:
         yield f"chapters has {name}, and there is no such chapter: there are {', '.join(read)}"
-    for name in [name for name in shared.data.sets if name not in entries]:
-        yield f"data.sets has {name}, which {sources.FILE} has no entry for"
     context = Context(shared.protocol, shared.data.origin, {name: entry.get("miniature", {}) for name, entry in entries.items()})
     for name, chapter in read.items():
         for use in chapter.used():
@@ -80,7 +81,7 @@ def _disagreements(shared: Shared, read: Mapping[str, Chapter], values: Any, ent
 
 def _unfit(use: Use, shared: Shared, entries: Mapping[str, Any]) -> Iterator[str]:
     if use.name not in entries:
-        yield f"{use.why}, which {sources.FILE} has no entry for"
+        yield f"{use.why}, which {sources.SOURCES} has no entry for"
     elif entries[use.name]["kind"] not in use.kinds:
         yield f"{use.why}, which is of the kind {entries[use.name]['kind']}, and only {' or '.join(use.kinds)} will do"
     elif use.name not in shared.data.sets:

@@ -28,9 +28,10 @@ from stages.core.command import exit_on_error
 from stages.core.errors import UserError
 from stages.core.files import write_csv, write_json
 from stages.core.stage import GRAPH
-from stages.tables import claims, ledger
-from stages.tables.ledger import Results
+from stages.tables import claims
 from stages.tables.render import number_text, value_text
+from stages.tables.results import Results, load_results
+from stages.tables.transcript import chapters
 from workflow import graph, kept, runs, scale, summary
 from workflow.lock import BEFORE_STAGES, FILE, Lock, load_yaml, lock_files, name_of, untrained
 from workflow.summary import Verdicts
@@ -153,8 +154,8 @@ def facts(name: str, params: dict[str, Any], records: list[dict[str, Any]]) -> d
 def judge(about: Results) -> list[Verdicts]:
     """The verdicts of all chapters that have a transcribed table, by the metrics at hand and `about`'s run records alone."""
     judged = []
-    for chapter in ledger.chapters(summary.PUBLISHED):
-        found = ledger.load_results(summary.METRICS / chapter)
+    for chapter in chapters(summary.PUBLISHED):
+        found = load_results(summary.METRICS / chapter)
         judged.append(summary.judge(chapter, dataclasses.replace(about, metrics=found.metrics, layers=found.layers), []))
     if not judged:
         raise UserError(f"{summary.PUBLISHED}: no table is transcribed there; a release has nothing to be judged by.")
@@ -181,7 +182,7 @@ def _rows(verdicts: Verdicts) -> Iterator[dict[str, Any]]:
                 "verdict": cell.verdict,
                 "reason": cell.reason or ("" if cell.judged else "no result"),
                 "tolerance": number_text(cell.tolerance),
-                "tolerance_origin": cell.column.tolerance.origin if cell.column.tolerance else "",
+                "tolerance_origin": cell.column.stated_tolerance.origin if cell.column.stated_tolerance else "",
                 "verdict_half": half.verdict,
                 "verdict_double": double.verdict,
             }

@@ -14,13 +14,13 @@ from typing import Any
 from stages.core.errors import UserError
 from stages.core.files import replacing
 from stages.tables import claims, ledger
-from stages.tables.claims import Judgement
-from stages.tables.ledger import THIS_RUN, Cell, Results
-from stages.tables.transcript import Table, load_tables
+from stages.tables.claims import CONFIDENCE, Judgement
+from stages.tables.ledger import Cell
+from stages.tables.results import THIS_RUN, Results, load_releases, load_results
+from stages.tables.transcript import Table, chapters, load_tables
 
 README = Path("README.md")
 PUBLISHED = Path("stages/tables/published")
-CLAIMS = Path("stages/tables/claims.yaml")
 METRICS = Path("reports/metrics")
 RELEASES = Path("reports/releases")
 TABLES = Path("reports/tables")
@@ -36,7 +36,7 @@ class Verdicts:
     tables: list[Table]
     cells: dict[str, list[tuple[Table, Cell]]]
     claims: list[Judgement]
-    confidence: float
+    confidence: float = CONFIDENCE
 
     def counts(self) -> dict[str, Any]:
         """How often each verdict occurs: {"cells": {"stated": {"exact": 17, ...}, ...}, "claims": {"reproduced": 7, ...}}."""
@@ -51,8 +51,7 @@ def judge(chapter: str, run: Results, releases: list[Results]) -> Verdicts:
     for table in tables:
         for name, found in ledger.resolve_all(table, run, releases).items():
             cells[name] += [(table, cell) for cell in found]
-    stated, confidence = claims.load_claims(CLAIMS, chapter)
-    return Verdicts(chapter, tables, cells, claims.judge(stated, confidence, tables, run, releases), confidence)
+    return Verdicts(chapter, tables, cells, claims.judge(claims.load_claims(PUBLISHED, chapter), tables, run, releases))
 
 
 def total(counts: list[dict[str, Any]]) -> dict[str, Any]:
@@ -65,10 +64,10 @@ def render() -> str:
     """The block's text, without its marks."""
     verdicts = []
     releases = {}
-    for chapter in ledger.chapters(PUBLISHED):
-        run = ledger.load_results(METRICS / chapter)
+    for chapter in chapters(PUBLISHED):
+        run = load_results(METRICS / chapter)
         facts = {name: file for name, file in run.metrics.items() if file.dataset is None}
-        releases[chapter] = ledger.load_releases(RELEASES, chapter)
+        releases[chapter] = load_releases(RELEASES, chapter)
         verdicts.append(judge(chapter, replace(run, metrics=facts), releases[chapter]))
     if not verdicts:
         raise UserError(f"{PUBLISHED}: no table is transcribed there; nothing can be summarised.")

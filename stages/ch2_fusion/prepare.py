@@ -12,10 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from stages.core import provenance, stage
-from stages.datasets import cifar
+from stages.datasets import reader
+from stages.datasets.cifar import CifarSet
 from stages.datasets.contrast import contrast_statistics
-
-READERS = {"cifar10": cifar.read_cifar10, "cifar100": cifar.read_cifar100}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -24,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
     source = job.dep(job.data(f"sources/{args.dataset}"))
-    cifar_set = READERS[args.dataset](source)
+    cifar_set: CifarSet = reader(args.dataset).read(source)
     out = job.out(job.data(f"prepared/{args.dataset}"))
     out.mkdir(parents=True)
     scale = job.param("ch2_fusion.contrast_scale")

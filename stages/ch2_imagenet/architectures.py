@@ -13,7 +13,7 @@ from torch import nn
 from stages.ch2_imagenet.networks import ImageNetwork, build, count_parameters
 from stages.ch2_imagenet.training_settings import Network, Variant
 from stages.core import metrics, stage
-from stages.encoders.vision import ENCODERS
+from stages.encoders import vision
 
 CLASSES = 1000
 
@@ -38,7 +38,8 @@ def depth(model: ImageNetwork) -> int:
 def counts_of(variant: Variant) -> dict[str, int]:
     """A network's counts; `parameters_added` is over the plain network of as many layers."""
     model, plain = thesis_model(variant), replace(variant, residual=False, sides="none")
-    counts = {"parameters_total": count_parameters(model), "layers": depth(model), "dimensions": model.classifier.weight.shape[1]}
+    counts = {"parameters_total": count_parameters(model), "layers": depth(model)}
+    counts["dimensions"] = model.classifier.weight.shape[1]
     if variant != plain:
         counts["parameters_added"] = counts["parameters_total"] - count_parameters(thesis_model(plain))
     return counts
@@ -46,18 +47,19 @@ def counts_of(variant: Variant) -> dict[str, int]:
 
 def facts(variants: Mapping[str, Variant], encoder: str) -> dict[str, dict[str, int]]:
     """The counts of each network trained here, and of the published one."""
-    published = ENCODERS[encoder].build()
+    published = vision.encoder(encoder).build()
     weights = [module.weight for module in published.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
-    theirs = {"parameters_total": count_parameters(published), "dimensions": weights[-1].shape[1], "layers": len(weights)}
-    return {name: counts_of(variant) for name, variant in variants.items()} | {encoder: theirs}
+    counts = {"parameters_total": count_parameters(published), "dimensions": weights[-1].shape[1], "layers": len(weights)}
+    return {name: counts_of(variant) for name, variant in variants.items()} | {encoder: counts}
 
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
     units = {"parameters_total": "parameters", "parameters_added": "parameters", "layers": "layers", "dimensions": "components"}
-    variants = {name: job.settings(Variant, f"ch2_imagenet.variants.{name}") for name in job.param("ch2_imagenet.variants")}
+    names, encoder = job.param("ch2_imagenet.variants"), job.param("ch2_imagenet.encoder.name")
+    counted = facts({name: job.settings(Variant, f"ch2_imagenet.variants.{name}") for name in names}, encoder)
     records = [
         metrics.Record(model=name, metric=metric, value=float(value), unit=units[metric], better="none", determinism="bitwise")
-        for name, counts in facts(variants, job.param("ch2_imagenet.encoder.name")).items() for metric, value in counts.items()
+        for name, counts in counted.items() for metric, value in counts.items()
     ]  # fmt: skip
     metrics.publish(job, "ch2_imagenet", "architectures", None, records, protocol="full")
 

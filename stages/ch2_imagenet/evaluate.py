@@ -36,7 +36,8 @@ def records_of(
 ) -> list[metrics.Record]:
     """The errors, and the mean fusion weight of each branch at the end of training where the model has such weights.
 
-    predictions : the network's folder. trained : where a network trained here lies. title : of another one, whose weights are published.
+    predictions : the network's folder. trained : where a network trained here lies. title : of another, whose weights are
+    published.
     """
     classes = predictions / "classes.npz"
     percent, n = errors(classes, stage)
@@ -77,7 +78,8 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         records += records_of(model, seed, folder, curve, job.name, trained=trained)
         curves += [{"model": model, "seed": str(seed), **row} for row in curve]
     encoder = job.settings(Encoder, "ch2_imagenet.encoder")
-    records += records_of(encoder.name, None, job.dep(f"{predictions}/{encoder.name}"), [], job.name, title=encoder.title)
+    published = job.dep(f"{predictions}/{encoder.name}")
+    records += records_of(encoder.name, None, published, [], job.name, title=encoder.title)
     counts = json.loads((facts / "about.json").read_text())
     for part in ("train", "val"):
         records += skipped(part, counts[f"skipped_{part}"], counts[part] + counts[f"skipped_{part}"])

@@ -11,7 +11,8 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from stages.ch2_imagenet.transfer_sets import Found, Split, name_of, read
+from stages.ch2_imagenet.transfer_sets import TransferSet, name_of, read
+from stages.ch2_imagenet.transfer_settings import Division
 from stages.core import figures, stage
 from stages.core.files import write_csv
 from stages.datasets.pictures import open_picture
@@ -37,12 +38,13 @@ def evenly(count: int, wanted: int) -> list[int]:
     return np.linspace(0, count - 1, min(count, wanted)).round().astype(int).tolist()
 
 
-def examples_of(found: Found, wanted: int) -> list[Example]:
+def examples_of(dataset: TransferSet, wanted: int) -> list[Example]:
     """The first training image each of some classes, or the pictures of some queries, that lie evenly among all."""
-    if isinstance(found, RetrievalSet):
-        return [Example(found.images[found.queries[row].image], "") for row in evenly(len(found.queries), wanted)]
-    firsts = [found.train.images[found.train.labels.index(label)] for label in range(len(found.classes))]
-    return [Example(firsts[label], found.classes[label]) for label in evenly(len(firsts), wanted)]
+    if isinstance(dataset, RetrievalSet):
+        chosen = [dataset.queries[row].image for row in evenly(len(dataset.queries), wanted)]
+        return [Example(dataset.images[image], "") for image in chosen]
+    firsts = [dataset.train.images[dataset.train.labels.index(label)] for label in range(len(dataset.classes))]
+    return [Example(firsts[label], dataset.classes[label]) for label in evenly(len(firsts), wanted)]
 
 
 def draw(shown: dict[str, list[Example]], titles: dict[str, str]) -> Figure:
@@ -62,17 +64,19 @@ def draw(shown: dict[str, list[Example]], titles: dict[str, str]) -> Figure:
 
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
-    split = Split(*(job.param(f"ch2_imagenet.transfer.scene15_{key}") for key in ("train", "seed")))
+    division = job.settings(Division, "ch2_imagenet.transfer.division")
     titles, wanted = (job.param(f"ch2_imagenet.figures.{key}") for key in ("examples", "shown"))
-    shown = {name: examples_of(read(name, job.dep(job.data(f"sources/{name}")), split), wanted) for name in titles}
+    names = [name for name in job.param("ch2_imagenet.sets.transfer") if name in titles]
+    shown = {name: examples_of(read(name, job.dep(job.data(f"sources/{name}")), division), wanted) for name in names}
     rows = [
         {"dataset": dataset, "place": place, "image": name_of(example.image), "category": example.category}
         for dataset, examples in shown.items()
         for place, example in enumerate(examples, 1)
     ]
     write_csv(job.out("reports/figures/ch2_imagenet/figure_2_13.csv"), rows)
+    drawn = Path(job.out("reports/figures/ch2_imagenet/figure_2_13.png"))
     with matplotlib.rc_context(figures.STYLE):
-        figures.save(draw(shown, titles), Path(job.out("reports/figures/ch2_imagenet/figure_2_13.png")), job.param("protocol"))
+        figures.save(draw(shown, titles), drawn, job.param("protocol"))
 
 
 if __name__ == "__main__":

@@ -60,8 +60,8 @@ class ImageNetwork(nn.Module):
         self.conv1 = _convolution(3, first, 7, stride=2, bias=True)
         self.pool = nn.MaxPool2d(3, 2, ceil_mode=True)  # as in Caffe: 112, 56, 28, 14, 7
         inputs = [first, *channels[:-1]]
-        pairs = zip(inputs, channels, strict=True)
-        self.blocks = nn.ModuleList(Block(before, after, variant.convolutions, variant.residual) for before, after in pairs)
+        pairs, depth = zip(inputs, channels, strict=True), variant.convolutions
+        self.blocks = nn.ModuleList(Block(before, after, depth, variant.residual) for before, after in pairs)
         self.conv6 = _convolution(channels[-1], features, 1)
         self.sides = nn.ModuleList(_convolution(count, features, 1) for count in channels[:sides])
         self.side_classifiers = nn.ModuleList(nn.Linear(features, classes) for _ in range(sides if predicting else 0))

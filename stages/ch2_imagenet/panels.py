@@ -42,8 +42,9 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     network = f"{job.param('ch2_imagenet.figures.branches')}-seed{job.param('ch2_imagenet.seeds')[0]}"
     stored = dict(np.load(job.dep(job.data(f"predictions/ch2_imagenet/{args.dataset}/{network}")) / "activations.npz"))
     write_csv(job.out("reports/figures/ch2_imagenet/figure_2_12.csv"), figures.map_rows(stored))
+    drawn = Path(job.out("reports/figures/ch2_imagenet/figure_2_12.png"))
     with matplotlib.rc_context(figures.STYLE):
-        figures.save(draw_figure_2_12(stored), Path(job.out("reports/figures/ch2_imagenet/figure_2_12.png")), job.param("protocol"))
+        figures.save(draw_figure_2_12(stored), drawn, job.param("protocol"))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
-"""What a network trained here says of the validation images: the five best classes of each, and the feature maps of Figure 2.12.
+"""What a network trained here says of the validation images: the five best classes of each.
 
-python -m stages.ch2_imagenet.predict imagenet cfn-11 --seed 0
+    python -m stages.ch2_imagenet.predict imagenet cfn-11 --seed 0
+
+Of one that fuses its branches also their maps of some images, for Figure 2.12.
 """
 
 import argparse
@@ -32,7 +34,8 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     precision, device = inference.start(job)
     network = f"{args.dataset}/{args.model}-seed{args.seed}"
     pictures = Pictures(job.dep(job.data(f"packed/{args.dataset}")), "val")
-    facts, trained = (job.dep(job.data(path)) for path in (f"packed/{args.dataset}_facts", f"models/ch2_imagenet/{network}"))
+    facts = job.dep(job.data(f"packed/{args.dataset}_facts"))
+    trained = job.dep(job.data(f"models/ch2_imagenet/{network}"))
     mean, crop = load_mean(facts, job.param("ch2_imagenet.mean"), device), job.param("ch2_imagenet.crop")
     variant = job.settings(Variant, f"ch2_imagenet.variants.{args.model}")
     model = load(trained, variant, len(class_names(facts)), job.settings(Network, "ch2_imagenet.network"), device)

@@ -34,7 +34,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     facts, source = (job.dep(job.data(path)) for path in (f"packed/{args.dataset}_facts", f"sources/{name}"))
     model = precision.place(vision.load(name, source), device)
     about = {"parameters": count_parameters(model), "weights": provenance.kind_of(source), **precision.describe(device)}
-    scores = partial(scores_by, model, vision.ENCODERS[name], device=device)
+    scores = partial(scores_by, model, vision.encoder(name), device=device)
     out = job.out(job.data(f"predictions/ch2_imagenet/{args.dataset}/{name}"))
     crop, batch_size = (job.param(f"ch2_imagenet.{key}") for key in ("crop", "batch_size"))
     validation.write(out, pictures, facts, scores, about, crop=crop, batch_size=batch_size)

@@ -2,8 +2,8 @@
 
     python -m stages.ch2_imagenet.prepare imagenet
 
-Under `data/<scale>/packed/<set>`, as `stages.ch2_imagenet.data` reads it. What networks need to know of it is beside it, in
-`<set>_facts`: the mean training picture, float32 (S, S, 3), the classes, and in about.json how many pictures there are.
+Under `data/<scale>/packed/<set>`, as `stages.ch2_imagenet.data` reads it. What networks need to know of it is beside it,
+in `<set>_facts`: the mean training picture, float32 (S, S, 3), the classes, and in about.json how many pictures there are.
 A picture that cannot be decoded is named and left out; more of them than the stated share end the stage.
 """
 
@@ -26,8 +26,8 @@ from stages.core import provenance, stage
 from stages.core.ahead import map_ahead, workers
 from stages.core.errors import UserError
 from stages.core.files import write_json
-from stages.datasets import imagenet
-from stages.datasets.imagenet import Picture
+from stages.datasets import reader
+from stages.datasets.archived import Picture
 from stages.datasets.pictures import BadPicture, decoded, open_picture
 
 
@@ -64,8 +64,15 @@ def resized(picture: Picture, *, size: int, quality: int) -> Resized | BadPictur
     return Resized(picture.label, stored.getvalue(), decoded(stored, np.asarray, ("JPEG",), picture.name))
 
 
-def write_part(out: Path, dataset: str, part: str, pictures: Iterable[Picture], settings: Preparation, threads: int = 1) -> Written:
-    """Write the files of a part, train or val, of `dataset`; a UserError where too many of its pictures cannot be decoded.
+def write_part(
+    out: Path,
+    dataset: str,
+    part: str,
+    pictures: Iterable[Picture],
+    settings: Preparation,
+    threads: int = 1,
+) -> Written:
+    """Write the files of a data set's part, train or val; a UserError where too many of its pictures cannot be decoded.
 
     threads : that decode; the result does not depend on how many.
     """
@@ -85,8 +92,8 @@ def write_part(out: Path, dataset: str, part: str, pictures: Iterable[Picture], 
             total += result.pixels
     if skipped > settings.max_skipped * (len(labels) + skipped):
         raise UserError(
-            f"{skipped} of {len(labels) + skipped} pictures of {dataset}'s part {part} cannot be decoded, more than the share "
-            f"{settings.max_skipped:g} that ch2_imagenet.prepare.max_skipped allows: get the archives anew, or allow more"
+            f"{skipped} of {len(labels) + skipped} pictures of {dataset}'s part {part} cannot be decoded, more than the "
+            f"share {settings.max_skipped:g} that ch2_imagenet.prepare.max_skipped allows: get the archives anew, or allow more"
         )
     np.save(out / f"{part}_offsets.npy", np.array(offsets))
     np.save(out / f"{part}_labels.npy", np.array(labels))
@@ -100,9 +107,10 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     out.mkdir(parents=True)
     facts = job.out(job.data(f"packed/{args.dataset}_facts"))
     facts.mkdir(parents=True)
-    classes = imagenet.read_classes(source)
-    train = write_part(out, args.dataset, "train", imagenet.train_pictures(source), settings, workers())
-    val = write_part(out, args.dataset, "val", imagenet.val_pictures(source), settings, workers())
+    archives = reader(args.dataset)
+    classes = archives.read_classes(source)
+    train = write_part(out, args.dataset, "train", archives.train_pictures(source), settings, workers())
+    val = write_part(out, args.dataset, "val", archives.val_pictures(source), settings, workers())
     np.save(facts / "mean.npy", train.mean)
     (facts / "classes.txt").write_text("".join(f"{synset.wnid} {synset.words}\n" for synset in classes))
     counts = {"train": train.pictures, "val": val.pictures, "skipped_train": train.skipped, "skipped_val": val.skipped}

@@ -7,7 +7,10 @@ from stages.core.settings import Ge, Gt, Le, Share, settings
 
 @settings
 class Preparation:
-    """size : pixels a side of what is stored. quality : of JPEG. max_skipped : the share of a part's pictures that may be unreadable."""
+    """size : pixels a side of what is stored. quality : of JPEG.
+
+    max_skipped : the share of a part's pictures that may be unreadable.
+    """
 
     size: Annotated[int, Ge(32)]
     quality: Annotated[int, Gt(0), Le(100)]

@@ -14,7 +14,8 @@ from stages.core.settings import Context, Count, Len, Name, Names, Seeds, Use, r
 class Sets:
     """train : what networks are trained on. transfer : where their features are judged.
 
-    shown : of `train`, whose networks' weights and maps, and what they are transferred to, Figures 2.8b, 2.12 and 2.13 show; one at most.
+    shown : of `train`, whose networks' weights and maps, and what these are transferred to, Figures 2.8b, 2.12 and 2.13
+    show; one at most, for each is one figure.
     """
 
     train: Names
@@ -36,7 +37,10 @@ class Figures:
 
 @settings
 class Chapter(core.Chapter):
-    """The whole section. models : of the variants those that are trained. batch_size : of pictures that are only looked at."""
+    """The whole section.
+
+    models : of the variants those that are trained. batch_size : of pictures that are only looked at.
+    """
 
     sets: Sets
     variants: dict[Name, Variant]
@@ -63,7 +67,7 @@ class Chapter(core.Chapter):
         "training.momentum": [0.9],
         "training.weight_decay": [0.0001],
         "training.top_rate": [1, 10],  # the text, the author's solver
-        "transfer.scene15_train": [100],
+        "transfer.division.train_per_class": [100],  # Scene-15
     }
 
     def __post_init__(self) -> None:
@@ -73,13 +77,13 @@ class Chapter(core.Chapter):
         for role in ("train", "transfer"):
             refuse_twins(f"sets.{role}", getattr(self.sets, role))
         if unknown := [name for name in self.models if name not in self.variants]:
-            raise ValueError(f"models has {unknown[0]}, which variants has no entry for")
+            raise ValueError(f"models has {unknown[0]}, which variants lacks: there are {', '.join(self.variants)}")
         if self.encoder.name in self.variants:
-            raise ValueError(f"variants has {self.encoder.name}, which is the encoder's name: call one of them otherwise")
+            raise ValueError(f"variants has {self.encoder.name}, which is encoder.name: call it otherwise")
         if self.crop > self.prepare.size:
             raise ValueError(f"crop is {self.crop}, and pictures are brought to prepare.size, {self.prepare.size}")
         if self.sets.train and not self.models:
-            raise ValueError("models and sets.train disagree: models is empty, and nothing would be trained on what sets.train has")
+            raise ValueError(f"sets.train has {self.sets.train[0]}, and models is empty")
         if self.sets.transfer:
             self._check_transfer()
         if self.sets.shown:
@@ -88,26 +92,26 @@ class Chapter(core.Chapter):
     def _check_transfer(self) -> None:
         source, models = self.transfer.source, self.transfer.models
         if not models:
-            raise ValueError("transfer.models and sets.transfer disagree: models is empty, and sets.transfer is not")
+            raise ValueError(f"sets.transfer has {self.sets.transfer[0]}, and transfer.models is empty")
         if source not in self.sets.train:
-            raise ValueError(f"sets.transfer is not empty, and sets.train lacks {source}, transfer.source: nothing could be transferred")
+            raise ValueError(f"transfer.source is {source}, which sets.train lacks: no network could be transferred")
         if untrained := [name for name in models if name not in self.models]:
             raise ValueError(f"transfer.models has {untrained[0]}, which models does not train")
 
     def _check_figures(self) -> None:
         branches, (shown,) = self.figures.branches, self.sets.shown
         if shown not in self.sets.train:
-            raise ValueError(f"sets.shown has {shown}, and sets.train lacks it: no network is trained on it")
+            raise ValueError(f"sets.shown has {shown}, which sets.train lacks")
         if branches not in self.models:
             raise ValueError(f"figures shows {branches}, which models does not train")
         if self.variants[branches].sides != "fused":
             raise ValueError(f"figures shows {branches}, whose sides are not fused: it has no fusion weights")
         if lacking := [name for name in self.figures.examples if name not in self.sets.transfer]:
-            raise ValueError(f"figures.examples shows {lacking[0]}, and sets.transfer lacks it: empty sets.shown, or add it")
+            raise ValueError(f"figures.examples has {lacking[0]}, which sets.transfer lacks: empty sets.shown, or add it")
 
     def used(self) -> Iterator[Use]:
         """The data sets, and the encoder that is compared with what is trained on them."""
-        yield from (Use(name, f".sets.train has {name}", ("imagenet",)) for name in self.sets.train)
+        yield from (Use(name, f".sets.train has {name}", ("archived",)) for name in self.sets.train)
         yield from (Use(name, f".sets.transfer has {name}", ("classified", "retrieval")) for name in self.sets.transfer)
         if self.sets.train:
             yield Use(self.encoder.name, f".encoder.name is {self.encoder.name}", ("encoder",))
@@ -119,11 +123,13 @@ class Chapter(core.Chapter):
         for name in self.sets.train:
             images = context.miniatures.get(name, {}).get("train", self.training.batch_size)
             if self.training.batch_size > images:
-                yield f"training.batch_size is larger than the generated {name}, which has {images} images (workflow/sources.yaml)"
-        if "scene15" in self.sets.transfer:
-            images = context.miniatures.get("scene15", {}).get("images", self.transfer.scene15_train + 1)
-            if self.transfer.scene15_train >= images:
+                yield f"training.batch_size is larger than the generated {name}, which has {images} images"
+        chosen = self.transfer.division.train_per_class
+        for name in self.sets.transfer:
+            made = context.miniatures.get(name, {})
+            # Of a set without a split of its own the writer takes how many images a class has, of others how many a part.
+            if "classes" in made and chosen >= made.get("images", chosen + 1):
                 yield (
-                    f"transfer.scene15_train is {self.transfer.scene15_train}, and a category of the generated scene15 has {images} "
-                    "images, of which some are to test on"
+                    f"transfer.division.train_per_class is {chosen}, and a class of the generated {name} has "
+                    f"{made['images']} images, of which some are to test on"
                 )

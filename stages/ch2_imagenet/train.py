@@ -62,7 +62,8 @@ def spread(model: nn.Module, gpus: int, device: torch.device) -> nn.Module:
         return model
     if device.type != "cuda" or torch.cuda.device_count() < gpus:
         used = torch.cuda.device_count() if device.type == "cuda" else 0
-        raise UserError(f"ch2_imagenet.training.gpus is {gpus}, and PyTorch uses {used} here: set it to 1, or runtime.device to cuda")
+        remedy = "set it to 1, or runtime.device to cuda"
+        raise UserError(f"ch2_imagenet.training.gpus is {gpus}, and PyTorch uses {used} here: {remedy}")
     return nn.DataParallel(model, list(range(gpus)))
 
 

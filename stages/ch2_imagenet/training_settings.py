@@ -12,9 +12,10 @@ Mean = Literal["pixel", "channel"]
 class Variant:
     """What a network is beside the plain CNN of Figure 2.9, whose blocks have two convolutions each.
 
-    convolutions : of each of the four blocks; with conv1, conv6 and the classifier there are 3 + 4 convolutions layers. residual : each
-    block has a shortcut (Figure 2.11). sides : of the three side branches, `fused` with the main one (CFN) or `predicting` by themselves
-    (DSN, Figure 2.10), or `none`.
+    convolutions : of each of the four blocks, beside conv1, conv6 and the classifier: 2 make 11 layers, 4 make 19.
+    residual : each block has a shortcut (Figure 2.11).
+    sides : the three side branches are `fused` with the main one (CFN) or `predicting` by themselves (DSN, Figure 2.10);
+        or there are `none`.
     """
 
     convolutions: Count = 2
@@ -24,7 +25,10 @@ class Variant:
 
 @settings
 class Network:
-    """width : factor on every number of channels; 1 in the thesis, less in the miniature. fusion_init : initial fusion weight."""
+    """width : factor on every number of channels; 1 in the thesis, less in the miniature.
+
+    fusion_init : initial fusion weight.
+    """
 
     width: Positive
     fusion_init: float
@@ -34,8 +38,8 @@ class Network:
 class Training(Schedule):
     """Section 2.4.2; lengths in iterations.
 
-    learning_rate is divided by 10 after each of learning_rate_steps; conv6 learns at top_rate times it. side_weight is that of each side
-    prediction's loss beside the network's own, in DSN. gpus : over which a batch is split.
+    learning_rate is divided by 10 after each of learning_rate_steps; conv6 learns at top_rate times it. side_weight is that
+    of each side prediction's loss beside the network's own, in DSN. gpus : over which a batch is split.
     """
 
     batch_size: Count

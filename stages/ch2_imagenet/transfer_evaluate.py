@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.ch2_imagenet.transfer_sets import BY_FOUR, CLASSIFICATION, load_set
+from stages.ch2_imagenet.transfer_sets import load_set
 from stages.core import arrays, metrics, provenance, stage
 from stages.metrics.ranking import average_precision, mean_over, ns_score
 
@@ -47,6 +47,13 @@ def of_retrieval(rankings: NDArray[np.int32], queries: list[dict[str, Any]], by_
     return {"map": (100 * mean_over(average_precision, rankings, queries), "%", "higher")}
 
 
+def scores_of(predicted: NDArray, about: dict[str, Any]) -> dict[str, Value]:
+    """The scores of one network on the set that set.json is `about`."""
+    if "classes" in about:
+        return of_classification(predicted, about)
+    return of_retrieval(predicted, about["queries"], about["by_four"])
+
+
 def records_of(model: dict[str, Any], scores: dict[str, Value], n: int, predictions: Path) -> list[metrics.Record]:
     """The scores of one network, of how many components they are, and its SVM's cost."""
     values = scores | {"dimensions": (model["dimensions"], "components", "none")}
@@ -79,11 +86,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     for model in json.loads((folder / "about.json").read_text())["models"]:
         file = folder / f"{model['file']}.npy"
         predicted = arrays.read(file, job.name)
-        if args.dataset in CLASSIFICATION:
-            scores = of_classification(predicted, about)
-        else:
-            scores = of_retrieval(predicted, about["queries"], args.dataset in BY_FOUR)
-        records += records_of(model, scores, len(predicted), file)
+        records += records_of(model, scores_of(predicted, about), len(predicted), file)
     metrics.publish(job, "ch2_imagenet", args.dataset, provenance.dataset(folder, args.dataset), records)
 
 

@@ -2,9 +2,9 @@
 
     python -m stages.ch2_imagenet.transfer_features scene15
 
-A published network's are those of one of its layers, CNN-11's its global average pooling, CFN-11's its fused feature. Under
-`data/<scale>/features/ch2_imagenet/<set>`: `alexnet.npy`, `cfn-11-seed0.npy` and so on, float32 (images, D), not normalised; `set.json`,
-what the rows are.
+A published network's are those of one of its layers, CNN-11's its global average pooling, CFN-11's its fused feature.
+Under `data/<scale>/features/ch2_imagenet/<set>`: `alexnet.npy`, `cfn-11-seed0.npy` and so on, float32 (images, D), not
+normalised; `set.json`, what the rows are.
 """
 
 import argparse
@@ -27,8 +27,8 @@ from tqdm import tqdm
 from stages.ch2_imagenet.data import Crops, class_names, load_mean
 from stages.ch2_imagenet.networks import ImageNetwork, count_parameters, load
 from stages.ch2_imagenet.training_settings import Network, Variant
-from stages.ch2_imagenet.transfer_sets import Split, described, images_of, read
-from stages.ch2_imagenet.transfer_settings import Encoder
+from stages.ch2_imagenet.transfer_sets import described, images_of, read
+from stages.ch2_imagenet.transfer_settings import Division, Encoder
 from stages.core import inference, metrics, provenance, stage, trainings
 from stages.core.ahead import map_ahead, workers
 from stages.core.errors import UserError
@@ -75,7 +75,7 @@ def as_crops(pixels: list[Pixels], corner: int) -> Crops:
 def by_encoder(model: nn.Module, encoder: Encoder, precision: Runtime, device: torch.device, crops: Crops) -> Tensor:
     pixels = crops.pixels.permute(0, 3, 1, 2).to(device)
     with precision.autocast(device):
-        return vision.features(model, vision.ENCODERS[encoder.name], [encoder.layer], pixels)[encoder.layer]
+        return vision.features(model, vision.encoder(encoder.name), [encoder.layer], pixels)[encoder.layer]
 
 
 def by_network(model: ImageNetwork, mean: Tensor, precision: Runtime, device: torch.device, crops: Crops) -> Tensor:
@@ -107,23 +107,25 @@ def published(job: stage.Job, precision: Runtime, device: torch.device) -> Repre
     encoder = job.settings(Encoder, "ch2_imagenet.encoder")
     source = job.dep(job.data(f"sources/{encoder.name}"))
     model = precision.place(vision.load(encoder.name, source), device)
-    about = {"model": encoder.name, "seed": None, "parameters": count_parameters(model), "weights": provenance.kind_of(source)}
-    about |= precision.describe(device) | {"file": encoder.name, "layer": encoder.layer}
+    about = {"model": encoder.name, "seed": None, "parameters": count_parameters(model)}
+    about |= {"weights": provenance.kind_of(source)} | precision.describe(device) | {"file": encoder.name, "layer": encoder.layer}
     return Representation(partial(by_encoder, model, encoder, precision, device), about)
 
 
 def trained(job: stage.Job, precision: Runtime, device: torch.device) -> Iterator[Representation]:
     """Every network trained here that is transferred, with each of its seeds."""
     source, names = (job.param(f"ch2_imagenet.transfer.{key}") for key in ("source", "models"))
+    seeds, network = job.param("ch2_imagenet.seeds"), job.settings(Network, "ch2_imagenet.network")
     facts = job.dep(job.data(f"packed/{source}_facts"))
     mean, classes = load_mean(facts, job.param("ch2_imagenet.mean"), device), len(class_names(facts))
-    for name, seed, folder in trainings.available(job, job.data(f"models/ch2_imagenet/{source}"), names, job.param("ch2_imagenet.seeds")):
+    for name, seed, folder in trainings.available(job, job.data(f"models/ch2_imagenet/{source}"), names, seeds):
         variant = job.settings(Variant, f"ch2_imagenet.variants.{name}")
-        model = precision.place(load(folder, variant, classes, job.settings(Network, "ch2_imagenet.network"), device), device)
+        model = precision.place(load(folder, variant, classes, network, device), device)
         training, here = json.loads((folder / "about.json").read_text())["determinism"], precision.describe(device)
         about = {"model": name, "seed": seed, "parameters": count_parameters(model), "trained": folder.as_posix(), **here}
         about["determinism"] = metrics.least(training, here["determinism"])
-        about |= {"file": folder.name, "layer": "fused feature" if variant.sides == "fused" else "global average pooling"}
+        layer = "fused feature" if variant.sides == "fused" else "global average pooling"
+        about |= {"file": folder.name, "layer": layer}
         yield Representation(partial(by_network, model, mean, precision, device), about)
 
 
@@ -131,8 +133,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     precision, device = inference.start(job)
     networks = [published(job, precision, device), *trained(job, precision, device)]
     source = job.dep(job.data(f"sources/{args.dataset}"))
-    split = Split(*(job.param(f"ch2_imagenet.transfer.scene15_{key}") for key in ("train", "seed")))
-    dataset = read(args.dataset, source, split)
+    dataset = read(args.dataset, source, job.settings(Division, "ch2_imagenet.transfer.division"))
     images, size, crop = images_of(dataset), job.param("ch2_imagenet.prepare.size"), job.param("ch2_imagenet.crop")
     cut = partial(middle, size=size, crop=crop, dataset=args.dataset)
     features = extract(images, networks, cut, (size - crop) // 2, job.param("ch2_imagenet.batch_size"))

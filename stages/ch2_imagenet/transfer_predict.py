@@ -24,7 +24,7 @@ from sklearn.preprocessing import Normalizer
 from sklearn.svm import LinearSVC
 from tqdm import tqdm
 
-from stages.ch2_imagenet.transfer_sets import BY_FOUR, CLASSIFICATION, load_set
+from stages.ch2_imagenet.transfer_sets import load_set
 from stages.ch2_imagenet.transfer_settings import Svm
 from stages.core import provenance, stage
 from stages.core.errors import UserError
@@ -91,11 +91,12 @@ def fit(train: Features, labels: NDArray[np.int64], test: Features, svm: Svm, *,
         warnings.simplefilter("ignore", ConvergenceWarning)  # said once by `main`, not for each fold
         search.fit(train, labels)
     results = search.cv_results_
+    unfinished_shares = results["mean_test_unfinished"].tolist()
     return Fitted(
         predicted=search.predict(test).astype(np.int16),
         cost=float(search.best_params_["svm__C"]),
         accuracies=dict(zip(costs, results["mean_test_accuracy"].tolist(), strict=True)),
-        unfinished_costs=[cost for cost, share in zip(costs, results["mean_test_unfinished"], strict=True) if share > 0],
+        unfinished_costs=[cost for cost, share in zip(costs, unfinished_shares, strict=True) if share > 0],
         finished=not unfinished(search.best_estimator_),
     )
 
@@ -162,13 +163,13 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     out.mkdir(parents=True)
     for model in tqdm(models, unit="model", desc=args.dataset, disable=None):
         features = load_features(source, model["file"])
-        if args.dataset in CLASSIFICATION:
+        if "classes" in about:
             fitted = classify(features, about, svm, normalise=normalise, dataset=args.dataset)
             predicted: NDArray = fitted.predicted
             model["svm"] = fitted.about()
             say_unfinished(fitted, model["file"], svm)
         else:
-            depth = listed if args.dataset in BY_FOUR else len(features)
+            depth = listed if about["by_four"] else len(features)
             predicted = rank(features, np.array([query["image"] for query in about["queries"]]), depth)
         np.save(out / f"{model['file']}.npy", predicted)
     write_json(out / "about.json", {"models": models})

@@ -1,68 +1,58 @@
-"""The six data sets that the networks are transferred to (Section 2.4.3), and what Table 2.5 counts of them."""
+"""The data sets that the networks are transferred to (Section 2.4.3), and what Table 2.5 counts of them."""
 
 import json
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from stages.datasets import cub200, flowers102, holidays, indoor67, scene15, ukb
-from stages.datasets.labelled import ClassifiedSet
+from stages.ch2_imagenet.transfer_settings import Division
+from stages.core.errors import UserError
+from stages.datasets import reader
+from stages.datasets.labelled import ClassifiedSet, Undivided, divided
 from stages.datasets.retrieval import RetrievalSet
 
-Found = ClassifiedSet | RetrievalSet
+TransferSet = ClassifiedSet | RetrievalSet
 
 
-@dataclass(frozen=True)
-class Split:
-    """How Scene-15, which has no split of its own, is divided: at random by `seed`, so many images of each category to train on."""
-
-    train_per_class: int
-    seed: int
-
-
-CLASSIFICATION: dict[str, Callable[[Path, Split], ClassifiedSet]] = {
-    "scene15": lambda folder, split: scene15.read(folder, **asdict(split)),
-    "indoor67": lambda folder, split: indoor67.read(folder),
-    "flowers102": lambda folder, split: flowers102.read(folder),
-    "cub200": lambda folder, split: cub200.read(folder),
-}
-RETRIEVAL: dict[str, Callable[[Path], RetrievalSet]] = {"holidays": holidays.read, "ukb": ukb.read}
-SETS = (*CLASSIFICATION, *RETRIEVAL)
-BY_FOUR = ("ukb",)  # scored by N-S, the others of RETRIEVAL by mAP
+def read(name: str, folder: Path, division: Division) -> TransferSet:
+    """The data set called `name` in `folder`, divided as `division` says where it has no split of its own."""
+    whole: TransferSet | Undivided = reader(name).read(folder)
+    if not isinstance(whole, Undivided):
+        return whole
+    try:
+        return divided(whole, division.train_per_class, division.seed)
+    except UserError as error:
+        raise UserError(f"{folder}, by ch2_imagenet.transfer.division.train_per_class: {error}") from error
 
 
-def read(name: str, folder: Path, split: Split) -> Found:
-    """The data set called `name` (one of SETS) in `folder`."""
-    return CLASSIFICATION[name](folder, split) if name in CLASSIFICATION else RETRIEVAL[name](folder)
-
-
-def images_of(found: Found) -> list[Path]:
+def images_of(dataset: TransferSet) -> list[Path]:
     """All images of a set, one a row of its features: of a classified one those to train on and then those to test on."""
-    return found.images if isinstance(found, RetrievalSet) else [*found.train.images, *found.test.images]
+    return dataset.images if isinstance(dataset, RetrievalSet) else [*dataset.train.images, *dataset.test.images]
 
 
-def counts(found: Found) -> dict[str, int]:
+def counts(dataset: TransferSet) -> dict[str, int]:
     """A column of Table 2.5. Of retrieval, "train" are the images that some query is to find, "test" the queries."""
-    if isinstance(found, RetrievalSet):
-        sought = {image for query in found.queries for image in query.relevant}
-        return {"train_images": len(sought), "test_images": len(found.queries)}
-    return {"categories": len(found.classes), "train_images": len(found.train.images), "test_images": len(found.test.images)}
+    if isinstance(dataset, RetrievalSet):
+        sought = {image for query in dataset.queries for image in query.relevant}
+        return {"train_images": len(sought), "test_images": len(dataset.queries)}
+    images = {"train_images": len(dataset.train.images), "test_images": len(dataset.test.images)}
+    return {"categories": len(dataset.classes)} | images
 
 
-def described(found: Found) -> dict[str, Any]:
+def described(dataset: TransferSet) -> dict[str, Any]:
     """What set.json holds. `images` are the rows' names.
 
-    Of classification: `classes`, each row's label among them, and which rows are `train` and `test`. Of retrieval: `queries`, each with
-    the rows that are its `image`, `relevant` and `ignored`.
+    Of classification: `classes`, each row's label among them, and which rows are `train` and `test`. Of retrieval:
+    `queries`, each with the rows that are its `image`, `relevant` and `ignored`, and whether four images answer each,
+    `by_four`.
     """
-    shared = {"images": [name_of(image) for image in images_of(found)], "counts": counts(found)}
-    if isinstance(found, RetrievalSet):
-        queries = [{key: getattr(query, key) for key in ("name", "image", "relevant", "ignored")} for query in found.queries]
-        return shared | {"queries": queries}
-    first, end = len(found.train.images), len(shared["images"])
+    shared = {"images": [name_of(image) for image in images_of(dataset)], "counts": counts(dataset)}
+    if isinstance(dataset, RetrievalSet):
+        keys = ("name", "image", "relevant", "ignored")
+        queries = [{key: getattr(query, key) for key in keys} for query in dataset.queries]
+        return shared | {"queries": queries, "by_four": dataset.by_four}
+    first, end = len(dataset.train.images), len(shared["images"])
     parts = {"train": list(range(first)), "test": list(range(first, end))}
-    return shared | parts | {"classes": found.classes, "labels": [*found.train.labels, *found.test.labels]}
+    return shared | parts | {"classes": dataset.classes, "labels": [*dataset.train.labels, *dataset.test.labels]}
 
 
 def name_of(image: Path) -> str:

@@ -1,4 +1,4 @@
-"""How features of ImageNet's networks are judged on other tasks (Section 2.4.3), and the published network that they are compared with."""
+"""How features of ImageNet's networks are judged on other tasks (Section 2.4.3), and what they are compared with."""
 
 from typing import Annotated
 
@@ -7,7 +7,10 @@ from stages.core.settings import Count, Ge, Len, Name, Names, NotNegativeCount, 
 
 @settings
 class Encoder:
-    """A network whose weights are published. name : in workflow/sources.yaml. title : in words. layer : what represents an image."""
+    """A network whose weights are published.
+
+    name : in workflow/sources.yaml. title : in words. layer : what represents an image.
+    """
 
     name: Name
     title: Name
@@ -15,8 +18,19 @@ class Encoder:
 
 
 @settings
+class Division:
+    """Of a set without a split of its own: so many images of each class to train on, drawn at random by `seed`."""
+
+    train_per_class: Count
+    seed: NotNegativeCount
+
+
+@settings
 class Svm:
-    """costs : of which C is chosen. folds : of the cross-validation that chooses. max_iterations, tolerance : where LIBLINEAR stops."""
+    """costs : of which C is chosen. folds : of the cross-validation that chooses.
+
+    max_iterations, tolerance : where LIBLINEAR stops.
+    """
 
     costs: Annotated[list[Positive], Len(1)]
     folds: Annotated[int, Ge(2)]
@@ -28,14 +42,12 @@ class Svm:
 class Transfer:
     """source : the data set that the networks `models` were trained on.
 
-    scene15_train : images of each class of Scene-15 that are trained on, drawn by scene15_seed. normalise : features to length 1, before
-    the SVM. depth : images listed for a query where the first four are what counts.
+    normalise : features to length 1, before the SVM. depth : images listed for a query where the first four are what counts.
     """
 
     source: Name
     models: Names
-    scene15_train: Count
-    scene15_seed: NotNegativeCount
+    division: Division
     normalise: bool
     svm: Svm
     depth: Annotated[int, Ge(4)]

@@ -1,6 +1,7 @@
 """What a network says of the validation images, the five best classes of each; as predictions of it are stored.
 
-A network's folder `data/<scale>/predictions/ch2_imagenet/<set>/<network>` has `classes.npz`, with `best` and `labels`, and `about.json`.
+A network's folder `data/<scale>/predictions/ch2_imagenet/<set>/<network>` has `classes.npz`, with `best` and `labels`,
+and `about.json`.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,10 +20,11 @@ from stages.core.ahead import map_ahead, workers
 from stages.core.files import write_json
 
 TOP = 5  # classes
+Scores = Callable[[Crops], Tensor]  # of N pictures, (N, classes)
 
 
 @torch.no_grad()
-def best_classes(scores: Callable[[Crops], Tensor], batches: Iterator[Crops]) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+def best_classes(scores: Scores, batches: Iterator[Crops]) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
     """The classes with the highest scores, best first (N, TOP), of equal ones the first; and the labels (N,)."""
     best, labels = [], []
     for crops in batches:
@@ -33,11 +35,18 @@ def best_classes(scores: Callable[[Crops], Tensor], batches: Iterator[Crops]) ->
 
 
 def write(
-    out: Path, pictures: Pictures, facts: Path, scores: Callable[[Crops], Tensor], about: dict[str, Any], *, crop: int, batch_size: int
+    out: Path,
+    pictures: Pictures,
+    facts: Path,
+    scores: Scores,
+    about: dict[str, Any],
+    *,
+    crop: int,
+    batch_size: int,
 ) -> None:
     """Let a network look at the middle of all pictures, and write the folder `out`.
 
-    scores : of Crops of N pictures, (N, classes). about : what about.json says of the network. facts : of the prepared set.
+    about : what about.json says of the network. facts : of the prepared set.
     """
     cut = partial(central_crops, pictures, crop=crop)
     batches = map_ahead(cut, in_batches(len(pictures), batch_size), threads=workers(), ahead=workers())

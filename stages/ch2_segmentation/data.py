@@ -13,7 +13,7 @@ from torch import Tensor
 from stages.core.ahead import map_ahead, workers
 from stages.core.errors import UserError
 from stages.core.seeds import generator
-from stages.datasets.voc2012 import Example
+from stages.datasets.segmented import Example
 
 Batch = tuple[Tensor, Tensor]
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from stages import datasets
 from stages.core import metrics, provenance, stage, trainings
 from stages.core.errors import UserError
-from stages.datasets import voc2012
-from stages.datasets.voc2012 import Example
+from stages.datasets.segmented import IGNORE, Example
 from stages.metrics.segmentation import confusion_matrix, iou, mean_iou, pixel_accuracy
 
 # Table 2.7's heads, where they are not a class's own name.
@@ -48,9 +48,9 @@ def confusion_of_image(reader: ModuleType, example: Example, folder: Path) -> np
     truth, predicted = reader.read_labels(example.labels), reader.read_labels(file)
     if truth.shape != predicted.shape:
         raise UserError(f"{file} is of {predicted.shape} pixels and {example.labels} of {truth.shape}: predict again")
-    if (predicted == reader.IGNORE).any():
+    if (predicted == IGNORE).any():
         raise UserError(f"{file} leaves pixels without a class: predict again")
-    return confusion_matrix(truth, predicted, len(reader.CLASSES), reader.IGNORE)
+    return confusion_matrix(truth, predicted, len(reader.CLASSES), IGNORE)
 
 
 def values_of(confusion: np.ndarray, classes: Sequence[str]) -> dict[str, float]:
@@ -76,7 +76,7 @@ def records_of(model: str, seed: int, values: dict[str, float], images: int, abo
 
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
-    reader = voc2012
+    reader = datasets.reader(args.dataset)
     source = job.dep(job.data(f"sources/{args.dataset}"))
     models, predictions = (job.data(f"{kind}/ch2_segmentation/{args.dataset}") for kind in ("models", "predictions"))
     names, seeds = job.param("ch2_segmentation.models"), job.param("ch2_segmentation.seeds")

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from stages.ch2_segmentation.training_settings import Reduction
 from stages.core.errors import UserError
-from stages.datasets.voc2012 import IGNORE
+from stages.datasets.segmented import IGNORE
 
 
 def segmentation_loss(logits: Tensor, labels: Tensor, reduction: Reduction = "mean") -> Tensor:

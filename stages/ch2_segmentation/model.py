@@ -5,47 +5,27 @@ to what they are added to, and in the end to the image.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from stages.ch2_segmentation.training_settings import Network, Variant
 from stages.core.errors import UserError
-from stages.core.layers import ConvTranspose2d, PaddedConv2d, conv_transpose2d
+from stages.core.layers.conv_transpose import ConvTranspose2d, conv_transpose2d
+from stages.core.layers.padded_conv import PaddedConv2d
+from stages.encoders import vgg16 as encoder
+from stages.encoders.vgg16 import DEPTHS, FC, FC_PLACES, FC_SIDE, WIDTHS, Weights
 
-WIDTHS, DEPTHS, FC = (64, 128, 256, 512, 512), (2, 2, 3, 3, 3), 4096  # VGG-16's five blocks, and its fully-connected layers
-VGG16_PLACES = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)  # the blocks' convolutions in torchvision's `features`
-FC_PLACES = ("classifier.0", "classifier.3")
-PADDING, FC_SIDE = 100, 7
+PADDING = 100
 CROP_POOL4, CROP_POOL3, CROP = 5, 9, 31
 
 
-@dataclass(frozen=True)
-class Weights:
-    """VGG-16's weights as torchvision has them: their file in the source's folder, what they take off RGB bytes and divide them by.
-
-    whole : with fc6 and fc7.
-    """
-
-    file: str
-    mean: tuple[float, float, float]
-    deviation: tuple[float, float, float]
-    whole: bool
-
-
-# By source. The first are the original ones (IMAGENET1K_FEATURES), the second were trained by torchvision (IMAGENET1K_V1).
-WEIGHTS = {
-    "vgg16": Weights("vgg16_features.pth", (122.67892, 116.66877, 104.00699), (1, 1, 1), whole=False),
-    "vgg16_imagenet": Weights("vgg16.pth", (123.675, 116.28, 103.53), (58.395, 57.12, 57.375), whole=True),
-}
-
-
 def weights_called(source: str) -> Weights:
-    """The weights of WEIGHTS; a UserError where there are none of this name."""
-    if source not in WEIGHTS:
-        raise UserError(f"ch2_segmentation.weights is {source!r}: it is one of {', '.join(WEIGHTS)}")
-    return WEIGHTS[source]
+    """The weights of the parameter ch2_segmentation.weights; a UserError where there are none of this name."""
+    try:
+        return encoder.weights_of(source)
+    except UserError as error:
+        raise UserError(f"ch2_segmentation.weights is {source!r}: {error}") from error
 
 
 class SumFusion(nn.Module):
@@ -96,7 +76,7 @@ class Upsampling(ConvTranspose2d):
 
 
 class FCN8s(nn.Module):
-    """Images (N, 3, H, W) as `normalise` has them -> logits (N, K, H, W).
+    """Images (N, 3, H, W) as `normalise` of stages.encoders.vgg16 has them -> logits (N, K, H, W).
 
     widths, fc : channels of the five blocks and of fc6 and fc7.
     """
@@ -177,12 +157,10 @@ def initial_model(
 
     FCN-8s's score layers start at 0, as its authors'. FCFN's cannot: where a fused score is 0, Eq. 2.7's ReLU has no gradient.
     """
-    _check_state(vgg16, weights)
-    last_of_blocks = torch.tensor(DEPTHS).cumsum(0) - 1
-    widths = tuple(len(vgg16[f"features.{VGG16_PLACES[last]}.bias"]) for last in last_of_blocks)
-    model = _model(variant, network, classes, widths, len(vgg16["classifier.0.bias"]) if weights.whole else network.fc)
-    for place, convolution in zip(VGG16_PLACES, _convolutions(model), strict=True):
-        convolution.load_state_dict({kind: vgg16[f"features.{place}.{kind}"] for kind in ("weight", "bias")})
+    encoder.check_state(vgg16, weights)
+    fc = len(vgg16["classifier.0.bias"]) if weights.whole else network.fc
+    model = _model(variant, network, classes, encoder.widths_of(vgg16), fc)
+    encoder.load_convolutions((layer for layer in model.blocks.modules() if isinstance(layer, nn.Conv2d)), vgg16)
     for theirs, convolution in zip(FC_PLACES, (model.fc6, model.fc7), strict=True):
         if weights.whole:
             weight = vgg16[f"{theirs}.weight"].view_as(convolution.weight)  # of a map's 7 x 7 cells, row by row in each channel
@@ -203,12 +181,6 @@ def trained_model(variant: Variant, state: Mapping[str, Tensor], network: Networ
     return model.eval()
 
 
-def normalise(pixels: Tensor, weights: Weights) -> Tensor:
-    """RGB bytes (N, 3, H, W) as the weights take them, float32."""
-    mean, deviation = (torch.tensor(values, device=pixels.device).view(1, 3, 1, 1) for values in (weights.mean, weights.deviation))
-    return (pixels.float() - mean) / deviation
-
-
 def count_parameters(model: FCN8s) -> int:
     """All weights and biases, fixed upsamplings too, which the published count of FCN-8s has."""
     return sum(parameter.numel() for parameter in model.parameters())
@@ -219,17 +191,6 @@ def _model(variant: Variant, network: Network, classes: int, widths: tuple[int, 
     if variant.fusion == "sum":
         return FCN8s(classes, widths, fc, skip_scales, fixed)
     return FCFN(network.size, classes=classes, relu=variant.relu, widths=widths, fc=fc, skip_scales=skip_scales, fixed_upsampling=fixed)
-
-
-def _check_state(vgg16: Mapping[str, Tensor], weights: Weights) -> None:
-    places = [f"features.{place}" for place in VGG16_PLACES] + list(FC_PLACES if weights.whole else ())
-    missing = [f"{place}.{kind}" for place in places for kind in ("weight", "bias") if f"{place}.{kind}" not in vgg16]
-    if missing:
-        raise UserError(f"the VGG-16 weights of {weights.file} lack {missing[0]}: they must be torchvision's, of vgg16().state_dict()")
-
-
-def _convolutions(model: FCN8s) -> list[nn.Conv2d]:
-    return [layer for layer in model.blocks.modules() if isinstance(layer, nn.Conv2d)]
 
 
 def _block(number: int, widths: tuple[int, ...]) -> nn.Sequential:

@@ -13,13 +13,13 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
+from stages import datasets
 from stages.ch2_segmentation.evaluate import confusion_of_image
 from stages.ch2_segmentation.settings import Figures
 from stages.core import figures, stage
 from stages.core.errors import UserError
 from stages.core.files import write_csv
-from stages.datasets import voc2012
-from stages.datasets.voc2012 import Example
+from stages.datasets.segmented import Example
 from stages.metrics.segmentation import mean_iou
 
 Row = tuple[Example, dict[str, float]]
@@ -70,7 +70,7 @@ def grid(rows: list[list[tuple[str, np.ndarray]]]) -> Figure:
 
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
-    reader, settings = voc2012, job.settings(Figures, "ch2_segmentation.figures")
+    reader, settings = datasets.reader(args.dataset), job.settings(Figures, "ch2_segmentation.figures")
     examples = reader.val_examples(job.dep(job.data(f"sources/{args.dataset}")))
     stored = job.dep(job.data(f"predictions/ch2_segmentation/{args.dataset}"))
     seeds = job.param("ch2_segmentation.seeds")

@@ -15,13 +15,15 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
+from stages import datasets
 from stages.ch2_segmentation.data import pixels_of
-from stages.ch2_segmentation.model import FCN8s, Weights, normalise, trained_model, weights_called
+from stages.ch2_segmentation.model import FCN8s, trained_model, weights_called
 from stages.ch2_segmentation.training_settings import Network, Variant
 from stages.core import inference, metrics, provenance, runtime, stage
 from stages.core.files import write_json
 from stages.core.runtime import Runtime, gpu_name
-from stages.datasets import voc2012
+from stages.datasets.pictures import read_image
+from stages.encoders.vgg16 import Weights, normalise
 
 
 def parser() -> argparse.ArgumentParser:
@@ -52,10 +54,9 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     source, folder = job.dep(job.data(f"sources/{args.dataset}")), job.dep(job.data(f"models/{name}"))
     out = job.out(job.data(f"predictions/{name}"))
     model = trained_model(variant, runtime.load(folder / "model.pt"), network).to(device)
-    reader = voc2012
-    examples, seconds = reader.val_examples(source), 0.0
+    examples, seconds = datasets.reader(args.dataset).val_examples(source), 0.0
     for example in tqdm(examples, unit="image", desc=f"{args.model} seed {args.seed}", disable=None):
-        image = reader.read_image(example.image)
+        image = read_image(example.image)
         started = time.perf_counter()
         labels = label_map(model, image, weights, precision, device)
         seconds += time.perf_counter() - started

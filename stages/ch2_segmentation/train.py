@@ -12,15 +12,16 @@ from types import ModuleType
 import torch
 from torch import nn
 
+from stages import datasets
 from stages.ch2_segmentation.data import TrainingImages, check
 from stages.ch2_segmentation.loss import segmentation_loss
-from stages.ch2_segmentation.model import count_parameters, initial_model, normalise, weights_called
+from stages.ch2_segmentation.model import count_parameters, initial_model, weights_called
 from stages.ch2_segmentation.training_settings import Network, Training, Variant
 from stages.core import loop, optimisers, provenance, runtime, stage
 from stages.core.ahead import in_turn, workers
 from stages.core.runtime import Runtime, to_device
 from stages.core.seeds import generator, seed_for
-from stages.datasets import voc2012
+from stages.encoders.vgg16 import normalise
 
 NAME = "ch2_segmentation.train"
 
@@ -57,7 +58,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     precision = job.settings(Runtime, "runtime")
     device = precision.start()
     torch.backends.cudnn.benchmark = False  # it would try all algorithms again for each of the images' many sizes
-    reader = voc2012
+    reader = datasets.reader(args.dataset)
     images = training_images(reader, job.dep(job.data(f"sources/{args.dataset}")), training, network.size, args.seed)
     random = generator(NAME, args.seed, args.model, "weights")
     model = initial_model(variant, runtime.load(vgg16 / weights.file), weights, network, len(reader.CLASSES), random)

@@ -15,6 +15,7 @@ from stages.ch3_edges.detectors import structured_edges
 from stages.core import stage
 from stages.core.files import write_json
 from stages.datasets import bsds500
+from stages.datasets.pictures import read_image
 from stages.metrics.edge_maps import write_map
 from stages.metrics.nms import thin_edges
 
@@ -36,7 +37,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     )
     out = job.out(f"data/{scale}/predictions/ch3_edges/{args.dataset}/detectors")
     for example in tqdm(bsds500.list_split(source, "test"), unit="image", disable=None):
-        image = bsds500.read_image(example.image)
+        image = read_image(example.image)
         maps: dict[str, np.ndarray] = {
             "canny": canny.strength(image, settings["canny_sigma"]),  # thin as it is
             "se": thin_edges(detect(example.name, image)),

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stages.ch3_edges.testsets import TEST_SETS
 from stages.core import metrics, stage, trainings
 from stages.core.files import write_csv
+from stages.datasets import reader
 from stages.metrics.boundary import MAX_DIST, evaluate_files, even_thresholds, summarize
 
 DETECTORS = ("canny", "se", "gpb-owt-ucm")
@@ -72,7 +72,7 @@ def records_of(model: str, seed: int | None, suffix: str, scores: dict[str, Any]
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
     scale, experiment = job.params["scale"], EXPERIMENTS[args.experiment]
-    examples = TEST_SETS[experiment.dataset](job.dep(f"data/{scale}/sources/{experiment.dataset}"))
+    examples = reader(experiment.dataset).list_split(job.dep(f"data/{scale}/sources/{experiment.dataset}"), "test")
     predictions = job.dep(f"data/{scale}/predictions/ch3_edges/{experiment.dataset}/{experiment.part}")
     thresholds = even_thresholds(job.params["ch3_edges"]["thresholds"])
     records, curves = [], []

@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from stages.core import figures, metrics, stage
-from stages.tables.transcript import Table, load_table, read_yaml
+from stages.tables.transcript import Table, load_references, load_table
 
 PUBLISHED = "stages/tables/published"
 MARKERS = ("o", "v", "^", "<", ">", "s", "p", "P", "*", "h", "X", "D", "d", "8", "H", "x", "+")
@@ -73,8 +73,8 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         scores.update(best_scores(metrics.read(job.dep(f"reports/metrics/ch3_edges/{experiment}.json"))))
     models = [*DETECTORS, *job.params["ch3_edges"]["figures"]["curves"]]
     lines = mean_curves(pd.concat(curves), models)
-    folder = job.dep(PUBLISHED)
-    cited = cited_scores(load_table(folder / "table_3_3.yaml", read_yaml(folder / "references.yaml")))
+    references = load_references(job.dep(f"{PUBLISHED}/references.yaml").parent)
+    cited = cited_scores(load_table(job.dep(f"{PUBLISHED}/ch3_edges/table_3_3.yaml"), references))
     points = pd.DataFrame({"model": list(cited), "f": list(cited.values())})
     job.out("reports/figures/ch3_edges/figure_3_8.csv").write_text(pd.concat([lines, points]).to_csv(index=False, lineterminator="\n"))
     with matplotlib.rc_context(figures.STYLE):

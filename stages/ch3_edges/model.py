@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from stages.core.errors import UserError
-from stages.core.layers import ConvTranspose2d, PaddedConv2d
+from stages.core.layers.conv_transpose import ConvTranspose2d
+from stages.core.layers.padded_conv import PaddedConv2d
+from stages.encoders import vgg16
+from stages.encoders.vgg16 import DEPTHS, WIDTHS
 
-WIDTHS, DEPTHS = (64, 128, 256, 512, 512), (2, 2, 3, 3, 3)  # of VGG-16's five blocks
-VGG16_PLACES = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)  # its convolutions in torchvision's `features`
-MEAN = (122.67892, 116.66877, 104.00699)  # red, green, blue, of bytes
+MEAN = vgg16.WEIGHTS.mean  # red, green, blue, of bytes
 PADDING = 35
 MARGINS = (34, 35, 36, 38, 42)
 
@@ -59,15 +59,9 @@ def from_vgg16(features: dict[str, Tensor], size: tuple[int, int] | None = None)
 
     features : `features.0.weight`, ... as torchvision has them, for RGB bytes (weights IMAGENET1K_FEATURES); others are passed over.
     """
-    places = [f"features.{place}" for place in VGG16_PLACES]
-    missing = [f"{place}.{kind}" for place in places for kind in ("weight", "bias") if f"{place}.{kind}" not in features]
-    if missing:
-        raise UserError(f"the VGG-16 weights lack {missing[0]}: they must be torchvision's, of vgg16().state_dict()")
-    last_of_blocks = torch.tensor(DEPTHS).cumsum(0) - 1
-    model = EdgeNetwork(tuple(len(features[f"{places[last]}.bias"]) for last in last_of_blocks), size=size)
-    ours = [layer for layer in model.blocks.modules() if isinstance(layer, nn.Conv2d)]
-    for place, layer in zip(places, ours, strict=True):
-        layer.load_state_dict({kind: features[f"{place}.{kind}"] for kind in ("weight", "bias")})
+    vgg16.check_state(features, vgg16.WEIGHTS)
+    model = EdgeNetwork(vgg16.widths_of(features), size=size)
+    vgg16.load_convolutions((layer for layer in model.blocks.modules() if isinstance(layer, nn.Conv2d)), features)
     return model
 
 

@@ -17,6 +17,8 @@ from stages.ch3_edges.labels import ETAS, SIGMAS, relaxed, unpacked
 from stages.core import figures, stage
 from stages.core.files import write_csv
 from stages.datasets import bsds500
+from stages.datasets.edges import read_boundaries
+from stages.datasets.pictures import read_image
 from stages.metrics.edge_maps import read_map
 
 # The networks that the figures of results show, by heading; Figure 3.9's is a parameter.
@@ -67,7 +69,7 @@ def write(job: stage.Job, number: str, names: Sequence[str], rows: Sequence[Sequ
 def result_panels(image: Path, truth: Path, maps: dict[str, Path]) -> list[Panel]:
     """An image, the share of its annotators who marked each pixel, and stored maps by title."""
     found = [(title, read_map(file)) for title, file in maps.items()]
-    return [("image", bsds500.read_image(image)), ("ground truth", bsds500.read_boundaries(truth).mean(axis=0)), *found]
+    return [("image", read_image(image)), ("ground truth", read_boundaries(truth).mean(axis=0)), *found]
 
 
 def relaxed_panels(image: np.ndarray, truth: np.ndarray, responses: dict[str, np.ndarray]) -> list[Panel]:

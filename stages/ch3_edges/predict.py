@@ -18,12 +18,12 @@ import torch
 from tqdm import tqdm
 
 from stages.ch3_edges.model import EdgeNetwork, from_vgg16, normalise
-from stages.ch3_edges.testsets import TEST_SETS
 from stages.ch3_edges.variants import VARIANTS, models_folder
 from stages.core import inference, metrics, runtime, stage, trainings
 from stages.core.files import write_json
 from stages.core.runtime import Runtime, gpu_name
-from stages.datasets import bsds500
+from stages.datasets import reader
+from stages.datasets.pictures import read_image
 from stages.metrics.edge_maps import write_map
 from stages.metrics.nms import thin_edges
 
@@ -40,7 +40,7 @@ class Suppression:
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dataset", choices=TEST_SETS)
+    parser.add_argument("dataset")
     return parser
 
 
@@ -66,7 +66,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     scale, settings = job.params["scale"], job.params["ch3_edges"]
     suppression = vars(job.settings(Suppression, "ch3_edges.suppression"))
     source = job.dep(f"data/{scale}/sources/{args.dataset}")
-    examples = TEST_SETS[args.dataset](source)
+    examples = reader(args.dataset).list_split(source, "test")
     vgg16 = runtime.load(job.dep(f"data/{scale}/sources/vgg16") / "vgg16_features.pth")
     out = job.out(f"data/{scale}/predictions/ch3_edges/{args.dataset}/networks")
     seconds, images = 0.0, 0
@@ -75,7 +75,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     for name, seed, folder in there:
         model = load(folder, name, vgg16, device)
         for row, example in enumerate(tqdm(examples, unit="image", desc=f"{name} seed {seed}", disable=None)):
-            image = bsds500.read_image(example.image)
+            image = read_image(example.image)
             started = time.perf_counter()
             edges = fused_map(model, image, precision, device)
             seconds += time.perf_counter() - started

@@ -8,9 +8,9 @@ which are the coarse edge annotations of Section 3.3.
 
 import argparse
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -20,8 +20,9 @@ from tqdm import tqdm
 from stages.ch3_edges.labels import agreed, boundaries, packed
 from stages.core import stage
 from stages.core.errors import UserError
-from stages.datasets import bsds500, pascal_context
-from stages.datasets.bsds500 import Example
+from stages.datasets import reader
+from stages.datasets.edges import Drawn, Example, Regions
+from stages.datasets.pictures import read_image
 
 
 @dataclass(frozen=True)
@@ -34,26 +35,9 @@ class Preparation:
     dilation: int
 
 
-@dataclass(frozen=True)
-class Reader:
-    """How a data set is read: its training images by name, and the edges of one, bool (H, W), from its file and `annotators`."""
-
-    examples: Callable[[Path], list[Example]]
-    edges: Callable[[Path, int], np.ndarray]
-
-
-READERS = {
-    "bsds500": Reader(
-        lambda folder: bsds500.list_split(folder, "train"),
-        lambda file, annotators: agreed(bsds500.read_boundaries(file), annotators),
-    ),
-    "pascal_context": Reader(pascal_context.list_images, lambda file, _: boundaries(pascal_context.read_label_map(file))),
-}
-
-
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dataset", choices=READERS)
+    parser.add_argument("dataset")
     return parser
 
 
@@ -62,25 +46,30 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     source = job.dep(f"data/{job.params['scale']}/sources/{args.dataset}")
     out = job.out(f"data/{job.params['scale']}/prepared/ch3_edges/{args.dataset}")
     out.mkdir(parents=True)
-    reader = READERS[args.dataset]
-    examples = reader.examples(source)
+    dataset = reader(args.dataset)
+    examples = dataset.list_split(source, "train")
     height, width = settings.size
     images = _array(out / "images.npy", (len(examples), 3, height, width))
     truths = {name: _array(out / f"{name}.npy", (len(examples), height, -(-width // 8))) for name in ("truth", "truth_dilated")}
     for row, example in enumerate(tqdm(examples, unit="image", disable=None)):
-        image = bsds500.read_image(example.image)
+        image = read_image(example.image)
         images[row] = resize_image(image, (height, width)).transpose(2, 0, 1)
-        edges = edges_of(example, image, reader, settings.annotators)
+        edges = edges_of(example, image, dataset, settings.annotators)
         for name, pixels in (("truth", 0), ("truth_dilated", settings.dilation)):
             truths[name][row] = packed(resize_edges(dilate(edges, pixels), (height, width)))
     (out / "names.txt").write_text("".join(f"{example.name}\n" for example in examples))
     shutil.copyfile(source / "provenance.json", out / "provenance.json")
 
 
-def edges_of(example: Example, image: np.ndarray, reader: Reader, annotators: int) -> np.ndarray:
+def edges_in(truth: Drawn | Regions, annotators: int) -> np.ndarray:
+    """What enough annotators drew, or the borders of regions, bool (H, W)."""
+    return agreed(truth.maps, annotators) if isinstance(truth, Drawn) else boundaries(truth.labels)
+
+
+def edges_of(example: Example, image: np.ndarray, dataset: Any, annotators: int) -> np.ndarray:
     """The edges of one image; a UserError names the file that has too few annotators or another size than the image."""
     try:
-        edges = reader.edges(example.ground_truth, annotators)
+        edges = edges_in(dataset.read_truth(example.ground_truth), annotators)
     except UserError as error:
         raise UserError(f"{example.ground_truth}: {str(error).removeprefix(f'{example.ground_truth}: ')}") from error
     if edges.shape != image.shape[:2]:

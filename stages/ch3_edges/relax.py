@@ -20,6 +20,7 @@ from stages.ch3_edges.detectors import structured_edges
 from stages.ch3_edges.labels import map_responses, packed
 from stages.core import stage
 from stages.datasets import bsds500
+from stages.datasets.pictures import read_image
 from stages.metrics.nms import thin_edges
 
 
@@ -40,7 +41,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     found: dict[str, list[np.ndarray]] = {"canny": [], "se": [], "gpb": []}
     seconds: defaultdict[str, float] = defaultdict(float)
     for row, example in enumerate(tqdm(bsds500.list_split(source, "train"), unit="image", disable=None)):
-        image = bsds500.read_image(example.image)
+        image = read_image(example.image)
         started = time.perf_counter()
         found["canny"].append(packed(canny.responses(prepared[row].transpose(1, 2, 0), high=settings["relaxed"]["canny_high"])))
         seconds["canny"] += time.perf_counter() - started

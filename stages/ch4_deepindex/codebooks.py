@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from stages.ch4_deepindex.quantise import Projection, learn_codebook, learn_projection, nearest
-from stages.ch4_deepindex.sets import SETS, load_set
+from stages.ch4_deepindex.sets import load_set
 from stages.ch4_deepindex.variants import PLACES, VARIANTS
 from stages.core import stage
 from stages.core.errors import UserError
@@ -25,7 +25,7 @@ from stages.core.seeds import seed_for
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dataset", choices=SETS)
+    parser.add_argument("dataset")
     parser.add_argument("--seed", type=int, required=True)
     return parser
 

@@ -20,7 +20,7 @@ from stages.ch4_deepindex.codebooks import codebook_file, cut, load_features, lo
 from stages.ch4_deepindex.evaluate import dataset_of, encoder_of
 from stages.ch4_deepindex.quantise import Projection
 from stages.ch4_deepindex.retrieve import Settings, search
-from stages.ch4_deepindex.sets import SETS, load_set
+from stages.ch4_deepindex.sets import load_set
 from stages.ch4_deepindex.signature import quantiser, root
 from stages.ch4_deepindex.variants import VARIANTS
 from stages.core import metrics, stage
@@ -30,7 +30,7 @@ TOP = 10
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dataset", choices=SETS)
+    parser.add_argument("dataset")
     return parser
 
 

@@ -12,17 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.ch4_deepindex.rankings import SWEEP, Model, load_models
-from stages.ch4_deepindex.sets import BY_FOUR, SETS, load_set
+from stages.ch4_deepindex.sets import load_set
 from stages.core import metrics, stage
 from stages.core.files import write_csv
 from stages.metrics.ranking import average_precision, ns_score, without
 
-STAND_INS = {"smvs_dvd": "stands in for UKB"}
-
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dataset", choices=SETS)
+    parser.add_argument("dataset")
     return parser
 
 
@@ -47,8 +45,9 @@ def records_of(model: Model, found: dict[str, float], about: dict[str, Any]) -> 
 
 def dataset_of(name: str, provenance: dict[str, str]) -> metrics.Dataset:
     """The data set, which is a stand-in wherever the thesis does not have it."""
-    if name in STAND_INS and provenance["kind"] != "miniature":
-        return metrics.Dataset(name, "stand-in", "; ".join(filter(None, [STAND_INS[name], provenance["note"]])))
+    if "stands_in_for" in provenance:
+        role = f"stands in for {provenance['stands_in_for']}"
+        return metrics.Dataset(name, "stand-in", "; ".join(filter(None, [role, provenance["note"]])))
     return metrics.Dataset(name, provenance["kind"], provenance["note"])
 
 
@@ -68,11 +67,12 @@ def encoder_of(places: tuple[str, ...], made: dict[str, Any]) -> str:
 def main(args: argparse.Namespace, job: stage.Job) -> None:
     scale = job.params["scale"]
     predictions = Path(job.dep(f"data/{scale}/predictions/ch4_deepindex/{args.dataset}"))
-    queries = load_set(predictions)["queries"]
+    dataset = load_set(predictions)
+    queries = dataset["queries"]
     made = json.loads((predictions / "about.json").read_text())
     records, curves = [], []
     for model, rankings in load_models(predictions, job.name):
-        found = scores(rankings, queries, args.dataset in BY_FOUR)
+        found = scores(rankings, queries, dataset["by_four"])
         if model.model.endswith(SWEEP):
             name = model.model.removesuffix(f"-{SWEEP}")
             curves.append({"model": name, "seed": model.seed, "words": model.words, "alpha": model.alpha, **found})

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from stages.ch4_deepindex.patches import LEVELS, BadPicture, Box, open_picture, patches
 from stages.core.ahead import map_ahead
 from stages.core.runtime import Runtime
-from stages.encoders.vision import ENCODERS, features
+from stages.encoders.vision import encoder, features
 
 PATCHES = sum(parts**2 for parts in LEVELS)
 
@@ -37,7 +37,7 @@ def extract(
 
     Features are float32 (14, D) by "encoder.layer", every patch's of L2 norm 1 (one of zeros stays so).
 
-    networks : by their names in ENCODERS, on `device`. layers : of each network, which. size : of a patch, in pixels.
+    networks : by their names, on `device`. layers : of each network, which. size : of a patch, in pixels.
     batch_size : pictures that go through a network at once, 14 patches each. `precision.threads` threads decode, ahead of the
     networks by a batch; no more than these two batches of pictures are in memory.
 
@@ -91,7 +91,7 @@ def _pass(
     found = {}
     for name, network in networks.items():
         with precision.autocast(device):
-            of_layers = features(network, ENCODERS[name], layers[name], images)
+            of_layers = features(network, encoder(name), layers[name], images)
         for layer, values in of_layers.items():
             found[f"{name}.{layer}"] = F.normalize(values, dim=1).unflatten(0, (-1, PATCHES)).cpu().numpy()
     return found

@@ -17,19 +17,20 @@ import numpy as np
 
 from stages.ch4_deepindex.extract import by_encoder, extract
 from stages.ch4_deepindex.patches import BadPicture
-from stages.ch4_deepindex.sets import SETS, name_of
+from stages.ch4_deepindex.sets import name_of
 from stages.ch4_deepindex.variants import PLACES
 from stages.core import inference, stage
 from stages.core.errors import UserError
 from stages.core.files import write_json
 from stages.core.runtime import gpu_name
+from stages.datasets import reader
 from stages.datasets.retrieval import Query, RetrievalSet
 from stages.encoders import vision
 
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dataset", choices=SETS)
+    parser.add_argument("dataset")
     return parser
 
 
@@ -51,16 +52,16 @@ def without(found: RetrievalSet, bad: dict[int, str]) -> RetrievalSet:
         if query.relevant and not relevant:
             raise UserError(f"{bad[query.relevant[0]]}: nothing else is to be found for the query {query.name}: get it anew")
         queries.append(replace(query, image=new[query.image], relevant=relevant, ignored=ignored))
-    return RetrievalSet([found.images[number] for number in kept], queries)
+    return replace(found, images=[found.images[number] for number in kept], queries=queries)
 
 
 def described(found: RetrievalSet, crops: dict[str, int]) -> dict[str, Any]:
-    """What set.json holds; `item` of a query is the row of its features."""
+    """What set.json holds; `item` of a query is the row of its features; `by_four`: N-S is of this set."""
     queries: list[dict[str, Any]] = []
     for query in found.queries:
         entry = asdict(query)
         queries.append({key: entry[key] for key in ("name", "image", "relevant", "ignored")} | {"item": crops.get(query.name, query.image)})
-    return {"images": [name_of(image) for image in found.images], "queries": queries}
+    return {"images": [name_of(image) for image in found.images], "queries": queries, "by_four": found.by_four}
 
 
 def asked_for(found: RetrievalSet, crop: bool) -> list[Query]:
@@ -76,7 +77,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     weights = {encoder: job.dep(f"data/{scale}/sources/{encoder}") for encoder in layers}
     networks = {encoder: precision.place(vision.load(encoder, folder), device) for encoder, folder in weights.items()}
     source = job.dep(f"data/{scale}/sources/{args.dataset}")
-    found = SETS[args.dataset](source)
+    found: RetrievalSet = reader(args.dataset).read(source)
     cropped = asked_for(found, settings["crop_queries"])
     pictures: list[tuple[Path, Any]] = [(file, None) for file in found.images]
     pictures += [(found.images[query.image], query.box) for query in cropped]

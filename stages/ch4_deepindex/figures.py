@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from stages.ch4_deepindex.sets import BY_FOUR, SETS, load_set
+from stages.ch4_deepindex.sets import load_set
 from stages.core import figures, metrics, stage
 
 PLACE = "fc18"  # whose features Figure 4.2 shows
@@ -26,7 +26,7 @@ SCORES = {"map": "mAP (%)", "ns": "N-S"}
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dataset", choices=SETS)
+    parser.add_argument("dataset")
     return parser
 
 
@@ -75,14 +75,14 @@ def draw_curves(curves: dict[str, pd.DataFrame], assignments: int) -> Figure:
     """One panel a data set for the codebook's size, and one for alpha."""
     figure = Figure(figsize=(3.1 * (len(curves) + 1), 3), layout="constrained")
     *sizes, last = figure.subplots(1, len(curves) + 1, squeeze=False)[0]
-    first = score_of(next(iter(curves)))
-    other = last.twinx() if len({score_of(name) for name in curves}) > 1 else last
+    first = score_of(next(iter(curves.values())))
+    other = last.twinx() if len({score_of(found) for found in curves.values()}) > 1 else last
     for axes, (name, found) in zip(sizes, curves.items(), strict=True):
         for model, line in found[found.words.notna()].groupby("model", sort=False):
-            _line(axes, line, "words", score_of(name), str(model))
+            _line(axes, line, "words", score_of(found), str(model))
         axes.set(
             xlabel="words in the codebook",
-            ylabel=SCORES[score_of(name)],
+            ylabel=SCORES[score_of(found)],
             title=f"Figure 4.6 {LETTERS[name]}: {TITLES[name]}, MA = {assignments}",
             xscale="log",
         )
@@ -90,9 +90,9 @@ def draw_curves(curves: dict[str, pd.DataFrame], assignments: int) -> Figure:
         axes.minorticks_off()
         axes.legend(fontsize=6)
         for model, line in found[found.alpha.notna()].groupby("model", sort=False):
-            place = last if score_of(name) == first else other
-            label = f"{model}, {TITLES[name]} ({SCORES[score_of(name)]})"
-            _line(place, line, "alpha", score_of(name), label, linestyle="-" if place is last else "--")
+            place = last if score_of(found) == first else other
+            label = f"{model}, {TITLES[name]} ({SCORES[score_of(found)]})"
+            _line(place, line, "alpha", score_of(found), label, linestyle="-" if place is last else "--")
     last.set(xlabel=r"$\alpha$ of the signature", ylabel=SCORES[first], title="Figure 4.6 d")
     if other is not last:
         other.set_ylabel("N-S")
@@ -102,9 +102,9 @@ def draw_curves(curves: dict[str, pd.DataFrame], assignments: int) -> Figure:
     return figure
 
 
-def score_of(dataset: str) -> str:
-    """By which score the thesis measures a data set."""
-    return "ns" if dataset in BY_FOUR else "map"
+def score_of(curves: pd.DataFrame) -> str:
+    """By which score the thesis measures the data set of these curves: by N-S wherever it can be had."""
+    return "ns" if "ns" in curves else "map"
 
 
 def _line(axes: Axes, line: pd.DataFrame, x: str, y: str, label: str, **style: Any) -> None:

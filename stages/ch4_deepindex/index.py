@@ -39,8 +39,8 @@ from stages.core.command import exit_on_error
 from stages.core.errors import UserError
 from stages.core.files import replacing, sha256
 from stages.core.runtime import Runtime
+from stages.datasets.fetch import Source, fetch
 from stages.datasets.pictures import FORMATS
-from stages.download import Source, fetch
 from stages.encoders import vision
 
 SOURCES = Path("workflow/sources.yaml")
@@ -72,11 +72,11 @@ def parser() -> argparse.ArgumentParser:
 
 def encoder_folder(encoder: str, weights: Path) -> Path:
     """Where the encoder's weights are, fetched if they are not there yet."""
-    folder, name = weights / encoder, vision.ENCODERS[encoder].file
+    folder, name = weights / encoder, vision.encoder(encoder).file
     if not (folder / name).exists():
         entry = yaml.safe_load(SOURCES.read_text())[encoder]
         with tempfile.TemporaryDirectory(dir=_made(weights)) as fetched:
-            fetch(encoder, Source(**entry), Path(fetched), os.environ.get("THESIS_MIRROR"))
+            fetch(encoder, Source.of(entry), Path(fetched), os.environ.get("THESIS_MIRROR"))
             with replacing(folder / name) as aside:
                 shutil.move(Path(fetched, name), aside)
     return folder
@@ -124,9 +124,10 @@ def split_layers(layers: Sequence[str]) -> list[tuple[str, str]]:
     pairs = []
     for name in layers:
         encoder, _, layer = name.partition(".")
-        if encoder not in vision.ENCODERS or layer not in vision.ENCODERS[encoder].layers:
-            known = ", ".join(f"{each}.{layer}" for each, found in vision.ENCODERS.items() for layer in found.layers)
-            raise UserError(f"--layers: there is no {name}; there are {known}")
+        known = vision.known()
+        if encoder not in known or layer not in known[encoder].layers:
+            names = ", ".join(f"{name}.{layer}" for name, found in known.items() for layer in found.layers)
+            raise UserError(f"--layers: there is no {name}; there are {names}")
         pairs.append((encoder, layer))
     if len(set(pairs)) < len(pairs):
         raise UserError(f"--layers names {layers[0]} twice: a 2-D index is of two different layers")
@@ -208,7 +209,7 @@ def build(args: argparse.Namespace) -> dict[str, Any]:
         for file in scratch:
             file.flush()
         features = [np.memmap(file, np.float16, "r").reshape(len(names), PATCHES, -1) for file in scratch]
-        checksums = [sha256(encoder_folder(encoder, args.weights) / vision.ENCODERS[encoder].file) for encoder, _ in pairs]
+        checksums = [sha256(encoder_folder(encoder, args.weights) / vision.encoder(encoder).file) for encoder, _ in pairs]
         learning = tqdm(features, "learning words", unit="layer", disable=None)
         layers = [
             store.Layer(*pair, checksum, **learn_layer(each, args)) for pair, checksum, each in zip(pairs, checksums, learning, strict=True)

@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 
 from stages.ch4_deepindex.patches import open_picture, pyramid
 from stages.ch4_deepindex.rankings import load_models
-from stages.ch4_deepindex.sets import SETS, load_set, name_of
+from stages.ch4_deepindex.sets import load_set, name_of
 from stages.ch4_deepindex.variants import VARIANTS
 from stages.core import figures, stage
 from stages.core.files import write_csv
+from stages.datasets import reader
+from stages.datasets.retrieval import RetrievalSet
 from stages.metrics.ranking import average_precision, without
 
 SHOWN = ("holidays", "ukb")
@@ -113,7 +115,8 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     scale, settings = job.params["scale"], job.params["ch4_deepindex"]
     pictures, rows = {}, []
     for dataset in SHOWN:
-        pictures[dataset] = {name_of(image): image for image in SETS[dataset](job.dep(f"data/{scale}/sources/{dataset}")).images}
+        found: RetrievalSet = reader(dataset).read(job.dep(f"data/{scale}/sources/{dataset}"))
+        pictures[dataset] = {name_of(image): image for image in found.images}
         folder = Path(job.dep(f"data/{scale}/predictions/ch4_deepindex/{dataset}"))
         rows += results(dataset, folder, settings["per_set"][dataset], settings["seeds"][0], settings["figures"]["top"])
     first = next(iter(pictures[SHOWN[0]].values()))

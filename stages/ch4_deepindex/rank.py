@@ -24,7 +24,7 @@ from stages.ch4_deepindex.codebooks import cut, load_features, load_projection, 
 from stages.ch4_deepindex.quantise import normalised
 from stages.ch4_deepindex.rankings import SWEEP, Model, Rankings, save
 from stages.ch4_deepindex.retrieve import Shard, distances, score_all
-from stages.ch4_deepindex.sets import SETS, load_set
+from stages.ch4_deepindex.sets import load_set
 from stages.ch4_deepindex.signature import Signatures, matching, quantiser, root, store
 from stages.ch4_deepindex.variants import PLACES, VARIANTS
 from stages.core import stage, trainings
@@ -66,7 +66,7 @@ class Words:
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dataset", choices=SETS)
+    parser.add_argument("dataset")
     return parser
 
 

@@ -48,9 +48,10 @@ def parser() -> argparse.ArgumentParser:
 def check_encoders(index: store.Index, weights: Path) -> None:
     """A UserError where the encoders at hand are not those of the index."""
     for layer in index.layers:
-        if layer.encoder not in vision.ENCODERS or layer.layer not in vision.ENCODERS[layer.encoder].layers:
+        known = vision.known()
+        if layer.encoder not in known or layer.layer not in known[layer.encoder].layers:
             raise UserError(f"the index is of {layer.name}, which this program does not have: make the index again")
-        file = indexing.encoder_folder(layer.encoder, weights) / vision.ENCODERS[layer.encoder].file
+        file = indexing.encoder_folder(layer.encoder, weights) / known[layer.encoder].file
         if sha256(file) != layer.weights:
             raise UserError(f"the index was made with other weights of {layer.encoder} than {file}: use those, or make the index again")
 

@@ -1,4 +1,4 @@
-"""Networks that fuse the features of several branches (Chapter 2): their fusion weights, and which maps are shown of them."""
+"""Networks that fuse the features of several branches (Chapter 2): their fusion weights, and which maps are shown."""
 
 from collections.abc import Iterable
 
@@ -10,9 +10,10 @@ TOP_MAPS = 4  # of a branch, in Figures 2.1 and 2.12
 
 
 def fusion_weights(fusion: nn.Module | None) -> dict[str, float]:
-    """Mean fusion weight of each branch and its deviation over the elements (Figure 2.8): fusion_weight_1, fusion_weight_1_sd, ...
+    """Mean fusion weight of each branch and its deviation over the elements (Figure 2.8), as a row of a curve.
 
-    fusion : its `weight` is (elements, branches), main branch last; empty of one that has none, or of no fusion.
+    fusion : its `weight` is (elements, branches), main branch last.
+    Returns fusion_weight_1, fusion_weight_1_sd, fusion_weight_2, ...; nothing where there is no fusion, or one without weights.
     """
     weight = getattr(fusion, "weight", None)
     columns: dict[str, float] = {}
@@ -24,9 +25,9 @@ def fusion_weights(fusion: nn.Module | None) -> dict[str, float]:
 
 @torch.no_grad()
 def top_maps(branches: Iterable[Tensor]) -> dict[str, NDArray]:
-    """Of each branch (branch_1, ..., main branch last), the maps with the highest mean activation: float32 (N, TOP_MAPS, H, W).
+    """The maps with the highest mean activation of each branch, float32 (N, TOP_MAPS, H, W), as branch_1, branch_2, ...
 
-    branches : the maps of each, (N, K, H, W).
+    branches : the maps of each, (N, K, H, W), main branch last.
     """
     top = {}
     for number, maps in enumerate(branches, start=1):

@@ -43,9 +43,10 @@ def draw_bands(table: Any, columns: dict[str, str], *, title: str, ylabel: str) 
 
 
 def fusion_weight_curve(curves: Any, model: str, branches: int) -> Any:
-    """Mean fusion weight of each of a model's branches and its deviation over the elements, over training; means over seeds.
+    """Mean fusion weight of a model's branches and its deviation over the elements, over training; means over seeds.
 
-    curves : of several models, as evaluations write them (pandas). Returns fusion_weight_1, fusion_weight_1_sd, ... by iteration.
+    curves : of several models, as evaluations write them (pandas).
+    Returns the columns fusion_weight_1, fusion_weight_1_sd, ... by iteration.
     """
     columns = [f"fusion_weight_{branch}{suffix}" for branch in range(1, branches + 1) for suffix in ("", "_sd")]
     return curves[curves.model == model].groupby("iteration")[columns].mean()

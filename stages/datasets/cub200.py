@@ -8,7 +8,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 from stages.core.errors import UserError
-from stages.datasets.labelled import AGAIN, ClassifiedSet, Labelled, checked, existing, read_lines
+from stages.datasets import AGAIN
+from stages.datasets.labelled import ClassifiedSet, Labelled, checked, existing, read_lines
 
 
 def read(folder: Path) -> ClassifiedSet:

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from stages.core.errors import UserError
-from stages.datasets.bsds500 import load_mat
-from stages.datasets.labelled import AGAIN, ClassifiedSet, Labelled, checked, existing
+from stages.datasets import AGAIN
+from stages.datasets.labelled import ClassifiedSet, Labelled, checked, existing
+from stages.datasets.matlab import load_mat
 
 TRAIN, TEST = ("trnid", "valid"), ("tstid",)
 

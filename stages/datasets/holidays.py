@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 
 from stages.core.errors import UserError
-from stages.datasets.retrieval import AGAIN, Query, RetrievalSet, grouped, list_pictures
+from stages.datasets import AGAIN
+from stages.datasets.retrieval import Query, RetrievalSet, grouped, list_pictures
 
 
 def read(folder: Path) -> RetrievalSet:

@@ -10,33 +10,16 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal, cast
 
 from stages.core.errors import UserError
+from stages.datasets import AGAIN
+from stages.datasets.archived import Picture, Synset
 
 DEVKIT, TRAIN, VAL = "ILSVRC2012_devkit_t12.tar.gz", "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"
 META = "ILSVRC2012_devkit_t12/data/meta.mat"
 TRUTH = "ILSVRC2012_devkit_t12/data/ILSVRC2012_validation_ground_truth.txt"
-AGAIN = "download it again"
-
-
-@dataclass(frozen=True)
-class Synset:
-    """A class: its WordNet id and its names, separated by commas."""
-
-    wnid: str
-    words: str
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture's file name, the index of its class in `read_classes`, and its file's bytes, a JPEG."""
-
-    name: str
-    label: int
-    content: bytes
 
 
 def read_classes(folder: Path) -> list[Synset]:

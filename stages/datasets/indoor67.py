@@ -6,7 +6,8 @@ Of 15,620 pictures of 67 categories TrainImages.txt lists 5,360 and TestImages.t
 from pathlib import Path
 
 from stages.core.errors import UserError
-from stages.datasets.labelled import AGAIN, ClassifiedSet, Labelled, checked, existing, read_lines
+from stages.datasets import AGAIN
+from stages.datasets.labelled import ClassifiedSet, Labelled, checked, existing, read_lines
 
 TRAIN, TEST = "TrainImages.txt", "TestImages.txt"
 

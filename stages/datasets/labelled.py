@@ -1,11 +1,15 @@
-"""What the data sets of recognition have in common: classes, and images that each are of one, to train and to test on (Section 2.4.3)."""
+"""What the data sets of recognition have in common: classes, and images that each are of one, to train and to test on (Section 2.4.3).
+
+A reader of the kind `classified` offers `read(folder)`: a ClassifiedSet, or where nobody has published a split, Undivided.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from stages.core.errors import UserError
+import numpy as np
 
-AGAIN = "download the data set again"
+from stages.core.errors import UserError
+from stages.datasets import AGAIN
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,33 @@ class ClassifiedSet:
     classes: list[str]
     train: Labelled
     test: Labelled
+
+
+@dataclass(frozen=True)
+class Undivided:
+    """A set without a split of its own: of each class the images, by name."""
+
+    images: dict[str, list[Path]]
+
+
+def divided(whole: Undivided, train_per_class: int, seed: int) -> ClassifiedSet:
+    """A random split by `seed`, so many images of each class to train on; what is drawn of a class depends on no other class's images.
+
+    A UserError names a class of which nothing would be left to test on.
+    """
+    train, test = Labelled([], []), Labelled([], [])
+    for label, (name, images) in enumerate(whole.images.items()):
+        if len(images) <= train_per_class:
+            raise UserError(
+                f"{name} has {len(images)} images, where {train_per_class} are to train on and others to test on: lower that, or {AGAIN}"
+            )
+        random = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(label,))))
+        chosen = set(random.permutation(len(images))[:train_per_class].tolist())
+        for index, image in enumerate(images):
+            part = train if index in chosen else test
+            part.images.append(image)
+            part.labels.append(label)
+    return ClassifiedSet(list(whole.images), train, test)
 
 
 def checked(found: ClassifiedSet, source: Path) -> ClassifiedSet:

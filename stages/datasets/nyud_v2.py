@@ -3,7 +3,6 @@
 Images are cut to rows 46 to 470 and columns 41 to 600, annotations rid of double contours. Of an image there are a photograph,
 data/colorImage/img_5001.png (425 x 560), and in BSDS500's form what one annotator drew, data/benchmarkData/groundTruth/img_5001.mat;
 data/benchmarkData/metadata/nyusplits.mat has the numbers, from 5001, of the 381 images to train on, 414 to validate and 654 to test.
-Files are read by `read_image` and `read_boundaries` of stages.datasets.bsds500.
 """
 
 from contextlib import suppress
@@ -12,7 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from stages.core.errors import UserError
-from stages.datasets.bsds500 import SPLITS, Example, load_mat
+from stages.datasets import AGAIN
+from stages.datasets.edges import SPLITS, Example, read_drawn
+from stages.datasets.matlab import load_mat
+
+read_truth = read_drawn
 
 
 def list_split(folder: Path, split: str) -> list[Example]:
@@ -25,7 +28,7 @@ def list_split(folder: Path, split: str) -> list[Example]:
     for example in examples:
         for file in (example.image, example.ground_truth):
             if not file.is_file():
-                raise UserError(f"{file} is missing: download the data set again")
+                raise UserError(f"{file} is missing: {AGAIN}")
     return examples
 
 

@@ -12,7 +12,8 @@ import math
 from pathlib import Path
 
 from stages.core.errors import UserError
-from stages.datasets.retrieval import AGAIN, Query, RetrievalSet, list_pictures
+from stages.datasets import AGAIN
+from stages.datasets.retrieval import Query, RetrievalSet, list_pictures
 
 ENDING = "_query.txt"
 

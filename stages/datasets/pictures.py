@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from stages.core.errors import UserError
+from stages.datasets import AGAIN
 
 # What Pillow decodes by itself, the usual ones first. It takes a file for what it holds, whatever its name, and hands some formats to other
 # programs: a PostScript file to Ghostscript.
@@ -50,6 +51,28 @@ def open_picture(file: Path | BinaryIO, name: str | None = None) -> Image.Image:
     Arguments and errors as `decoded`.
     """
     return decoded(file, _as_seen, name=name)
+
+
+def read_image(file: Path) -> np.ndarray:
+    """A photograph of a data set as it is stored, uint8 (H, W, 3); a UserError where it cannot be read."""
+    return read_pixels(file, "RGB")
+
+
+def read_pixels(file: Path, mode: str, formats: tuple[str, ...] = FORMATS) -> np.ndarray:
+    """A picture of a data set in a mode of Pillow's, as it is stored: uint8 (H, W) or (H, W, 3); errors as `read_image`."""
+    return _of_a_set(file, lambda picture: np.asarray(picture.convert(mode)), formats)
+
+
+def read_stored(file: Path, formats: tuple[str, ...] = FORMATS) -> tuple[str, np.ndarray]:
+    """A picture of a data set `as_stored`; errors as `read_image`."""
+    return _of_a_set(file, as_stored, formats)
+
+
+def _of_a_set(file: Path, read: Callable[[Image.Image], Read], formats: tuple[str, ...]) -> Read:
+    try:
+        return decoded(file, read, formats)
+    except BadPicture as error:
+        raise UserError(f"{error}: {AGAIN}") from error
 
 
 def _as_seen(picture: Image.Image) -> Image.Image:

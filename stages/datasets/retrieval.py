@@ -1,4 +1,7 @@
-"""What the data sets of image retrieval have in common: pictures, queries, and which pictures answer a query (Section 4.4.1)."""
+"""What the data sets of image retrieval have in common: pictures, queries, and which pictures answer a query (Section 4.4.1).
+
+A reader of the kind `retrieval` offers `read(folder)` -> RetrievalSet.
+"""
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
@@ -6,9 +9,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from stages.core.errors import UserError
+from stages.datasets import AGAIN
 
 Key = TypeVar("Key", bound=Hashable)
-AGAIN = "download the data set again"
 
 
 @dataclass(frozen=True)
@@ -30,10 +33,14 @@ class Query:
 
 @dataclass(frozen=True)
 class RetrievalSet:
-    """Images sorted by name, which is the path's stem, and where stems are not unique begins with the folder's; and the queries."""
+    """Images sorted by name, which is the path's stem, and where stems are not unique begins with the folder's; and the queries.
+
+    by_four : whether four images answer each query, which N-S counts; mAP can be had of any set.
+    """
 
     images: list[Path]
     queries: list[Query]
+    by_four: bool = False
 
 
 def list_pictures(folder: Path, pattern: str) -> list[Path]:

@@ -1,13 +1,14 @@
 """DVD covers of the Stanford Mobile Visual Search data set (Chandrasekhar et al., MMSys 2011): dvd_covers/Canon/001.jpg and so on.
 
 Of each of 100 covers there are five pictures under the same number: a clean one in Reference, and what a camera and three telephones
-took. The set stands in for UKB: other objects, five views instead of four.
+took.
 """
 
 from pathlib import Path
 
 from stages.core.errors import UserError
-from stages.datasets.retrieval import AGAIN, Query, RetrievalSet, grouped, list_pictures
+from stages.datasets import AGAIN
+from stages.datasets.retrieval import Query, RetrievalSet, grouped, list_pictures
 
 FOLDERS = ("Canon", "Droid", "E63", "Palm", "Reference")
 
@@ -23,7 +24,8 @@ def read(folder: Path) -> RetrievalSet:
     for number, group in groups.items():
         if missing := sorted(set(FOLDERS) - {images[index].parent.name for index in group}):
             raise UserError(f"{base}/{missing[0]}/{number}.jpg is missing, of each cover there are {len(FOLDERS)} pictures: {AGAIN}")
-    return RetrievalSet(images, [_query(images, index, groups[image.stem]) for index, image in enumerate(images)])
+    queries = [_query(images, index, groups[image.stem]) for index, image in enumerate(images)]
+    return RetrievalSet(images, queries, by_four=True)
 
 
 def _query(images: list[Path], index: int, group: list[int]) -> Query:

@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 
 from stages.core.errors import UserError
-from stages.datasets.retrieval import AGAIN, Query, RetrievalSet, grouped, list_pictures
+from stages.datasets import AGAIN
+from stages.datasets.retrieval import Query, RetrievalSet, grouped, list_pictures
 
 VIEWS = 4  # of an object
 
@@ -23,7 +24,8 @@ def read(folder: Path) -> RetrievalSet:
         names = {images[index].stem for index in group}
         if missing := [name for view in range(VIEWS) if (name := f"ukbench{VIEWS * number + view:05d}") not in names]:
             raise UserError(f"{folder}/full/{missing[0]}.jpg is missing, of each object there are {VIEWS}: {AGAIN}")
-    return RetrievalSet(images, [Query(images[index].stem, index, None, tuple(group), ()) for group in groups.values() for index in group])
+    queries = [Query(images[index].stem, index, None, tuple(group), ()) for group in groups.values() for index in group]
+    return RetrievalSet(images, queries, by_four=True)
 
 
 def _number(image: Path) -> int:

@@ -4,32 +4,22 @@ VOCdevkit/VOC2012 has photographs, maps and lists; benchmark_RELEASE/dataset has
 images: what is left of them, officially 904 of 1,449, is the validation set of Section 2.4.4.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from stages.core.errors import UserError
-from stages.datasets import bsds500
-from stages.datasets.pictures import BadPicture, as_stored, decoded
+from stages.datasets import AGAIN
+from stages.datasets.matlab import load_mat
+from stages.datasets.pictures import read_image, read_stored
+from stages.datasets.segmented import IGNORE, Example
 
 CLASSES = (
     *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
     *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
 )
-IGNORE = 255  # of a label map: the contour around things, and what nobody could name
 
 VOC, SBD = "VOCdevkit/VOC2012", "benchmark_RELEASE/dataset"
-AGAIN = "download the data set again"
-
-
-@dataclass(frozen=True)
-class Example:
-    """The files of one image: `labels` is VOC's .png or SBD's .mat."""
-
-    name: str
-    image: Path
-    labels: Path
 
 
 def train_examples(folder: Path) -> list[Example]:
@@ -45,11 +35,6 @@ def val_examples(folder: Path) -> list[Example]:
     if not names:
         raise UserError(f"{folder / SBD}/train.txt lists all images of {folder / VOC}/ImageSets/Segmentation/val.txt: {AGAIN}")
     return _checked([_voc(folder, name) for name in sorted(names)])
-
-
-def read_image(file: Path) -> np.ndarray:
-    """A photograph, uint8 (H, W, 3)."""
-    return bsds500.read_image(file)
 
 
 def read_labels(file: Path) -> np.ndarray:
@@ -107,17 +92,14 @@ def _checked(examples: list[Example]) -> list[Example]:
 
 
 def _read_png(file: Path) -> np.ndarray:
-    try:
-        mode, labels = decoded(file, as_stored, ("PNG",))
-    except BadPicture as error:
-        raise UserError(f"{error}: {AGAIN}") from error
+    mode, labels = read_stored(file, ("PNG",))
     if mode not in ("P", "L"):
         raise UserError(f"{file} is a picture of mode {mode}: a label map has a palette, or is grey, of 8 bits")
     return labels
 
 
 def _read_sbd(file: Path) -> np.ndarray:
-    truth = bsds500.load_mat(file, "GTcls")
+    truth = load_mat(file, "GTcls")
     if truth.size != 1 or "Segmentation" not in (truth.dtype.names or ()):
         raise UserError(f"{file}: GTcls is no structure with a Segmentation")
     labels = truth["Segmentation"].item()

@@ -1,7 +1,7 @@
-"""Convolutional networks trained on ImageNet, as what chapters take features from: which layers, and how they are read.
+"""Convolutional networks trained on ImageNet, as what chapters take features from: how they are loaded, and their layers read.
 
-AlexNet and VGG-19 are Chapter 4's (Section 4.2.2: fc6, fc7, fc17, fc18); SqueezeNet 1.1 and EfficientNet-Lite0 stand in for them.
-torchvision and timm take seconds to import, so they are imported when a network is built.
+Each is a module beside this one, which has it as ENCODER, by the name of its weights in workflow/sources.yaml. torchvision and timm
+take seconds to import, so they are imported when a network is built.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from stages.core import runtime
 from stages.core.errors import UserError
-from stages.core.layers import PaddedConv2d
+from stages.core.modules import named_module
 
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet's red, green and blue, between 0 and 1
 DEVIATION = (0.229, 0.224, 0.225)
@@ -77,54 +77,36 @@ def _declare_operators() -> torch.library.Library:
     return library
 
 
-def _from_torchvision(name: str) -> nn.Module:
+def from_torchvision(name: str) -> nn.Module:
+    """torchvision's network of this name, without weights, on the meta device."""
     models = import_torchvision().models  # before the device is set, for what importing it makes is to be real
     with torch.device("meta"):
         return models.get_model(name, weights=None)
 
 
-def _alexnet() -> nn.Module:
-    model = _from_torchvision("alexnet")
-    model.set_submodule("features.0", PaddedConv2d(3, 64, 11, stride=4, padding=2, device="meta"))
-    return model
-
-
-def _from_timm(name: str) -> nn.Module:
+def from_timm(name: str) -> nn.Module:
+    """timm's network of this name, without weights, on the meta device."""
     timm = import_timm()
     with torch.device("meta"):
         return timm.create_model(name, pretrained=False)
 
 
-ENCODERS = {
-    encoder.name: encoder
-    for encoder in (
-        Encoder(
-            "alexnet",
-            "alexnet.pth",
-            _alexnet,
-            {"fc6": ("classifier.2", None), "fc7": ("classifier.5", None)},  # after their ReLU
-        ),
-        Encoder(
-            "vgg19",
-            "vgg19.pth",
-            functools.partial(_from_torchvision, "vgg19"),
-            {"fc17": ("classifier.1", None), "fc18": ("classifier.4", None)},  # after their ReLU
-        ),
-        Encoder(
-            "squeezenet1_1",
-            "squeezenet1_1.pth",
-            functools.partial(_from_torchvision, "squeezenet1_1"),
-            {"fire8": ("features.11", 2), "fire9": ("features.12", 2)},
-        ),
-        # The weights that DATA.md names take ImageNet's mean and deviation; those that timm itself offers would take 0.5 for all.
-        Encoder(
-            "efficientnet_lite0",
-            "tf_efficientnet_lite0.pth",
-            functools.partial(_from_timm, "tf_efficientnet_lite0"),
-            {"block7": ("blocks.6.0.bn2", 1), "head": ("bn2", 1)},  # timm's bn2 includes the ReLU6
-        ),
-    )
-}
+def encoder(name: str) -> Encoder:
+    """The encoder of stages/encoders/<name>.py; a UserError where there is none.
+
+    A stage that asks declares reports/code/encoders.<name>.json among its deps.
+    """
+    found = getattr(named_module("encoders", name, "encoder"), "ENCODER", None)
+    if not isinstance(found, Encoder):
+        raise UserError(f"stages/encoders/{name}.py has no ENCODER, so nothing to take features of")
+    return found
+
+
+def known() -> dict[str, Encoder]:
+    """All encoders that features can be taken of, by name. Not for stages: it imports every one."""
+    names = sorted(file.stem for file in Path(__file__).parent.glob("*.py") if file.stem not in ("__init__", "vision"))
+    modules = {name: named_module("encoders", name, "encoder") for name in names}
+    return {name: found.ENCODER for name, found in modules.items() if hasattr(found, "ENCODER")}
 
 
 def load(name: str, folder: Path) -> nn.Module:
@@ -132,10 +114,8 @@ def load(name: str, folder: Path) -> nn.Module:
 
     A UserError names the file that is missing or holds something else, with the first key at fault.
     """
-    if name not in ENCODERS:
-        raise UserError(f"there is no encoder {name}: it must be one of {', '.join(ENCODERS)}")
-    encoder = ENCODERS[name]
-    file = folder / encoder.file
+    ours = encoder(name)
+    file = folder / ours.file
     remedy = f"get it with `dvc repro download@{name}`"
     if not file.is_file():
         raise UserError(f"{file} is missing: {remedy}")
@@ -145,7 +125,7 @@ def load(name: str, folder: Path) -> nn.Module:
         raise UserError(f"{file} is damaged or holds no weights ({type(error).__name__}): {remedy}") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise UserError(f"{file} is not the state dict of a network: {remedy}")
-    model = encoder.build()
+    model = ours.build()
     _fit_widths(model, state)
     if fault := _first_fault(model.state_dict(), state):
         raise UserError(f"{file} does not hold the weights of {name} ({fault}): {remedy}")

@@ -35,7 +35,7 @@ from stages.core.command import exit_on_error
 from stages.core.errors import UserError
 from stages.core.files import destination, replacing, write_csv, write_json, writing
 from stages.core.fingerprint import syntax_hash
-from stages.datasets.bsds500 import read_boundaries
+from stages.datasets.edges import read_boundaries
 from stages.metrics.edge_maps import SUFFIXES, read_map
 
 COUNTS = ("count_r", "sum_r", "count_p", "sum_p")

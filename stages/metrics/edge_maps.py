@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from stages.core.errors import UserError
-from stages.datasets.bsds500 import read_ucm
+from stages.datasets.edges import read_ucm
 from stages.datasets.pictures import as_stored, decoded
 
 

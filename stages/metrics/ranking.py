@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+Measure = Callable[[NDArray[np.int64], Collection[int]], float]  # of a ranking, by what is relevant
+
 
 def without(ranking: Sequence[int] | NDArray, ignored: Collection[int]) -> NDArray[np.int64]:
     """The ranking without the ignored items."""
@@ -37,9 +39,7 @@ def ns_score(ranking: Sequence[int] | NDArray, relevant: Collection[int], top: i
     return int(np.isin(ranking[:top], list(relevant)).sum())
 
 
-def mean_over(
-    measure: Callable[[NDArray[np.int64], Collection[int]], float], rankings: Iterable[NDArray], queries: Iterable[Mapping[str, Any]]
-) -> float:
+def mean_over(measure: Measure, rankings: Iterable[NDArray], queries: Iterable[Mapping[str, Any]]) -> float:
     """The mean over all queries of a measure, as average_precision, of their rankings without what each ignores.
 
     queries : of each the items that are `relevant` and those that are `ignored`.

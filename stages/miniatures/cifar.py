@@ -1,73 +1,31 @@
-"""Miniatures of CIFAR-10 and CIFAR-100, in their official layout: Python pickles as Python 2 wrote them.
-
-The class of the ten is the main thing's shape; of the hundred its shape and pattern; of the twenty its shape and family of patterns.
-"""
+"""What the miniatures of CIFAR-10 and CIFAR-100 share: pictures of one thing each, and Python pickles as Python 2 wrote them."""
 
 import struct
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from stages.core.errors import UserError
-from stages.miniatures.shapes import PATTERN_FAMILIES, PATTERNS, SHAPES
+from stages.miniatures.shapes import PATTERNS, SHAPES
 from stages.miniatures.world import Scene, generator, render, sample_scene
 
 SIZE = 32
-FINE_NAMES = [f"{pattern}_{shape}" for shape in SHAPES for pattern in PATTERNS]
-COARSE_NAMES = [f"{family}_{shape}" for shape in SHAPES for family in PATTERN_FAMILIES]
 
 # Random streams: train and test never share a scene, and a scene does not depend on how many there are.
-_TRAIN, _TEST = 0, 1
-_BATCHES = 5
+TRAIN, TEST = 0, 1
 
 
-def write_cifar10(folder: Path, *, train: int, test: int, seed: int) -> None:
-    """Write `folder`/cifar-10-batches-py: `train` images in five batches and `test` images, of ten classes evenly."""
-    _check_counts("CIFAR-10", train, test, multiple=_BATCHES)
-    base = folder / "cifar-10-batches-py"
-    base.mkdir(parents=True, exist_ok=True)
-    each = train // _BATCHES
-    labels, data, names = _draw(10, train, seed, _TRAIN)
-    for number in range(_BATCHES):
-        part = slice(number * each, (number + 1) * each)
-        title = f"training batch {number + 1} of {_BATCHES}"
-        _write_batch10(base / f"data_batch_{number + 1}", title, labels[part], data[part], names[part])
-    _write_batch10(base / "test_batch", "testing batch 1 of 1", *_draw(10, test, seed, _TEST))
-    meta = {"num_cases_per_batch": each, "label_names": list(SHAPES), "num_vis": 3 * SIZE * SIZE}
-    (base / "batches.meta").write_bytes(python2_pickle(meta))
+def check_counts(title: str, classes: int, train: int, test: int) -> None:
+    """A UserError where a miniature of so many images cannot be made: all classes are to have as many."""
+    if min(train, test) < 1 or train % classes or test % classes:
+        raise UserError(
+            f"a miniature {title} of {train} training and {test} test images cannot be: both have to be multiples of {classes}, "
+            "for classes have as many images each"
+        )
 
 
-def write_cifar100(folder: Path, *, train: int, test: int, seed: int) -> None:
-    """Write `folder`/cifar-100-python: `train` and `test` images of a hundred classes evenly, in twenty coarse classes of five."""
-    _check_counts("CIFAR-100", train, test, multiple=1)
-    base = folder / "cifar-100-python"
-    base.mkdir(parents=True, exist_ok=True)
-    for file, title, count, stream in (("train", "training", train, _TRAIN), ("test", "testing", test, _TEST)):
-        labels, data, names = _draw(100, count, seed, stream)
-        batch = {
-            "filenames": names,
-            "batch_label": f"{title} batch 1 of 1",
-            "fine_labels": labels,
-            "coarse_labels": [label // 5 for label in labels],
-            "data": data,
-        }
-        (base / file).write_bytes(python2_pickle(batch))
-    (base / "meta").write_bytes(python2_pickle({"fine_label_names": FINE_NAMES, "coarse_label_names": COARSE_NAMES}))
-
-
-def _check_counts(title: str, train: int, test: int, *, multiple: int) -> None:
-    if train < 1 or train % multiple or test < 1:
-        evenly = f", train a multiple of {multiple} (its batches)" if multiple > 1 else ""
-        raise UserError(f"a miniature {title} of {train} training and {test} test images cannot be: both have to be positive{evenly}")
-
-
-def _write_batch10(file: Path, title: str, labels: list[int], data: np.ndarray, names: list[str]) -> None:
-    file.write_bytes(python2_pickle({"batch_label": title, "labels": labels, "data": data, "filenames": names}))
-
-
-def _draw(classes: int, count: int, seed: int, stream: int) -> tuple[list[int], np.ndarray, list[str]]:
+def draw(classes: int, count: int, seed: int, stream: int) -> tuple[list[int], np.ndarray, list[str]]:
     """`count` labels, as evenly as can be and in random order; their pictures, uint8 (count, 3072) red, green, blue; their file names."""
     labels = (generator(seed, classes, stream).permutation(count) % classes).tolist()
     data = np.empty((count, 3, SIZE, SIZE), dtype=np.uint8)

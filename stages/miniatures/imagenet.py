@@ -1,18 +1,15 @@
 """A miniature of ImageNet's ILSVRC 2012 in its official archives: the class of a picture is the shape of its main thing."""
 
-import io
-import struct
-import tarfile
-import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from stages.core.errors import UserError
-from stages.miniatures.bsds500 import jpeg, mat
-from stages.miniatures.photographs import check_request, photograph
+from stages.miniatures import request
+from stages.miniatures.files import jpeg, mat, stored_gzip, tar
+from stages.miniatures.photographs import photograph
 from stages.miniatures.world import SHAPES, generator, sample_scene
 
 # Random streams: train and val never share a scene, and a training picture does not depend on how many there are.
@@ -24,12 +21,12 @@ _ROOT, _ROUND = "n00000001", "n00000005"
 _WNIDS = [wnid for number in range(2, 13) if (wnid := f"n{number:08d}") != _ROUND]  # of the shapes
 
 
-def write_imagenet(folder: Path, *, classes: int, train: int, val: int, width: int, height: int, seed: int) -> None:
+def write(folder: Path, *, classes: int, train: int, val: int, width: int, height: int, seed: int) -> None:
     """Write the archives of the development kit, of `train` training and of `val` validation pictures, as even over classes as can be.
 
     `classes` are the first of the world's shapes. Pictures are of about `width` x `height` pixels.
     """
-    check_request("ImageNet", len(SHAPES), {"classes": classes, "train": train, "val": val}, width, height)
+    request.check("ImageNet", {"classes": classes, "train": train, "val": val}, width, height, most={"classes": len(SHAPES)})
     if min(train, val) < classes:
         raise UserError(f"a miniature ImageNet of {classes} classes cannot be of {train} train and {val} val: each class has to be in both")
     folder.mkdir(parents=True, exist_ok=True)
@@ -100,27 +97,3 @@ def _val_images(labels: list[int], size: tuple[int, int], seed: int) -> Iterator
 
 def _draw(rng: np.random.Generator, shape: int, size: tuple[int, int]) -> bytes:
     return jpeg(photograph(rng, sample_scene(rng, shape), *size))
-
-
-def tar(files: Iterable[tuple[str, bytes]]) -> bytes:
-    """A tar archive of these names and contents, whose bytes depend on them alone."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-        for name, content in files:
-            member = tarfile.TarInfo(name)  # of no owner, and from the beginning of time
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
-    return buffer.getvalue()
-
-
-def stored_gzip(content: bytes) -> bytes:
-    """A gzip file that is not compressed: what zlib makes differs from one build to another (RFC 1952; blocks of RFC 1951, 3.2.4)."""
-    header = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # no name, no time, system unknown
-    most = 65_535
-    starts = range(0, len(content), most)
-    blocks = [
-        struct.pack("<BHH", start == starts[-1], len(block), most - len(block)) + block
-        for start in starts
-        for block in [content[start : start + most]]
-    ]
-    return header + b"".join(blocks) + struct.pack("<II", zlib.crc32(content), len(content))

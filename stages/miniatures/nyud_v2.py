@@ -5,7 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.miniatures.bsds500 import check_request, draw, mixed, moved, numbered, sample_view, save_ground_truth, save_mat, shaken
+from stages.miniatures import request
+from stages.miniatures.annotators import moved, numbered, save_ground_truth, shaken
+from stages.miniatures.files import save_mat, save_png
+from stages.miniatures.views import draw, mixed, sample_view
 from stages.miniatures.world import PATTERNS, SHAPES, Scene, Surface, Thing, generator
 
 FIRST_NUMBER = 5001  # of the images, as in the official files
@@ -19,13 +22,13 @@ _PLAIN = 0.6  # share of surfaces without a pattern, and of things that are boxe
 _OFF = 0.4  # share of the picture on which the annotator is a further pixel off
 
 
-def write_nyud_v2(folder: Path, *, train: int, val: int, test: int, width: int, height: int, seed: int) -> None:
+def write(folder: Path, *, train: int, val: int, test: int, width: int, height: int, seed: int) -> None:
     """Write photographs to `folder`/data/colorImage, annotations in BSDS's form and the splits' numbers to data/benchmarkData.
 
     Counts are of images, sides are in pixels. Annotations are up to two pixels off, which is why work on edges allows more there.
     """
     counts = {"train": train, "val": val, "test": test}
-    check_request("NYUD", list(counts.values()), width, height)
+    request.check("NYUD", counts, width, height)
     base = folder / "data"
     splits = {}
     number = FIRST_NUMBER
@@ -33,7 +36,7 @@ def write_nyud_v2(folder: Path, *, train: int, val: int, test: int, width: int, 
         for index in range(count):
             scene = _furnished(generator(seed, _SPLITS[split], index, _DRAWN), width, height)
             picture, regions = draw(scene, width, height)
-            _save_png(picture, base / f"colorImage/img_{number + index}.png")
+            save_png(picture, base / f"colorImage/img_{number + index}.png")
             rng = generator(seed, _SPLITS[split], index, _ANNOTATED)
             seen = numbered(moved(shaken(rng, regions, _OFF), *rng.integers(-1, 2, 2)))
             save_ground_truth([seen], base / f"benchmarkData/groundTruth/img_{number + index}.mat")
@@ -65,10 +68,3 @@ def _aged(rng: np.random.Generator, surface: Surface) -> Surface:
     towards = 0.3 + 0.5 * rng.random()
     first, second = (mixed(colour, _WOOD, towards) for colour in surface.colours)
     return replace(surface, colours=(first, second), pattern=PATTERNS.index("plain") if rng.random() < _PLAIN else surface.pattern)
-
-
-def _save_png(picture: np.ndarray, file: Path) -> None:
-    from PIL import Image
-
-    file.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(picture).save(file, compress_level=0)  # what zlib makes differs from one build to another

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.miniatures.bsds500 import check_request, draw, sample_view, save_jpeg, save_mat
+from stages.miniatures import request
+from stages.miniatures.files import save_jpeg, save_mat
+from stages.miniatures.views import draw, sample_view
 from stages.miniatures.world import SHAPES, generator
 
 NAMES = ("backdrop", "ground", *SHAPES)  # of the classes 1, 2, ...
@@ -12,12 +14,12 @@ NAMES = ("backdrop", "ground", *SHAPES)  # of the classes 1, 2, ...
 _STREAM = 3_010  # none of BSDS500's, so no scene is in both
 
 
-def write_pascal_context(folder: Path, *, images: int, width: int, height: int, seed: int) -> None:
+def write(folder: Path, *, images: int, width: int, height: int, seed: int) -> None:
     """Write `folder`/VOCdevkit/VOC2010/JPEGImages, label maps in `folder`/trainval and their classes in `folder`/labels.txt.
 
     `images` is how many, sides are in pixels. Things of one class that touch are one region, as in any map of classes.
     """
-    check_request("PASCAL Context", [images], width, height)
+    request.check("PASCAL Context", {"images": images}, width, height)
     for index in range(images):
         name = f"2008_{index + 1:06d}"
         scene = sample_view(generator(seed, _STREAM, index), width, height)

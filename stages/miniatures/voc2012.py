@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.core.errors import UserError
 from stages.datasets.voc2012 import CLASSES, IGNORE, SBD, VOC, palette
-from stages.miniatures.bsds500 import SMALLEST_SIDE, draw, mixed, save_jpeg, save_mat
+from stages.miniatures import request
+from stages.miniatures.files import save_jpeg, save_mat, write_text
+from stages.miniatures.views import draw, mixed
 from stages.miniatures.world import FIRST_THING, PATTERNS, SHAPES, Light, Scene, Surface, Thing, generator, sample_scene
 
 THINGS = len(CLASSES) - 1
@@ -38,18 +39,13 @@ class View:
     contour: np.ndarray
 
 
-def write_voc2012(folder: Path, *, train: int, val: int, extra: int, width: int, height: int, seed: int) -> None:
+def write(folder: Path, *, train: int, val: int, extra: int, width: int, height: int, seed: int) -> None:
     """Write `folder`/VOCdevkit/VOC2012 and `folder`/benchmark_RELEASE/dataset.
 
     train : VOC's training images, of which SBD has every other. val : those of the validation set without SBD's training images; SBD
     trains on half as many more. extra : training images that only SBD has. Sides, in pixels, are the largest.
     """
-    counts = {"train": train, "val": val, "extra": extra}
-    if min(counts.values()) < 1 or min(width, height) * _SHORTEST < SMALLEST_SIDE:
-        raise UserError(
-            f"a miniature VOC 2012 of {', '.join(f'{count} {name}' for name, count in counts.items())} images of at most "
-            f"{width} x {height} pixels cannot be: each count has to be 1 or more, each side {SMALLEST_SIDE / _SHORTEST:.0f} or more"
-        )
+    request.check("VOC 2012", {"train": train, "val": val, "extra": extra}, width, height)
     sets = {_TRAIN: ("2007", train), _VAL: ("2008", val), _SHARED: ("2009", -(-val // 2)), _EXTRA: ("2010", extra)}
     names = {stream: [f"{year}_{index + 1:06d}" for index in range(count)] for stream, (year, count) in sets.items()}
     both = {*names[_TRAIN][::2], *names[_SHARED]}
@@ -149,5 +145,4 @@ def _write_sbd(base: Path, name: str, view: View) -> None:
 
 
 def _write_list(file: Path, names: list[str]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text("".join(f"{name}\n" for name in sorted(names)))
+    write_text("".join(f"{name}\n" for name in sorted(names)), file)

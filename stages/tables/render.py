@@ -14,7 +14,6 @@ import dataclasses
 import io
 import json
 from collections.abc import Iterable
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -23,29 +22,29 @@ from stages.core.errors import UserError
 from stages.core.metrics import MetricsFile
 from stages.tables import claims as claims_
 from stages.tables import ledger
+from stages.tables.columns import Column, Row
 from stages.tables.formats import Block, Document, to_html, to_latex, to_markdown
-from stages.tables.ledger import Cell, Measurement, Results
-from stages.tables.transcript import Column, Row, Table, experiment_of, load_tables, printed_number
+from stages.tables.ledger import Cell
+from stages.tables.printed import with_decimals_of
+from stages.tables.results import RELEASE_SCALES, THIS_RUN, Measurement, Results, load_releases, load_results
+from stages.tables.transcript import REFERENCES, Table, load_tables
 
 NOTHING = "–"
 AT = {"stated": "at the stated tolerance", "half": "at half of it", "double": "at double"}
 
 
-def render_chapter(
-    chapter: str, metrics_folder: Path, releases_folder: Path, published: Path, claims_file: Path
-) -> tuple[dict[str, str], dict[str, Any]]:
+def render_chapter(chapter: str, metrics_folder: Path, releases_folder: Path, published: Path) -> tuple[dict[str, str], dict[str, Any]]:
     """All files of one chapter by name, and the summary of its metrics. Raises UserError on malformed input."""
     tables = load_tables(published, chapter)
     if not tables:
-        raise UserError(f"{published}: no table has the chapter {chapter!r}; check the name, or transcribe one.")
-    run, releases = ledger.load_results(metrics_folder), ledger.load_releases(releases_folder, chapter)
+        raise UserError(f"{published / chapter}: there is no table; check the chapter's name, or transcribe one.")
+    run, releases = load_results(metrics_folder), load_releases(releases_folder, chapter)
     files = {}
     for table in tables:
         for suffix, content in render_table(table, run, releases).items():
             files[f"{table.name}.{suffix}"] = content
-    found, confidence = claims_.load_claims(claims_file, chapter)
-    judged = claims_.judge(found, confidence, tables, run, releases)
-    for suffix, content in render_claims(judged, confidence, labels(run.metrics.values())).items():
+    judged = claims_.judge(claims_.load_claims(published, chapter), tables, run, releases)
+    for suffix, content in render_claims(judged, claims_.CONFIDENCE, labels(run.metrics.values())).items():
         files[f"claims.{suffix}"] = content
     return files, metrics.summary(run.metrics.values())
 
@@ -83,7 +82,7 @@ def render_claims(judged: list[claims_.Judgement], confidence: float, label_line
         "labels": label_lines,
         "claims": [dataclasses.asdict(judgement) for judgement in judged],
     }
-    alone = all(judgement.source == ledger.THIS_RUN and judgement.label for judgement in judged if judgement.source)
+    alone = all(judgement.source == THIS_RUN and judgement.label for judgement in judged if judgement.source)
     notes += [] if alone else _of_this_run(label_lines)
     document = Document("Claims: what the thesis says its numbers show", label_lines if alone else [], blocks, notes)
     return {"md": to_markdown(document), "json": json.dumps(content, indent=1, sort_keys=True) + "\n"}
@@ -148,7 +147,7 @@ def _document(table: Table, cells: dict[str, list[Cell]], releases: list[Results
             details = [_detail(table, cell, beside, letters) for cell, beside in zip(own, zip(*values, strict=True), strict=True)]
             blocks.append(Block(heading, header, details))
     lines = labels(cell.run for cell in at_hand if cell.run)
-    alone = all(found.source == ledger.THIS_RUN and label(found) for found in shown)
+    alone = all(found.source == THIS_RUN and label(found) for found in shown)
     notes = _notes(table, cells, [] if alone else _of_this_run(lines), releases, letters)
     return Document(f"{table.title}. {table.caption}", lines if alone else [], blocks, notes)
 
@@ -162,7 +161,7 @@ def _values(name: str, found: list[Measurement | None], cells: list[Cell], lette
     common = said.pop() if len(said) == 1 else ""
     texts = []
     for cell, value in zip(cells, found, strict=True):
-        text = _value(cell, value) + _stand_in(cell, value)
+        text = cell.column.value_text(cell.printed, value) + _stand_in(cell, value) if value else NOTHING
         if value:
             text += f" ({label(value)})" if label(value) != common else ""
             text += f" [{letters[value.source]}]" if value.source in letters else ""
@@ -181,7 +180,7 @@ def _groups(table: Table, cells: list[Cell]) -> list[tuple[str, list[Cell]]]:
 def _scales(cells: Iterable[Cell]) -> list[str]:
     """The scales of which a release has one of the cells."""
     found = {scale for cell in cells for scale in cell.releases}
-    return [scale for scale in ledger.RELEASE_SCALES if scale in found]
+    return [scale for scale in RELEASE_SCALES if scale in found]
 
 
 def _layout(table: Table, cells: list[Cell]) -> Block:
@@ -207,9 +206,8 @@ def _heading(column: Column) -> str:
 
 def _beside(table: Table, cell: Cell) -> str:
     if cell.verdict in ("exact", "within", "outside"):
-        same = cell.judged and cell.judged.layers and cell.verdict == "exact"
-        ours = "the same" if same else _value(cell, cell.judged)
-        text = f"{cell.printed} / {ours} ({cell.verdict})"
+        assert cell.judged
+        text = f"{cell.printed} / {cell.column.beside(cell.printed, cell.judged, cell.verdict)} ({cell.verdict})"
     else:
         text = f"{cell.printed} / {NOTHING}" if cell.verdict else cell.printed
     return text + _marks(table, cell)
@@ -234,7 +232,7 @@ def _detail(table: Table, cell: Cell, values: Iterable[str], letters: dict[str, 
 
 def _stand_in(cell: Cell, found: Measurement | None) -> str:
     """The data set's name after a value that is of the column's stand-in."""
-    other = found and found.experiment and found.experiment != experiment_of(cell.row, cell.column)
+    other = found and found.experiment and found.experiment != cell.column.experiment_of(cell.row)
     return f" ({found.dataset.name})" if found and other and found.dataset else ""
 
 
@@ -242,7 +240,7 @@ def _notes(
     table: Table, cells: dict[str, list[Cell]], of_this_run: list[str], releases: list[Results], letters: dict[str, str]
 ) -> list[str]:
     lines = [f"Note {number}: {note.text}" for number, note in enumerate(table.notes, 1)]
-    if any(cell.run or cell.releases for cell in cells["stated"] if cell.column.source == "metrics"):
+    if any(cell.run or cell.releases for cell in cells["stated"] if cell.column.over_seeds):
         lines.append("Over several seeds: mean ± sample deviation (number of seeds); a value without is of one seed, or of what has none.")
     lines += of_this_run
     for release in releases:
@@ -252,9 +250,8 @@ def _notes(
             lines.append(" ".join([f"[{letters[release.source]}]", about, *labels(shown)]))
     origins: dict[str, list[str]] = {}
     for column in table.columns:
-        if column.tolerance:
-            width = f"±{column.tolerance.half_width:g}, " if column.tolerance.half_width else ""
-            origins.setdefault(width + column.tolerance.origin, []).append(column.heading)
+        if column.stated_tolerance:
+            origins.setdefault(column.stated_tolerance.describe(), []).append(column.heading)
     lines += [f"Tolerance of {', '.join(headings)}: {origin}." for origin, headings in origins.items()]
     lines += [f"Verdicts {name}: {_counts(ledger.counts(cells[tolerance]))}." for tolerance, name in AT.items()]
     cited = {row.reference: row.cited for row in table.rows if row.reference is not None}
@@ -294,7 +291,7 @@ def _csv(table: Table, cells: dict[str, list[Cell]]) -> str:
                 "judged": cell.judged.source if cell.judged else "",
                 "difference": number_text(cell.difference),
                 "tolerance": number_text(cell.tolerance),
-                "tolerance_origin": cell.column.tolerance.origin if cell.column.tolerance else "",
+                "tolerance_origin": cell.column.stated_tolerance.origin if cell.column.stated_tolerance else "",
                 "verdict": cell.verdict,
                 "verdict_half": half.verdict,
                 "verdict_double": double.verdict,
@@ -324,34 +321,13 @@ def _columns(name: str, found: Measurement | None, encoders: bool) -> dict[str, 
     }
 
 
-def _value(cell: Cell, found: Measurement | None) -> str:
-    """A measured value with as many decimals as the printed one, a time that they make nothing of with two digits; counts in full."""
-    if found is None:
-        return NOTHING
-    if found.layers or not found.values:
-        return found.layers or "no such layer"
-    value = _decimals(cell, found.mean)
-    if cell.column.source == "times" and found.mean and not value.strip("0."):
-        value = f"{found.mean:.2g}"
-    if found.sd is not None:
-        value += f" ± {_decimals(cell, found.sd)} ({len(found.values)})"
-    return value
-
-
 def _difference(cell: Cell) -> str:
     if cell.difference is None:
         return NOTHING
-    text = _decimals(cell, abs(cell.difference))
+    text = with_decimals_of(cell.printed, abs(cell.difference))
     if not text.strip("0.,"):
         return text
     return ("−" if cell.difference < 0 else "+") + text
-
-
-def _decimals(cell: Cell, value: float) -> str:
-    printed = printed_number(cell.printed)
-    assert printed
-    places = 0 if printed.step >= 1 else -int(printed.step.normalize().as_tuple().exponent)
-    return f"{Decimal(repr(round(value, 10))):,.{places}f}"
 
 
 def _dataset(found: Measurement | None, letter: str) -> str:
@@ -397,12 +373,12 @@ def parser() -> argparse.ArgumentParser:
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
     """Render the chapter's tables and claims, and the summary of its metrics."""
+    published = job.dep(f"stages/tables/published/{REFERENCES}").parent
     files, summary = render_chapter(
         args.chapter,
         job.dep(f"reports/metrics/{args.chapter}"),
         job.dep("reports/releases"),
-        job.dep("stages/tables/published"),
-        job.dep("stages/tables/claims.yaml"),
+        job.dep(f"{published.as_posix()}/{args.chapter}").parent,
     )
     folder = job.out(f"reports/tables/{args.chapter}")
     folder.mkdir(parents=True, exist_ok=True)

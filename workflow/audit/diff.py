@@ -253,7 +253,7 @@ def _evidence(one: Side, key: Key, table: Table | None) -> Evidence | None:
         return None
     row = next((row for row in table.rows if row.id == key[1]), None)
     column = next((column for column in table.columns if column.id == key[2]), None)
-    if row is None or column is None or column.source == "none":
+    if row is None or column is None or not column.is_own(row):
         return None
     try:
         return evidence_of(one.origin, table, row, column, one.metrics(table.chapter))

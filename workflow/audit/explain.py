@@ -76,7 +76,7 @@ def _cell(found: TableCell) -> Json:
         "printed": cell.printed, "unit": cell.column.unit, "cited": cell.row.cited or None,
         "verdict": cell.verdict or None, "why": _why(found), "judged": cell.judged.source if cell.judged else None,
         "difference": cell.difference, "tolerance": cell.tolerance,
-        "tolerance_origin": cell.column.tolerance.origin if cell.column.tolerance and cell.tolerance is not None else None,
+        "tolerance_origin": cell.column.stated_tolerance.origin if cell.column.stated_tolerance and cell.tolerance is not None else None,
         "notes": [note.text for note in table.notes if note.covers(cell.row.id, cell.column.id)],
         "rendered": {"file": rendered, "stage": renderer},
         "values": [_value(evidence) for evidence in found.evidence],
@@ -91,13 +91,7 @@ def _why(found: TableCell) -> str:
         return cell.reason
     if cell.verdict == "not run":
         return "neither the metrics at hand nor a release have a value"
-    if cell.column.source == "layers":
-        return "the same layers" if cell.verdict == "exact" else "other layers"
-    if cell.verdict == "exact":
-        return "equal at the printed rounding"
-    assert cell.difference is not None and cell.tolerance is not None
-    side = "no farther than" if cell.verdict == "within" else "farther than"
-    return f"{abs(cell.difference):.10g} from the printed value, {side} the tolerance of {cell.tolerance:.4g}"
+    return cell.column.why(cell.verdict, cell.difference, cell.tolerance)
 
 
 def _value(evidence: Evidence) -> Json:
@@ -170,6 +164,7 @@ def _checksum(thing: Json) -> Json:
 
 def code(origin: Origin, stage: str) -> tuple[dict[str, str], str]:
     """The modules that a stage ran with, each with its hash; or why they are not known."""
+    modules: dict[str, str] = {}
     for dep in origin.lock.stages[stage].get("deps", []):
         if dep["path"].startswith(CODE):
             file = origin.path(dep["path"])
@@ -177,8 +172,8 @@ def code(origin: Origin, stage: str) -> tuple[dict[str, str], str]:
                 return {}, f"there is no {file}"
             if md5(file) != dep.get("md5"):
                 return {}, f"{file} is not the one that this stage ran with: the code has changed since, or the file has"
-            return _json(file) or {}, ""
-    return {}, ""
+            modules |= _json(file) or {}
+    return modules, ""
 
 
 def _run(origin: Origin, stage: str) -> Json:

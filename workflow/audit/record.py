@@ -35,7 +35,7 @@ class Record:
 
     def key(self, jobs: Iterable[stage.Job], places: Iterable[Path]) -> str:
         """Hash of what is run, by which code and packages, and of the files that are read and compared with, which need not exist."""
-        ours = [[job.command, job.params, self.code.get(_fingerprint(job))] for job in jobs]
+        ours = [[job.command, job.params, [self.code.get(name) for name in _fingerprints(job)]] for job in jobs]
         found = {place.as_posix(): self.md5(place) if place.exists() else None for place in places}
         return hashlib.sha256(json.dumps([self.common, ours, found], sort_keys=True).encode()).hexdigest()[:32]
 
@@ -54,8 +54,10 @@ class Record:
             write_json(FILE, self.earlier | self.now)
 
 
-def _fingerprint(job: stage.Job) -> str:
-    return f"{shlex.split(job.command)[2].removeprefix('stages.')}.json"
+def _fingerprints(job: stage.Job) -> list[str]:
+    """Its module's own, which the lock file of an older release need not name, and those of what it takes by name."""
+    own = f"{shlex.split(job.command)[2].removeprefix('stages.')}.json"
+    return sorted({own, *(dep.removeprefix(stage.CODE) for dep in job.deps if dep.startswith(stage.CODE))})
 
 
 def _read() -> dict[str, Any]:

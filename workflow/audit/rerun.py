@@ -18,10 +18,9 @@ from stages.core import metrics
 from stages.core.errors import UserError
 from stages.core.files import md5
 from stages.core.metrics import Record
-from stages.tables.ledger import Cell, Results, measure
-from stages.tables.transcript import experiment_of
+from stages.tables.results import Results
 from workflow.audit.compare import differences
-from workflow.audit.target import Target, find
+from workflow.audit.target import TableCell, Target, find
 from workflow.kept import is_metrics
 from workflow.lock import BEFORE_STAGES, Lock, lock_files
 from workflow.release import git
@@ -56,7 +55,7 @@ def rerun(words: list[str], dry: bool = False) -> tuple[str, bool]:
             lines += [f"{name}: {sentence}" for sentence in unlike] or [f"{name}: {what}"]
             same = same and not unlike
         if not same and target.cells:
-            judged = [_judge(cell, clone) for cell in target.cells]
+            judged = [_judge(one, clone) for one in target.placed]
             lines += [sentence for sentence, _ in judged]
             same = all(within for _, within in judged)
     verdict = "the same came out" if same else "something else came out"
@@ -167,15 +166,15 @@ def _other_values(records: list[Record], here: Path, there: Path) -> Iterator[st
             yield f"{record.model} {record.metric}{seed}: value was {then[key]}, is {now.get(key, 'not there')}"
 
 
-def _judge(cell: Cell, clone: Path) -> tuple[str, bool]:
+def _judge(one: TableCell, clone: Path) -> tuple[str, bool]:
     """Whether a cell's new value lies within its tolerance of the one at hand."""
+    table, cell = one.table, one.cell
     name = f"{cell.row.label}, {cell.column.heading}"
-    experiment = (cell.run and cell.run.experiment) or experiment_of(cell.row, cell.column)
-    if cell.run is None or not cell.run.values or not experiment:
+    if cell.run is None or not cell.run.values:
         return f"{name}: no value of this run to compare", True
-    assert cell.row.model and cell.column.metric
-    found = {file.stem: metrics.read(file) for file in (clone / "reports/metrics").glob(f"*/{experiment}.json")}
-    now = measure(Results("rerun", found), experiment, cell.row.model, cell.column.metric, cell.column.dataset)
+    experiment = cell.run.experiment  # a stand-in's is another than the column's
+    files = {file.stem: metrics.read(file) for file in (clone / f"reports/metrics/{table.chapter}").glob(f"{experiment}.json")}
+    now = cell.column.measure(table.rows, cell.row, Results("rerun", files))
     if now is None:
         return f"{name}: the run in the clone has no such value", False
     away = abs(now.mean - cell.run.mean)

@@ -15,8 +15,10 @@ from stages.core import metrics
 from stages.core.errors import UserError
 from stages.core.metrics import Dataset, MetricsFile, Record
 from stages.tables import ledger, transcript
-from stages.tables.ledger import THIS_RUN, Cell, Measurement, Results
-from stages.tables.transcript import Column, Row, Table
+from stages.tables.columns import Column, Row, Times
+from stages.tables.ledger import Cell
+from stages.tables.results import THIS_RUN, Measurement, Results, load_releases, load_results
+from stages.tables.transcript import Table
 from workflow.kept import is_metrics
 from workflow.lock import FILE, Lock, descriptions, is_training, name_of
 
@@ -154,13 +156,14 @@ def entry(stage: str) -> str:
 
 def published() -> dict[str, Path]:
     """The transcribed tables by name, such as "table 2.2", without reading them."""
-    files = sorted(file for file in PUBLISHED.glob("*.yaml") if file.stem != "references")
-    return {" ".join(file.stem.split("_", 1)).replace("_", "."): file for file in files}
+    files = [file for chapter in transcript.chapters(PUBLISHED) for file in transcript.table_files(PUBLISHED / chapter)]
+    names = {" ".join(file.stem.split("_", 1)).replace("_", "."): file for file in files}
+    return dict(sorted(names.items()))
 
 
 def load(file: Path) -> Table:
     """One transcribed table."""
-    return transcript.load_table(file, transcript.read_yaml(PUBLISHED / "references.yaml") or {})
+    return transcript.load_table(file, transcript.load_references(PUBLISHED))
 
 
 def _table(words: list[str]) -> Target | None:
@@ -171,8 +174,8 @@ def _table(words: list[str]) -> Target | None:
     table = load(names[_key(" ".join(words[:count]))])
     rows, columns = _place(table, words[count:])
     where = ", ".join([table.title, *([rows[0].label] if len(rows) == 1 else []), *([columns[0].heading] if len(columns) == 1 else [])])
-    run = ledger.load_results(Path("reports/metrics") / table.chapter)
-    releases = ledger.load_releases(RELEASES, table.chapter)
+    run = load_results(Path("reports/metrics") / table.chapter)
+    releases = load_releases(RELEASES, table.chapter)
     origins = {THIS_RUN: at_hand()}
     cells = []
     for cell in ledger.resolve(table, run, releases):
@@ -231,25 +234,16 @@ def evidence_of(
     origin: Origin, table: Table, row: Row, column: Column, files: dict[str, MetricsFile], found: Measurement | None = None
 ) -> Evidence:
     """Where the value of a cell comes from in `origin`, whose metrics files are given by experiment."""
-    if column.source == "times":
-        timed = [name for other in row.ratio or (row.id,) for name in _timed(origin.lock, table.row(other))]
+    if isinstance(column, Times):
+        timed = [name for other in column.timed(table.rows, row) for name in origin.lock.stages if other.is_timed_by(name)]
         chain, aside = narrowed(origin.lock, timed)
         return Evidence(origin, "", tuple(timed), chain, aside, (), found.dataset if found else None, found)
     # a stand-in's metrics file is another than the column's
-    own = found.experiment if found and found.experiment else transcript.experiment_of(row, column)
-    experiment = "layers" if column.source == "layers" else own
+    experiment = found.experiment if found and found.experiment else column.experiment_of(row)
     file = f"reports/metrics/{table.chapter}/{experiment}.json"
-    content = files.get(experiment or "")
-    wanted = (row.model, column.metric, column.dataset)
-    records = tuple(r for r in content.records if (r.model, r.metric, r.dataset) == wanted) if content else ()
+    content = files.get(experiment)
+    records = column.records(row, content) if content else ()
     return _of_file(origin, file, records, content.dataset if content else None, found)
-
-
-def _timed(lock: Lock, row: Row) -> list[str]:
-    """The stages that a row's `stage` stands for: for a fact that one, or its instances; else the trainings of all seeds."""
-    if row.fact:
-        return [name for name in lock.stages if row.stage in (name, entry(name))]
-    return [name for name in lock.stages if name.rpartition("-")[0] == row.stage and name.rpartition("-")[2].isdigit()]
 
 
 # --------------------------------------------------------------------------------------- figures, stages and files

@@ -1,0 +1,179 @@
+"""The entries of workflow/sources.yaml: what each may hold, whether it holds together, and which modules of ours it names.
+
+Nothing of ours is imported here but what says how an archive is fetched: readers, networks and writers are read as text, so that a check
+takes no second.
+"""
+
+import ast
+from collections.abc import Callable, Iterator
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from stages.core.errors import UserError
+from stages.datasets.fetch import Archive, Source
+from workflow.lock import load_yaml
+
+SOURCES = Path("workflow/sources.yaml")
+FETCH = "stages.datasets.fetch"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What an entry of a kind has: a module <name> in stages/<package>, which offers these names."""
+
+    package: str
+    offers: tuple[str, ...]
+
+
+KINDS = {
+    "arrays": Kind("datasets", ("read",)),
+    "archived": Kind("datasets", ("read_classes", "train_pictures", "val_pictures")),
+    "classified": Kind("datasets", ("read",)),
+    "retrieval": Kind("datasets", ("read",)),
+    "edges": Kind("datasets", ("list_split", "read_truth")),
+    "regions": Kind("datasets", ("list_split", "read_truth")),
+    "segmented": Kind("datasets", ("CLASSES", "train_examples", "val_examples", "read_labels", "read_pair", "palette")),
+    "encoder": Kind("encoders", ("ENCODER",)),
+    "vgg16": Kind("encoders", ("WEIGHTS",)),
+}
+OWN = ("kind", "miniature", "stands_in_for")  # keys that are not for fetching
+
+# What a writer's annotation admits, by the annotation's text.
+VALUES: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "int": ("a whole number", lambda value: type(value) is int and value >= 0),
+    "list[int]": ("a list of whole numbers", lambda value: isinstance(value, list) and all(type(one) is int for one in value)),
+}
+
+
+def load(path: Path = SOURCES) -> dict[str, dict[str, Any]]:
+    """The entries by name, as they are: see `problems`. A UserError where there is no such file, or it is none of entries."""
+    try:
+        entries = load_yaml(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"there is no {path}: restore it") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
+        raise UserError(f"{path} holds no entries with keys: restore it")
+    return entries
+
+
+def problems(entries: dict[str, dict[str, Any]]) -> list[str]:
+    """One sentence for each key or value of the entries that is wrong; none if all are right."""
+    return [f"{SOURCES}: {name}{problem}" for name, entry in entries.items() for problem in _of_entry(name, entry, entries)]
+
+
+def unusable(entries: dict[str, dict[str, Any]], sets: list[str], origin: str) -> list[str]:
+    """One sentence for each of `sets` that cannot be had from `origin`, official or generated."""
+    absent = [f"{SOURCES} has no {name}, which data.sets names: add it, or take it from there" for name in sets if name not in entries]
+    undrawn = [name for name in sets if origin == "generated" and name in entries and "miniature" not in entries[name]]
+    return absent + [
+        f"{SOURCES}: {name} has no miniature, so data.origin cannot be generated: give it a writer, or take {name} from data.sets"
+        for name in undrawn
+    ]
+
+
+def part(entry: dict[str, Any], origin: str) -> dict[str, Any]:
+    """Of an entry what a set of this origin follows from: so neither reruns where the other changes."""
+    if origin == "generated":
+        return {key: value for key, value in entry.items() if key == "miniature"}
+    return {key: value for key, value in entry.items() if key not in ("kind", "miniature")}
+
+
+def modules(name: str, entry: dict[str, Any]) -> dict[str, str]:
+    """The modules that stages take by this entry's name, by the stem of their fingerprint's file in reports/code.
+
+    official.<name> fetches it and generated.<name> draws its miniature, for the stage `download`; datasets.<name> reads it, or
+    encoders.<name> is its network.
+    """
+    taken = {f"official.{name}": FETCH}
+    if writer := _writer(entry):
+        taken[f"generated.{name}"] = f"stages.miniatures.{writer[0]}"
+    if kind := KINDS.get(str(entry.get("kind"))):
+        taken[f"{kind.package}.{name}"] = f"stages.{kind.package}.{name}"
+    return taken
+
+
+def _of_entry(name: str, entry: dict[str, Any], entries: dict[str, dict[str, Any]]) -> Iterator[str]:
+    yield from _keys(entry, Source, OWN, ("kind",))
+    archives = entry.get("archives")
+    if "archives" in entry and not (isinstance(archives, list) and archives and all(isinstance(archive, dict) for archive in archives)):
+        yield ".archives is no list of archives"
+        archives = []
+    for number, archive in enumerate(archives or []):
+        yield from (f".archives[{number}]{problem}" for problem in _keys(archive, Archive))
+    if "kind" in entry:
+        yield from _kind(name, entry["kind"])
+    if "stands_in_for" in entry and entry["stands_in_for"] not in entries.keys() - {name}:
+        yield f".stands_in_for is {entry['stands_in_for']}, which is no other entry"
+    if "miniature" in entry:
+        yield from (f".miniature{problem}" for problem in _miniature(entry))
+
+
+def _keys(entry: dict[str, Any], kind: type, more: tuple[str, ...] = (), needed: tuple[str, ...] = ()) -> Iterator[str]:
+    """What is wrong with the keys of an entry, which are the fields of a dataclass and some more."""
+    wanted = [field.name for field in fields(kind) if field.default is MISSING and field.default_factory is MISSING]
+    yield from (f" has the unknown key {key}" for key in entry if key not in {field.name for field in fields(kind)}.union(more))
+    yield from (f" lacks the key {key}" for key in (*wanted, *needed) if key not in entry)
+
+
+def _kind(name: str, value: Any) -> Iterator[str]:
+    kind = KINDS.get(str(value))
+    if kind is None:
+        yield f".kind is {value!r}: it is one of {', '.join(KINDS)}"
+        return
+    file = Path(f"stages/{kind.package}/{name}.py")
+    if not file.is_file():
+        yield f" is of the kind {value}, and there is no {file}"
+    elif missing := [offer for offer in kind.offers if offer not in _definitions(file)]:
+        yield f" is of the kind {value}, and {file} does not define {missing[0]}"
+
+
+def _writer(entry: dict[str, Any]) -> tuple[str, str] | None:
+    """Module and function of the miniature's writer; None where it names none."""
+    miniature = entry.get("miniature")
+    writer = miniature.get("writer") if isinstance(miniature, dict) else None
+    module, _, function = writer.partition(".") if isinstance(writer, str) else ("", "", "")
+    return (module, function) if module.isidentifier() and function.isidentifier() else None
+
+
+def _miniature(entry: dict[str, Any]) -> Iterator[str]:
+    """What is wrong with a writer and its arguments, by its signature; what more it asks of them it says when it draws."""
+    writer = _writer(entry)
+    if writer is None:
+        yield " has to have a writer, as in {writer: ukb.write, objects: 16}, and its arguments"
+        return
+    file = Path(f"stages/miniatures/{writer[0]}.py")
+    function = _definitions(file).get(writer[1]) if file.is_file() else None
+    if not isinstance(function, ast.FunctionDef):
+        yield f".writer is {'.'.join(writer)}: there is no function {writer[1]} in {file}"
+        return
+    given = {key: value for key, value in entry["miniature"].items() if key != "writer"}
+    wanted = {argument.arg: ast.unparse(argument.annotation) for argument in function.args.kwonlyargs if argument.annotation}
+    optional = {argument.arg for argument, default in zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True) if default}
+    yield from (f" has {key}, which {'.'.join(writer)} does not take: {', '.join(wanted)}" for key in given if key not in wanted)
+    yield from (f" lacks {key}, which {'.'.join(writer)} takes" for key in wanted if key not in given and key not in optional)
+    for key, value in given.items():
+        if (known := VALUES.get(wanted.get(key, ""))) and not known[1](value):
+            yield f".{key} is {value!r}: it should be {known[0]}"
+
+
+def _definitions(file: Path) -> dict[str, ast.AST]:
+    """What a module defines at its top level, by name; a UserError where it cannot be parsed."""
+    try:
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+    except SyntaxError as error:
+        raise UserError(f"{file}, line {error.lineno}: {error.msg}") from error
+    names: dict[str, ast.AST] = {}
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names[node.name] = node
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names |= {target.id: node for target in targets if isinstance(target, ast.Name)}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {alias.asname or alias.name: node for alias in node.names}
+    return names
