@@ -56,13 +56,13 @@ def records_of(name: str, dataset: str, model: FusionNetwork) -> list[metrics.Re
 def main(args: argparse.Namespace, job: stage.Job) -> None:
     variants = {name: job.settings(Variant, f"ch2_fusion.variants.{name}") for name in job.param("ch2_fusion.variants")}
     kernel = job.param("ch2_fusion.network.side_kernel_cifar100_b")
-    records, layers = [], {}
-    for dataset, classes in job.param("ch2_fusion.counted").items():
+    counted, records = job.param("ch2_fusion.counted"), []
+    for dataset, classes in counted.items():
         for name, variant in variants.items():
-            model = thesis_model(variant, classes, kernel)
-            records += records_of(name, dataset, model)
-            if variant.fusion == "none" and name not in layers:  # of the first set
-                layers[name] = describe(model)
+            records += records_of(name, dataset, thesis_model(variant, classes, kernel))
+    plain = {name: variant for name, variant in variants.items() if variant.fusion == "none"}
+    fewest = min(counted.values())  # Table 2.1 has ten classes
+    layers = {name: describe(thesis_model(variant, fewest, kernel)) for name, variant in plain.items()}
     metrics.publish(job, "ch2_fusion", "architectures", None, records, protocol="full")
     job.out("reports/metrics/ch2_fusion/layers.json").write_text(json.dumps(layers, indent=1) + "\n")
 

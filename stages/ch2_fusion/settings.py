@@ -40,7 +40,7 @@ class Chapter(core.Chapter):
     variants: dict[Name, Variant]
     models: Models
     seeds: Seeds
-    counted: dict[Name, Count]
+    counted: Annotated[dict[Name, Count], Len(1)]
     contrast_scale: Positive
     network: Network
     training: Training

@@ -6,6 +6,7 @@ Beside it stands a table of every image's mean IoU, over the classes that are in
 """
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -43,7 +44,7 @@ def scores(reader: ModuleType, examples: list[Example], folders: dict[str, Path]
     return sorted(judged, key=lambda row: (row[1][first] - row[1][second], row[0].name))
 
 
-def panels_of(reader: ModuleType, row: Row, folders: dict[str, Path], titles: dict[str, str]) -> list[tuple[str, np.ndarray]]:
+def panels_of(reader: ModuleType, row: Row, folders: dict[str, Path], titles: Mapping[str, str]) -> list[tuple[str, np.ndarray]]:
     """An image, its ground truth and predictions in VOC's colours, uint8 (H, W, 3), by title."""
     example, by_model = row
     image, truth = reader.read_pair(example)
@@ -52,7 +53,7 @@ def panels_of(reader: ModuleType, row: Row, folders: dict[str, Path], titles: di
     return [
         (f"image {example.name}", image),
         ("ground truth", colours[truth]),
-        *((f"{titles[model]}, mean IoU {by_model[model]:.1f}", colours[labels]) for model, labels in predicted.items()),
+        *((f"{titles.get(model, model)}, mean IoU {by_model[model]:.1f}", colours[labels]) for model, labels in predicted.items()),
     ]
 
 
@@ -87,7 +88,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     ]
     write_csv(job.out("reports/figures/ch2_segmentation/figure_2_14.csv"), table)
     with matplotlib.rc_context(figures.STYLE):
-        figure = grid([panels_of(reader, row, folders, settings.compared) for row in rows[:shown]])
+        figure = grid([panels_of(reader, row, folders, settings.titles) for row in rows[:shown]])
         figures.save(figure, Path(job.out("reports/figures/ch2_segmentation/figure_2_14.png")), job.param("protocol"))
 
 

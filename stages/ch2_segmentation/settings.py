@@ -18,9 +18,10 @@ class Sets:
 
 @settings
 class Figures:
-    """Figure 2.14: the two networks that it compares, each with its title, on the images where the second gains most."""
+    """Figure 2.14: the two networks that it compares, on the images where the second gains most; titles, where not their names."""
 
-    compared: Annotated[dict[Name, str], Len(2, 2)]
+    compared: Annotated[Names, Len(2, 2)]
+    titles: dict[Name, Name]
     images: Count
 
 
