@@ -377,6 +377,19 @@ def test_results_of_no_stage_are_removed(project: Path) -> None:
     assert [path for path in strange if (project / path).exists()] == []
 
 
+def test_of_an_output_that_has_become_a_folder_of_several_these_stay(project: Path) -> None:
+    pipeline = (project / "dvc.yaml").read_text()
+    (project / "dvc.yaml").write_text(pipeline.replace("models/${item.set}", "models/all/${item.set}"))
+    old, new = (project / "data/mini/models/all" / path for path in ("one.json", "one/model.pt"))
+    new.parent.mkdir(parents=True)
+    for file in (old, new):
+        file.write_text("")
+    lock = {"schema": "2.0", "stages": {"before": {"cmd": "made it", "outs": [{"path": "data/mini/models/all", "md5": "0123"}]}}}
+    (project / "dvc.lock").write_text(json.dumps(lock))
+    graph.refresh()
+    assert (old.exists(), new.exists()) == (False, True)
+
+
 @pytest.mark.parametrize(
     ("file", "old", "new", "says"),
     [
