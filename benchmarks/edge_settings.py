@@ -7,17 +7,20 @@ Canny's sigma and the scales of Structured Edges, by ODS; and what share of the 
 
 import argparse
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import yaml
 
 from stages.ch3_edges import canny, structured
+from stages.ch3_edges.detection_settings import ForestSettings
 from stages.ch3_edges.labels import agreed, map_responses, relaxed
 from stages.ch3_edges.prepare import dilate, resize_edges, resize_image
 from stages.ch3_edges.relax import resize_map
+from stages.core import settings
 from stages.datasets import bsds500
+from stages.datasets.edges import read_boundaries
+from stages.datasets.pictures import read_image
 from stages.metrics.boundary import evaluate, even_thresholds, summarize
 from stages.metrics.nms import thin_edges
 
@@ -30,8 +33,8 @@ def ods(data: Path, detect: Callable[[np.ndarray], np.ndarray]) -> float:
     """On every second validation image, of maps in 255ths."""
     counts = []
     for example in bsds500.list_split(data, "val")[::2]:
-        edges = np.rint(255 * detect(bsds500.read_image(example.image))) / 255
-        counts.append(evaluate(edges, bsds500.read_boundaries(example.ground_truth), THRESHOLDS))
+        edges = np.rint(255 * detect(read_image(example.image))) / 255
+        counts.append(evaluate(edges, read_boundaries(example.ground_truth), THRESHOLDS))
     return summarize(THRESHOLDS, np.stack(counts))["ods"]["f"]
 
 
@@ -39,8 +42,8 @@ def shares(data: Path, respond: Callable[[np.ndarray], np.ndarray]) -> str:
     """Of each of the five responses, the relaxed pixels on every tenth training image at the size of the thesis."""
     found = []
     for example in bsds500.list_split(data, "train")[::10]:
-        truth = resize_edges(dilate(agreed(bsds500.read_boundaries(example.ground_truth))), SIZE)
-        found.append(relaxed(respond(bsds500.read_image(example.image)), truth).mean(axis=(1, 2)))
+        truth = resize_edges(dilate(agreed(read_boundaries(example.ground_truth))), SIZE)
+        found.append(relaxed(respond(read_image(example.image)), truth).mean(axis=(1, 2)))
     return ", ".join(f"{value:.1%}" for value in np.mean(found, axis=0))
 
 
@@ -49,8 +52,8 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("forest", type=Path)
     args = parser.parse_args()
-    known = yaml.safe_load(Path("workflow/scales/base.yaml").read_text())["ch3_edges"]["forest"]
-    forest = structured.load(args.forest / structured.FILE, replace(structured.Settings(), **known))
+    known = yaml.safe_load(Path("workflow/scales/chapter/ch3_edges.yaml").read_text())["ch3_edges"]["forest"]
+    forest = structured.load(args.forest / structured.FILE, settings.build(ForestSettings, known))
     for sigma in SIGMAS:
         print(f"Canny, sigma {sigma}: ODS {ods(args.data, lambda image, sigma=sigma: canny.strength(image, sigma)):.3f}", flush=True)
     for scales in SCALES:

@@ -7,8 +7,9 @@ import torch
 from torch.nn import functional as F
 
 from stages.ch3_edges.loss import balanced_weights, deep_supervision_loss, edge_loss, pixel_weights
-from stages.ch3_edges.model import EdgeNetwork, LocalFusion, count_parameters, from_vgg16, normalise
+from stages.ch3_edges.model import EdgeNetwork, LocalFusion, count_parameters, from_vgg16
 from stages.core.errors import UserError
+from stages.encoders.vgg16 import WEIGHTS, normalise
 
 SMALL = (4, 4, 6, 8, 8)
 
@@ -90,7 +91,7 @@ def test_vgg_16_is_taken_layer_by_layer():
 
 def test_normalised_bytes_have_the_authors_means_taken_off():
     pixels = torch.tensor([123, 117, 104], dtype=torch.uint8).view(1, 3, 1, 1)  # blue 104.00699, green 116.66877, red 122.67892
-    torch.testing.assert_close(normalise(pixels).flatten(), torch.tensor([0.32108, 0.33123, -0.00699]), rtol=0, atol=1e-5)
+    torch.testing.assert_close(normalise(pixels, WEIGHTS).flatten(), torch.tensor([0.32108, 0.33123, -0.00699]), rtol=0, atol=1e-5)
 
 
 def test_local_fusion_weighs_every_pixel_by_itself():

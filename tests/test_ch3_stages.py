@@ -1,7 +1,5 @@
 """Chapter 3's stages on a world of a few small pictures: each against what its parts say, and one that learns."""
 
-import argparse
-import dataclasses
 import json
 import shutil
 import subprocess
@@ -10,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import composed
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,50 +17,37 @@ import stage_runs
 import torch
 from PIL import Image
 
-from stages.ch3_edges import canny, data, detect, evaluate, figures, forest, labels, panels, predict, prepare, relax, train
+from stages.ch3_edges import annotations, canny, data, detect, evaluate, figures, forest, labels, panels, predict, prepare, relax, train
+from stages.ch3_edges.detection_settings import ForestSettings
 from stages.ch3_edges.detectors import structured_edges
-from stages.ch3_edges.model import EdgeNetwork
-from stages.ch3_edges.structured import Settings
-from stages.ch3_edges.variants import VARIANTS
-from stages.core import metrics, runtime
+from stages.ch3_edges.training_settings import Variant
+from stages.core import metrics, runtime, settings
 from stages.core.errors import UserError
-from stages.datasets import bsds500, nyud_v2
+from stages.datasets import bsds500, nyud_v2, pascal_context
+from stages.datasets.edges import read_boundaries
+from stages.datasets.pictures import read_image
 from stages.metrics.edge_maps import read_map, write_map
 from stages.metrics.nms import thin_edges
-from stages.miniatures.bsds500 import write_bsds500
-from stages.miniatures.nyud_v2 import write_nyud_v2
-from stages.miniatures.pascal_context import write_pascal_context
-from stages.miniatures.vgg16 import write_vgg16
+from stages.miniatures.bsds500 import write as write_bsds500
+from stages.miniatures.nyud_v2 import write as write_nyud_v2
+from stages.miniatures.pascal_context import write as write_pascal_context
+from stages.miniatures.vgg16 import write as write_vgg16
 
 torch.set_num_threads(1)
-RATES = {
-    "momentum": 0.9,
-    "weight_decay": 2e-4,
-    "bias_rate": 2,
-    "bias_decay": 0,
-    "last_block_rate": 100,
-    "output_rate": 0.01,
-    "local_rate": 50,
-}
-EDGES: dict[str, Any] = {
-    "seeds": [0],
-    "tested": {"bsds500": ["baseline-2", "fcfn"], "nyud_v2": ["baseline-2"]},
-    "structured_edges": "data/mini/forests/bsds500",
-    "forest": dataclasses.asdict(Settings(2, 600, 0.1, 20, 8, 4, 40, 3, 2)),
-    "forest_seed": 0,
-    "detectors": {"canny_sigma": 2, "se_scales": [1]},
-    "relaxed": {"canny_high": 0.7, "se_thinned": True},
-    "prepare": {"size": [48, 48], "annotators": 3, "dilation": 1},
-    "training": {
-        "batch_size": 2, "alpha": 9, "beta": 1, "log_every": 5, "checkpoint_every": 50,
-        **RATES, "last_block_rate": 1, "output_rate": 0.04, "local_rate": 10,
-    },
-    "recipes": {name: {"iterations": 5, "learning_rate": 1e-6, "balanced": name == "fcfn"} for name in ("rds", "fcfn", "cea")},
-    "suppression": {"blur": 1, "radius": 1, "border": 5, "multiplier": 1.01},
-    "thresholds": 9,
-    "shown": 1,
-    "figures": {"curves": ["baseline-2", "fcfn"], "result": "baseline-2"},
-}  # fmt: skip
+EDGES: dict[str, Any] = composed.params(
+    ch3_edges={
+        "models": {"general": ["baseline-2", "fcfn"], "relaxed": [], "pretrained": [], "finetuned": [], "transferred": ["baseline-2"]},
+        "forest": {"trees": 2, "samples": 600, "node_features": 20, "depth": 8, "min_leaf": 4, "pairs": 40, "components": 3},
+        "detectors": {"canny_sigma": 2},
+        "prepare": {"size": [48, 48]},
+        "training": {"batch_size": 2, "log_every": 5, "checkpoint_every": 50},
+        "variants": {"general": {"fcfn": {"recipe": {"iterations": 5, "learning_rate": 1e-6}}}},
+        "recipes": {"general": {"iterations": 5}, "pretrained": {"iterations": 5}},
+        "thresholds": 9,
+        "figures": {"images": 1},
+    }
+)["ch3_edges"]
+VARIANTS = [(kind, name) for kind, entries in EDGES["variants"].items() for name in entries]
 
 
 PARAMS = stage_runs.PARAMS | {"ch3_edges": EDGES}
@@ -87,9 +73,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (sources / name / "provenance.json").write_text(json.dumps({"dataset": name, "kind": "miniature", "note": "made"}))
         for module, words in (
             (prepare, "bsds500"), (prepare, "pascal_context"), (forest, "bsds500"), (relax, "bsds500"), (detect, "bsds500"),
-            (train, "baseline-2 --seed 0"), (train, "fcfn --seed 0"), (train, "cea --seed 0"),
+            (train, "bsds500 baseline-2 --seed 0"), (train, "bsds500 fcfn --seed 0"), (train, "pascal_context cea --seed 0"),
             (predict, "bsds500"), (predict, "nyud_v2"),
-            (evaluate, "detectors"), (evaluate, "bsds500"), (evaluate, "nyud_v2"),
+            (evaluate, "bsds500 detectors"), (evaluate, "bsds500 networks"), (evaluate, "nyud_v2 networks"),
         ):  # fmt: skip
             run(module, words)
     return folder
@@ -99,6 +85,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def here(world: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(world)
     return world
+
+
+def ready_maps(folder: Path) -> Path:
+    """Where ready maps of bsds500 lie in `folder`."""
+    (folder / "bsds500").mkdir(exist_ok=True)
+    return folder / "bsds500"
 
 
 def bits(file: str) -> np.ndarray:
@@ -112,7 +104,7 @@ def test_prepared_images_and_edges_are_those_of_the_data_set(here):
     assert images.shape == (4, 3, 48, 48)
     assert Path(folder, "names.txt").read_text().split() == [example.name for example in examples]
     for row, example in enumerate(examples):
-        agreed = bsds500.read_boundaries(example.ground_truth).sum(axis=0) >= 3
+        agreed = read_boundaries(example.ground_truth).sum(axis=0) >= 3
         assert np.array_equal(thin[row], prepare.resize_edges(agreed, (48, 48)))
         assert (thick[row] & ~prepare.dilate(thin[row], 2)).sum() == 0
         assert thick[row].sum() > 1.8 * thin[row].sum()
@@ -126,18 +118,17 @@ def test_coarse_edges_are_borders_of_classes(tmp_path):
     scipy.io.savemat(
         tmp_path / "trainval/a.mat", {"LabelMap": np.repeat(np.array([[3, 3, 3, 3, 9, 9, 9, 9, 9, 9, 9, 9]], np.uint16), 9, axis=0)}
     )
-    edges = prepare.READERS["pascal_context"].edges(tmp_path / "trainval/a.mat", 3)
+    edges = prepare.edges_in(pascal_context.read_truth(tmp_path / "trainval/a.mat"), 3)
     assert np.argwhere(edges).tolist() == [[row, 3] for row in range(9)]
     assert np.argwhere(prepare.resize_edges(edges, (9, 24)))[:, 1].tolist() == [6, 7] * 9
 
 
 def test_an_annotation_of_another_size_or_of_too_few_is_named(here):
     example = bsds500.list_split(Path("data/mini/sources/bsds500"), "train")[0]
-    reader = prepare.READERS["bsds500"]
     with pytest.raises(UserError, match=rf"{example.ground_truth} is of \(48, 64\) pixels and {example.image} of \(48, 60\)"):
-        prepare.edges_of(example, np.zeros((48, 60, 3), np.uint8), reader, 3)
+        prepare.edges_of(example, np.zeros((48, 60, 3), np.uint8), bsds500, 3)
     with pytest.raises(UserError, match=rf"{example.ground_truth}: annotators is 9, and \d marked the image"):
-        prepare.edges_of(example, np.zeros((48, 64, 3), np.uint8), reader, 9)
+        prepare.edges_of(example, np.zeros((48, 64, 3), np.uint8), bsds500, 9)
 
 
 def test_responses_are_the_detectors(here):
@@ -159,7 +150,7 @@ def test_ready_maps_take_the_forests_place(here, tmp_path):
     rng = np.random.default_rng(0)
     maps = {example.name: rng.random((48, 64)) for example in examples}
     for name, edges in maps.items():
-        np.save(tmp_path / f"{name}.npy", edges)
+        np.save(ready_maps(tmp_path) / f"{name}.npy", edges)
     job = run(relax, "bsds500", structured_edges=str(tmp_path), relaxed={"canny_high": 0.7, "se_thinned": False})
     found = bits("data/mini/relaxed/ch3_edges/bsds500/se.npy")[0]
     resized = relax.resize_map(maps[examples[0].name], (48, 48))
@@ -170,15 +161,23 @@ def test_ready_maps_take_the_forests_place(here, tmp_path):
     assert np.array_equal(bits("data/mini/relaxed/ch3_edges/bsds500/se.npy")[0], labels.map_responses(thinned))
     run(relax, "bsds500")  # as it was
     image = np.zeros((48, 64, 3), np.uint8)
-    ready = structured_edges(tmp_path, Settings(), [1])
+    folder = ready_maps(tmp_path)
+    ready = structured_edges(folder, settings.build(ForestSettings, EDGES["forest"]), [1])
     with pytest.raises(UserError, match=r"neither forest\.npz nor strange\.png"):
         ready("strange", image)
-    np.save(tmp_path / "strange.npy", np.zeros((5, 5)))
+    np.save(folder / "strange.npy", np.zeros((5, 5)))
     with pytest.raises(UserError, match=r"strange\.npy is 5 x 5 and its image 48 x 64"):
         ready("strange", image)
-    write_map(tmp_path / "strange.png", np.zeros((48, 64)))
+    write_map(folder / "strange.png", np.zeros((48, 64)))
     with pytest.raises(UserError, match=r"has strange\.png and strange\.npy: it needs a forest, or one map an image"):
         ready("strange", image)
+
+
+def test_a_set_without_gpbs_maps_is_one_sentence(here):
+    with pytest.raises(
+        UserError, match=r"^stages/datasets/nyud_v2\.py has no read_contours, .*: take nyud_v2 from ch3_edges\.sets\.train$"
+    ):
+        run(detect, "nyud_v2")
 
 
 def test_a_batch_holds_images_labels_and_truth(here):
@@ -200,48 +199,13 @@ def test_a_training_needs_no_more_than_torch_and_numpy():
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent.parent).returncode == 0
 
 
-def test_layers_learn_at_the_authors_rates():
-    training = train.Training(
-        iterations=1, learning_rate=1e-9, balanced=False, batch_size=8, alpha=9, beta=1, **RATES, log_every=1, checkpoint_every=1
-    )
-    model = EdgeNetwork((4, 4, 6, 8, 8))
-    groups = train.optimizer_for(model, training).param_groups
-    found = {id(p): (round(group["lr"] / 1e-9, 9), group["weight_decay"]) for group in groups for p in group["params"]}
-    rates = {name: found[id(parameter)] for name, parameter in model.named_parameters()}
-    assert {rate for name, rate in rates.items() if name.startswith("blocks.4.")} == {(100, 2e-4), (200, 0)}
-    assert {rate for name, rate in rates.items() if name.startswith(("blocks.0.", "blocks.3."))} == {(1, 2e-4), (2, 0)}
-    outputs = {name: rate for name, rate in rates.items() if not name.startswith("blocks.")}
-    assert {rate for name, rate in outputs.items() if name.endswith("weight")} == {(0.01, 2e-4)}
-    assert {rate for name, rate in outputs.items() if name.endswith("bias")} == {(0.02, 0)}
-    assert len(rates) == len(found)
-
-
-def test_fcfns_fusion_has_a_rate_of_its_own():
-    training = train.Training(
-        iterations=1, learning_rate=1, balanced=False, batch_size=8, alpha=9, beta=1, **RATES, log_every=1, checkpoint_every=1
-    )
-    model = EdgeNetwork((4, 4, 6, 8, 8), size=(16, 16))
-    rates = {id(p): group["lr"] for group in train.optimizer_for(model, training).param_groups for p in group["params"]}
-    assert (rates[id(model.fusion.weight)], rates[id(model.fusion.bias)]) == (50, 100)
-    assert rates[id(model.scores[0].weight)] == 0.01
-
-
-def test_a_recipe_decides_how_pixels_weigh():
-    """9 and 1, or HED's shares: one edge pixel of four weighs .75, the others .25."""
-    settings = {**RATES, "iterations": 1, "learning_rate": 1, "batch_size": 1, "log_every": 1, "checkpoint_every": 1}
-    labels_ = torch.tensor([[[[1, 0], [0, 0]]]])
-    fixed = train.Training(**settings, balanced=False, alpha=7, beta=2)
-    assert fixed.weigh(labels_).flatten().tolist() == [7, 2, 2, 2]
-    balanced = train.Training(**settings, balanced=True, alpha=7, beta=2)
-    assert balanced.weigh(labels_).flatten().tolist() == [0.75, 0.25, 0.25, 0.25]
-
-
-@pytest.mark.parametrize("name", VARIANTS)
-def test_every_variant_reaches_every_parameter_that_it_supervises(name, here):
-    variant = VARIANTS[name]
-    relaxed = Path(f"data/mini/relaxed/ch3_edges/bsds500/{variant.relaxed}.npy") if variant.relaxed else None
-    images = data.read(Path(f"data/mini/prepared/ch3_edges/{variant.dataset}"), relaxed, variant.dilated)
-    model = train.initial_model(variant, images.size, 0, stage_runs.Here("", "", [], [], PARAMS))
+@pytest.mark.parametrize(("kind", "name"), VARIANTS)
+def test_every_variant_reaches_every_parameter_that_it_supervises(kind, name, here):
+    variant = settings.build(Variant, EDGES["variants"][kind][name])
+    dataset = "pascal_context" if kind == "pretrained" else "bsds500"
+    relaxed = Path(f"data/mini/relaxed/ch3_edges/{dataset}/{variant.relaxed}.npy") if variant.relaxed else None
+    images = data.read(Path(f"data/mini/prepared/ch3_edges/{dataset}"), relaxed, variant.dilated)
+    model = train.initial_model(variant, images.size, None, stage_runs.Here("", "", [], [], PARAMS))
     pixels, side_labels, truth = images.batch(torch.arange(2), variant.sides, torch.device("cpu"))
     for score in model.scores:  # they start at 0, where nothing below them would get a gradient
         torch.nn.init.normal_(score.weight, std=0.1, generator=torch.Generator().manual_seed(0))
@@ -253,17 +217,30 @@ def test_every_variant_reaches_every_parameter_that_it_supervises(name, here):
 
 
 def test_fine_tuning_starts_from_the_pretrained_weights(here):
-    start = runtime.load(Path("data/mini/models/ch3_edges/cea-seed0/model.pt"))
-    model = train.initial_model(VARIANTS["rds-se-cea"], (48, 48), 0, stage_runs.Here("", "", [], [], PARAMS))
+    job = stage_runs.Here("", "", [], [], PARAMS)
+    start = runtime.load(Path("data/mini/models/ch3_edges/pascal_context/cea-seed0/model.pt"))
+    model = train.initial_model(Variant(relaxed="se"), (48, 48), "pascal_context/cea-seed0", job)
     assert all(torch.equal(value, start[key]) for key, value in model.state_dict().items())
-    fresh = train.initial_model(VARIANTS["rds-se"], (48, 48), 0, stage_runs.Here("", "", [], [], PARAMS))
+    fresh = train.initial_model(Variant(relaxed="se"), (48, 48), None, job)
     assert not torch.equal(fresh.state_dict()["blocks.0.0.weight"], start["blocks.0.0.weight"])
 
 
+def test_a_fine_tuned_network_is_named_after_its_start(here):
+    run(train, "bsds500 rds-se --start pascal_context/cea --seed 0")
+    folder = Path("data/mini/models/ch3_edges/bsds500/rds-se-cea-seed0")
+    assert json.loads((folder / "about.json").read_text())["iterations"] == EDGES["recipes"]["finetuned"]["iterations"]
+    shutil.rmtree(folder)
+
+
+def test_a_batch_of_more_images_than_there_are_is_one_sentence(here):
+    with pytest.raises(UserError, match=r"training\.batch_size is 5, and bsds500 has 4 training images"):
+        run(train, "bsds500 baseline-2 --seed 0", training=EDGES["training"] | {"batch_size": 5})
+
+
 def test_a_training_learns_and_leaves_what_made_it(here):
-    recipe = {"rds": {"iterations": 40, "learning_rate": 1e-6, "balanced": False}}
-    job = run(train, "rds-se --seed 0", recipes=recipe)
-    folder = Path("data/mini/models/ch3_edges/rds-se-seed0")
+    recipes = {"relaxed": {"iterations": 40, "learning_rate": 1e-6, "balanced": False}}
+    job = run(train, "bsds500 rds-se --seed 0", recipes=recipes)
+    folder = Path("data/mini/models/ch3_edges/bsds500/rds-se-seed0")
     curve = pd.read_csv(folder / "curve.csv")
     assert curve.iteration.tolist() == list(range(5, 41, 5))
     assert curve.train_loss.iloc[-1] < 0.9 * curve.train_loss.iloc[0]
@@ -271,7 +248,7 @@ def test_a_training_learns_and_leaves_what_made_it(here):
     assert (about["iterations"], about["determinism"], about["encoder"]) == (40, "bitwise", "VGG-16, miniature weights")
     assert job.notes["train_seconds"] > 0
     before = (folder / "model.pt").read_bytes()
-    run(train, "rds-se --seed 0", recipes=recipe)
+    run(train, "bsds500 rds-se --seed 0", recipes=recipes)
     assert (folder / "model.pt").read_bytes() == before
     shutil.rmtree(folder)
 
@@ -281,8 +258,8 @@ def test_predictions_are_thinned_fusions_in_8_bits(here):
     folder = Path("data/mini/predictions/ch3_edges/bsds500/networks")
     vgg16 = runtime.load(Path("data/mini/sources/vgg16/vgg16_features.pth"))
     for name in ("baseline-2", "fcfn"):  # trained at 48 x 48, tested at 48 x 64
-        model = predict.load(Path(f"data/mini/models/ch3_edges/{name}-seed0"), name, vgg16, torch.device("cpu"))
-        edges = predict.fused_map(model, bsds500.read_image(example.image), runtime.Runtime("cpu", 1, "fp32"), torch.device("cpu"))
+        model = predict.load(Path(f"data/mini/models/ch3_edges/bsds500/{name}-seed0"), vgg16, torch.device("cpu"))
+        edges = predict.fused_map(model, read_image(example.image), runtime.Runtime("cpu", 1, "fp32"), torch.device("cpu"))
         assert np.abs(read_map(folder / "whole" / name / f"{example.name}.png") - edges).max() <= 0.5 / 255 + 1e-6
         stored = read_map(folder / f"{name}-seed0" / f"{example.name}.png")
         assert np.abs(stored - thin_edges(edges)).max() <= 0.5 / 255 + 1e-6
@@ -295,21 +272,21 @@ def test_detectors_maps_are_thinned_where_they_are_thick(here, tmp_path):
     rng = np.random.default_rng(1)
     maps = {example.name: rng.random((48, 64)) for example in examples}
     for name, edges in maps.items():
-        np.save(tmp_path / f"{name}.npy", edges)
+        np.save(ready_maps(tmp_path) / f"{name}.npy", edges)
     run(detect, "bsds500", structured_edges=str(tmp_path))
     for example in examples:
         found = {name: read_map(folder / name / f"{example.name}.png") for name in evaluate.DETECTORS}
         expected = {
             "se": thin_edges(maps[example.name]),
             "gpb-owt-ucm": bsds500.read_contours(source, "test", example.name),
-            "canny": canny.strength(bsds500.read_image(example.image), 2),
+            "canny": canny.strength(read_image(example.image), 2),
         }
         assert all(np.abs(found[name] - expected[name]).max() <= 0.5 / 255 + 1e-6 for name in found)
-    run(evaluate, "detectors")
+    run(evaluate, "bsds500 detectors")
     records = metrics.read(Path("reports/metrics/ch3_edges/detectors.json")).records
-    assert {record.encoder for record in records if record.model == "se"} == {f"ready maps, {tmp_path}"}
+    assert {record.encoder for record in records if record.model == "se"} == {f"ready maps, {tmp_path}/bsds500"}
     run(detect, "bsds500")  # as it was
-    run(evaluate, "detectors")
+    run(evaluate, "bsds500 detectors")
     records = metrics.read(Path("reports/metrics/ch3_edges/detectors.json")).records
     assert {(record.model, record.encoder) for record in records} == {("canny", None), ("gpb-owt-ucm", None), ("se", "forest trained here")}
 
@@ -335,30 +312,29 @@ def test_the_truth_scores_1_and_nothing_scores_0(here):
     try:
         for fill, expected in (("truth", 1), ("nothing", 0)):
             for example in nyud_v2.list_split(Path("data/mini/sources/nyud_v2"), "test"):
-                truth = bsds500.read_boundaries(example.ground_truth)[0].astype(float)
+                truth = read_boundaries(example.ground_truth)[0].astype(float)
                 write_map(folder / f"{example.name}.png", truth if fill == "truth" else 0 * truth)
-            run(evaluate, "nyud_v2")
+            run(evaluate, "nyud_v2 networks")
             values = {record.metric: record.value for record in metrics.read(Path("reports/metrics/ch3_edges/nyud_v2.json")).records}
             assert values["ods"] == values["ois"] == values["ods_011"] == pytest.approx(expected)
     finally:
         for file, content in kept.items():
             file.write_bytes(content)
-        run(evaluate, "nyud_v2")
+        run(evaluate, "nyud_v2 networks")
 
 
 def test_a_shortened_schedule_shortens_no_detector(here, tmp_path):
     params = PARAMS | {"protocol": "shortened"}
-    for experiment, protocol in (("detectors", "full"), ("bsds500", "shortened")):
-        job = stage_runs.Here("", "", [], [], params)
+    for experiment, part, protocol in (("detectors", "detectors", "full"), ("bsds500", "networks", "shortened")):
         kept = Path(f"reports/metrics/ch3_edges/{experiment}.json").read_bytes()
-        evaluate.main(argparse.Namespace(experiment=experiment), job)
+        stage_runs.run_main(evaluate, f"bsds500 {part}", params)
         assert metrics.read(Path(f"reports/metrics/ch3_edges/{experiment}.json")).protocol == protocol
         Path(f"reports/metrics/ch3_edges/{experiment}.json").write_bytes(kept)
 
 
 def test_figure_3_8_has_every_curve_and_every_printed_score(here):
     shutil.copytree(Path(__file__).parent.parent / figures.PUBLISHED, figures.PUBLISHED, dirs_exist_ok=True)
-    run(figures)
+    run(figures, "bsds500")
     table = pd.read_csv("reports/figures/ch3_edges/figure_3_8.csv")
     lines = table.dropna(subset="threshold")
     assert lines.groupby("model", sort=False).size().to_dict() == dict.fromkeys(["canny", "se", "gpb-owt-ucm", "baseline-2", "fcfn"], 9)
@@ -368,6 +344,7 @@ def test_figure_3_8_has_every_curve_and_every_printed_score(here):
     points = table[table.threshold.isna()].set_index("model").f
     assert points["HED-multiscale"] == 0.79
     assert len(points) == 16
+    assert "] Baseline 2<" in Path("reports/figures/ch3_edges/figure_3_8.svg").read_text()  # its title, by the parameters
     assert "RDS (ours) (as printed)" in Path("reports/figures/ch3_edges/figure_3_8.svg").read_text()
 
 
@@ -390,3 +367,13 @@ def test_a_grid_shows_maps_dark_on_white():
     photograph, map_ = (axes.images[0].get_array() for axes in figure.axes)
     assert photograph.shape == (2, 3, 3)
     assert map_[0].tolist() == [1, 0, 0.75]
+
+
+def test_figures_show_the_networks_that_there_are(here):
+    run(panels, "bsds500")
+    shown = {number: pd.read_csv(f"reports/figures/ch3_edges/figure_{number}.csv") for number in ("2_15", "3_7", "3_9", "3_3")}
+    assert shown["2_15"].panel.tolist() == ["ground truth", "FCFN"]  # without HED, which was not trained
+    assert shown["3_7"].panel.tolist() == shown["3_9"].panel.tolist() == ["ground truth"]
+    run(annotations, "bsds500 pascal_context")
+    panel = pd.read_csv("reports/figures/ch3_edges/figure_3_6.csv").panel
+    assert panel.tolist() == ["fine edge annotations", "segmentation", "coarse edge annotations"]

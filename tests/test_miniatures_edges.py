@@ -9,12 +9,13 @@ import pytest
 import torch
 from scipy.ndimage import distance_transform_edt
 
-from stages.ch3_edges.model import from_vgg16, normalise
+from stages.ch3_edges.model import from_vgg16
 from stages.core import runtime
 from stages.core.errors import UserError
 from stages.datasets import bsds500 as bsds_reader
 from stages.datasets import nyud_v2 as nyud_reader
 from stages.datasets import pascal_context as pascal_reader
+from stages.encoders.vgg16 import WEIGHTS, normalise
 from stages.metrics.boundary import evaluate, even_thresholds, summarize
 from stages.miniatures import bsds500, nyud_v2, pascal_context, vgg16
 from stages.miniatures.bsds500 import boundaries, draw, numbered, sample_view, shaken
@@ -203,7 +204,7 @@ def test_vgg16_is_a_start_for_the_edge_network(minis: Path) -> None:
     assert [block[-2].out_channels for block in model.blocks] == WIDTHS
     picture = bsds_reader.read_image(bsds_reader.list_split(minis / "bsds500", "val")[0].image)
     with torch.no_grad():
-        maps = normalise(torch.from_numpy(picture.transpose(2, 0, 1).copy())[None])
+        maps = normalise(torch.from_numpy(picture.transpose(2, 0, 1).copy())[None], WEIGHTS)
         for block in model.blocks:
             maps = block(maps)
             assert 0.05 < maps.pow(2).mean().sqrt() < 20  # neither fades nor explodes

@@ -162,3 +162,19 @@ def test_the_margin_is_a_printed_difference():
     (claim,) = [claim for claim in claims.load_claims(PUBLISHED, CHAPTER) if claim.id == "rds-insensitive-to-detector"]
     ods = [float(value("table_3_1", row, "ods")) for row in ("rds-canny", "rds-se", "rds-gpb")]
     assert all(case.margin == pytest.approx(max(ods) - min(ods)) for case in claim.cases)
+
+
+@pytest.mark.parametrize(
+    ("stage", "timed"),
+    [
+        ("ch3_train@bsds500-rds-se-0", True),
+        ("ch3_train@rds-se-12", True),  # as older releases have it, without the data set
+        ("ch3_train@bsds500-rds-se-late-0", False),
+        ("ch3_train@bsds500-rds-se", False),
+        ("ch3_train_general@bsds500-rds-se-0", False),
+        ("ch3_finetune@pascal_context-cea-bsds500-rds-se-0", False),
+    ],
+)
+def test_a_row_is_timed_by_its_own_trainings(stage, timed):
+    (row,) = [row for row in TABLES["text_3_4_4"].rows if row.id == "training"]
+    assert row.is_timed_by(stage) == timed

@@ -24,6 +24,7 @@ class Net:
     first: Layer
     names: Names
     momentum: Momentum
+    last: Layer | None = None
 
 
 VALUES = {"layers": {"a": {"width": 4}, "b": {"width": 2, "kernel": [1, 5]}}, "first": {"width": 7}, "names": ["x"], "momentum": 0.9}
@@ -35,6 +36,8 @@ def test_nested_values_become_nested_classes() -> None:
     assert net.layers["b"].kernel == (1, 5)  # a list in YAML
     with pytest.raises(AttributeError):
         net.momentum = 0.5
+    assert build(Net, VALUES | {"last": {"width": 3}}).last == Layer(3)
+    assert build(Net, VALUES | {"last": None}) == net
 
 
 @pytest.mark.parametrize(

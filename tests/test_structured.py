@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 
 from stages.ch3_edges import structured
-from stages.ch3_edges.structured import FEATURES, Settings, boundaries, load, places_of, planes, predict, save, train, values
+from stages.ch3_edges.detection_settings import ForestSettings
+from stages.ch3_edges.structured import FEATURES, boundaries, load, places_of, planes, predict, save, train, values
 from stages.core.errors import UserError
 
-SMALL = Settings(trees=3, samples=1200, feature_share=0.1, node_features=20, depth=8, min_leaf=4, pairs=40, components=3, trees_per_patch=2)
+SMALL = ForestSettings(
+    trees=3, samples=1200, feature_share=0.1, node_features=20, depth=8, min_leaf=4, pairs=40, components=3, trees_per_patch=2
+)
 
 
 def scene(seed: int, height: int = 70, width: int = 90) -> tuple[np.ndarray, np.ndarray]:

@@ -92,7 +92,7 @@ def _not_the_thesis(name: str, chapter: Chapter, values: Any) -> Iterator[str]:
     for key, allowed in chapter.THESIS.items():
         value = values
         for part in key.split("."):
-            value = value[part]
+            value = (value or {}).get(part)  # what variants do not say is absent
         if value not in allowed:
             wanted = " or ".join(map(str, allowed))
             yield f"protocol is full, but {name}.{key} differs from the thesis's ({wanted}), and is {value}: set protocol to shortened"

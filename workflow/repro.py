@@ -2,12 +2,12 @@
 
     python -m workflow.repro                             # everything
     python -m workflow.repro ch3_edges                   # a chapter: its stages, and its tables
-    python -m workflow.repro ch3_train@rds-se-0          # a stage, or all of an entry (ch3_train); -s it alone, -f in any case
+    python -m workflow.repro ch3_train@bsds500-rds-se-0  # a stage, or all of an entry (ch3_train); -s it alone, -f in any case
 
-DVC has a stage of a chapter under a longer name, workflow/pipelines/ch3_edges/dvc.yaml:ch3_train@rds-se-0, and takes the short one in
-that folder only. It writes its lock files in place, so a run that is killed can leave one cut off, after which every command fails.
-Copies are kept while it runs; where the last run did not come to its end and a lock has lost something, its copy takes its place, and
-what had run since comes back from DVC's run cache.
+DVC has a stage of a chapter under a longer name, workflow/pipelines/ch3_edges/dvc.yaml:ch3_train@bsds500-rds-se-0, and takes the
+short one in that folder only. It writes its lock files in place, so a run that is killed can leave one cut off, after which every
+command fails. Copies are kept while it runs; where the last run did not come to its end and a lock has lost something, its copy takes
+its place, and what had run since comes back from DVC's run cache.
 """
 
 import argparse

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from stages.ch3_edges import SIDES
 from stages.ch3_edges.labels import supervision, unpacked
-from stages.ch3_edges.model import normalise
 from stages.core.runtime import to_device
+from stages.encoders.vgg16 import WEIGHTS, normalise
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class EdgeImages:
         labels = supervision(responses, truth, supervise)
         parts = (self.pixels[chosen], labels, truth[:, None].astype(np.uint8))
         pixels, side_labels, truth_labels = (to_device(torch.from_numpy(part), device) for part in parts)
-        return normalise(pixels), side_labels, truth_labels
+        return normalise(pixels, WEIGHTS), side_labels, truth_labels
 
 
 def read(prepared: Path, relaxed: Path | None, dilated: bool) -> EdgeImages:

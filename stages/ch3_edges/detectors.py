@@ -9,13 +9,16 @@ from pathlib import Path
 import numpy as np
 
 from stages.ch3_edges import structured
+from stages.ch3_edges.detection_settings import ForestSettings
 from stages.core.errors import UserError
+from stages.datasets import reader
 from stages.metrics.edge_maps import SUFFIXES, read_map
 
 Detector = Callable[[str, np.ndarray], np.ndarray]
+Contours = Callable[[Path, str, str], np.ndarray]
 
 
-def structured_edges(folder: Path, settings: structured.Settings, scales: Sequence[float]) -> Detector:
+def structured_edges(folder: Path, settings: ForestSettings, scales: Sequence[float]) -> Detector:
     """The detector in `folder`, not thinned: a forest that `forest` has trained, or ready maps `<image>.png`, `.npy` or ucm2 `.mat`.
 
     It is called with an image's name and pixels, uint8 (H, W, 3). A UserError names a map that is missing or of another size.
@@ -38,6 +41,14 @@ def structured_edges(folder: Path, settings: structured.Settings, scales: Sequen
         return edges
 
     return ready
+
+
+def contours_of(name: str) -> Contours:
+    """What gives gPb-owt-ucm's map of a folder's image in a split, by the reader of the data set `name`; a UserError without it."""
+    read = getattr(reader(name), "read_contours", None)
+    if read is None:
+        raise UserError(f"stages/datasets/{name}.py has no read_contours, gPb-owt-ucm's maps: take {name} from ch3_edges.sets.train")
+    return read
 
 
 def _size(values: np.ndarray) -> str:

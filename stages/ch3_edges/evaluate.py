@@ -1,58 +1,50 @@
 """ODS, OIS and AP of stored edge maps by the boundary benchmark, and the curves of Figure 3.8.
 
-    python -m stages.ch3_edges.evaluate bsds500
+    python -m stages.ch3_edges.evaluate bsds500 networks
+    python -m stages.ch3_edges.evaluate bsds500 detectors
 
-`bsds500` and `nyud_v2` are the trained networks on these test sets, `detectors` are Canny, Structured Edges and gPb on BSDS500.
+`networks` are the trained ones on a test set, `detectors` are Canny, Structured Edges and gPb.
 """
 
 import argparse
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stages.core import metrics, stage, trainings
+from stages.ch3_edges.networks import tested_here
+from stages.core import metrics, provenance, stage, trainings
 from stages.core.files import write_csv
 from stages.datasets import reader
 from stages.metrics.boundary import MAX_DIST, evaluate_files, even_thresholds, summarize
 
 DETECTORS = ("canny", "se", "gpb-owt-ucm")
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """A metrics file: what was detected where, and the suffix of its metrics at each tolerance."""
-
-    dataset: str
-    part: str
-    tolerances: dict[str, float]
-
-
-EXPERIMENTS = {
-    "bsds500": Experiment("bsds500", "networks", {"": MAX_DIST}),
-    "nyud_v2": Experiment("nyud_v2", "networks", {"": MAX_DIST, "_011": 0.011}),
-    "detectors": Experiment("bsds500", "detectors", {"": MAX_DIST}),
-}
+ABOUT = ("determinism", "parameters", "precision", "encoder", "trained")  # what a record says of a network
+Maps = Iterator[tuple[str, int | None, Path, dict[str, Any]]]
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("experiment", choices=EXPERIMENTS)
-    return parser
+    return stage.parser(__doc__, "dataset", "part")
 
 
-def detected(experiment: str, folder: Path, job: stage.Job) -> Iterator[tuple[str, int | None, Path, dict[str, Any]]]:
-    """Every set of maps: whose it is, the seed, its folder, and what a record says of how it was made."""
-    if experiment == "detectors":
-        # A forest's training draws at random, from a seed that is not among those of the networks.
-        about = {"se": json.loads((folder / "se.json").read_text())}
-        yield from ((name, None, folder / name, {"determinism": "bitwise", **about.get(name, {})}) for name in DETECTORS)
-        return
-    settings = job.params["ch3_edges"]
-    for name, seed, maps in trainings.available(job, folder.as_posix(), settings["tested"][experiment], settings["seeds"]):
+def detectors(folder: Path) -> Maps:
+    """Each detector's maps: whose they are, no seed, their folder, and what a record says of how they were made."""
+    # A forest's training draws at random, from a seed that is not among those of the networks.
+    about = {"se": json.loads((folder / "se.json").read_text())}
+    yield from ((name, None, folder / name, {"determinism": "bitwise", **about.get(name, {})}) for name in DETECTORS)
+
+
+def networks(dataset: str, folder: Path, job: stage.Job) -> Maps:
+    """Each network's maps on the test set `dataset`, likewise, with its seed."""
+    names = [name for _, name in tested_here(job, dataset)]
+    for name, seed, maps in trainings.available(job, folder.as_posix(), names, job.param("ch3_edges.seeds")):
         about = json.loads(maps.with_suffix(".json").read_text())
-        yield name, seed, maps, {key: about[key] for key in ("determinism", "parameters", "precision", "encoder", "trained")}
+        yield name, seed, maps, {key: about[key] for key in ABOUT}
+
+
+def tolerances_of(dataset: str, further: dict[str, list[float]]) -> dict[str, float]:
+    """Tolerances, as shares of the diagonal, by the suffix of their metrics: none for the benchmark's, _011 for .011."""
+    return {"": MAX_DIST} | {f"_{str(value).partition('.')[2]}": value for value in further.get(dataset, [])}
 
 
 def records_of(model: str, seed: int | None, suffix: str, scores: dict[str, Any], about: dict[str, Any]) -> list[metrics.Record]:
@@ -71,26 +63,26 @@ def records_of(model: str, seed: int | None, suffix: str, scores: dict[str, Any]
 
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
-    scale, experiment = job.params["scale"], EXPERIMENTS[args.experiment]
-    examples = reader(experiment.dataset).list_split(job.dep(f"data/{scale}/sources/{experiment.dataset}"), "test")
-    predictions = job.dep(f"data/{scale}/predictions/ch3_edges/{experiment.dataset}/{experiment.part}")
-    thresholds = even_thresholds(job.params["ch3_edges"]["thresholds"])
+    examples = reader(args.dataset).list_split(job.dep(job.data(f"sources/{args.dataset}")), "test")
+    predictions = job.dep(job.data(f"predictions/ch3_edges/{args.dataset}/{args.part}"))
+    thresholds = even_thresholds(job.param("ch3_edges.thresholds"))
+    if args.part == "detectors":
+        # No schedule of a detector is ever shortened; of generated data everything is a miniature.
+        protocol = "full" if job.param("protocol") == "shortened" else job.param("protocol")
+        experiment, maps, tolerances = "detectors", detectors(predictions), {"": MAX_DIST}
+    else:
+        experiment, maps, protocol = args.dataset, networks(args.dataset, predictions, job), job.param("protocol")
+        tolerances = tolerances_of(args.dataset, job.param("ch3_edges.tolerances"))
     records, curves = [], []
-    for model, seed, folder, about in detected(args.experiment, predictions, job):
+    for model, seed, folder, about in maps:
         pairs = {example.name: (folder / f"{example.name}.png", example.ground_truth) for example in examples}
-        for suffix, tolerance in experiment.tolerances.items():
-            counts = evaluate_files(pairs, thresholds, tolerance, jobs=job.params["inference"]["threads"])
+        for suffix, tolerance in tolerances.items():
+            counts = evaluate_files(pairs, thresholds, tolerance, jobs=job.param("inference.threads"))
             scores = summarize(thresholds, counts)
             records += records_of(model, seed, suffix, scores, {**about, "predictions": folder.as_posix()})
             curves += [{"model": model, "seed": seed, "max_dist": tolerance, **point} for point in scores["curve"]]
-    provenance = json.loads((predictions / "provenance.json").read_text())
-    # No schedule of a detector is ever shortened; of generated data everything is a miniature.
-    protocol = "full" if args.experiment == "detectors" and job.params["protocol"] == "shortened" else job.params["protocol"]
-    metrics.write(
-        job.out(f"reports/metrics/ch3_edges/{args.experiment}.json"), chapter="ch3_edges", experiment=args.experiment, scale=scale,
-        protocol=protocol, dataset=metrics.Dataset(experiment.dataset, provenance["kind"], provenance["note"]), records=records,
-    )  # fmt: skip
-    write_csv(job.out(f"reports/metrics/ch3_edges/{args.experiment}.pr.csv"), curves)
+    metrics.publish(job, "ch3_edges", experiment, provenance.dataset(predictions, args.dataset), records, protocol)
+    write_csv(job.out(f"reports/metrics/ch3_edges/{experiment}.pr.csv"), curves)
 
 
 if __name__ == "__main__":

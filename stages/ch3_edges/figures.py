@@ -1,10 +1,9 @@
-"""Figure 3.8: precision and recall on BSDS500's test images, from stored curves, beside the F that the thesis prints of cited methods.
+"""Figure 3.8: precision and recall on a data set's test images, from stored curves, beside the F that the thesis prints of cited methods.
 
-python -m stages.ch3_edges.figures
+python -m stages.ch3_edges.figures bsds500
 """
 
 import argparse
-from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -17,11 +16,10 @@ from stages.tables.transcript import Table, load_references, load_table
 PUBLISHED = "stages/tables/published"
 MARKERS = ("o", "v", "^", "<", ">", "s", "p", "P", "*", "h", "X", "D", "d", "8", "H", "x", "+")
 DETECTORS = {"canny": "Canny", "se": "Structured Edges (ours)", "gpb-owt-ucm": "gPb-owt-ucm"}
-NETWORKS = {
-    "baseline-1": "Baseline 1", "baseline-2": "Baseline 2", "rds-canny": "RDS(Canny)", "rds-se": "RDS(SE)", "rds-gpb": "RDS(gPb)",
-    "rds-canny-cea": "RDS(Canny) + CEA", "rds-se-cea": "RDS(SE) + CEA", "cea": "CEA", "hed": "HED", "fcfn": "FCFN",
-}  # fmt: skip
-LABELS = DETECTORS | NETWORKS
+
+
+def parser() -> argparse.ArgumentParser:
+    return stage.parser(__doc__, "dataset")
 
 
 def mean_curves(curves: pd.DataFrame, models: list[str]) -> pd.DataFrame:
@@ -45,7 +43,7 @@ def cited_scores(table: Table) -> dict[str, float]:
     return {row.label: float(row.cells["ods"]) for row in table.rows if row.id != "gpb-owt-ucm"}
 
 
-def draw(curves: pd.DataFrame, scores: dict[str, float], cited: dict[str, float]) -> Figure:
+def draw(curves: pd.DataFrame, titles: dict[str, str], scores: dict[str, float], cited: dict[str, float]) -> Figure:
     figure = Figure(figsize=(8.4, 5), layout="constrained")
     axes = figure.subplots()
     recall = np.linspace(0.01, 1, 200)
@@ -54,7 +52,7 @@ def draw(curves: pd.DataFrame, scores: dict[str, float], cited: dict[str, float]
         axes.plot(reach, f * reach / (2 * reach - f), color="#3a9a3a", linewidth=0.4, alpha=0.5)
     for model in sorted(curves.model.unique(), key=lambda name: -scores[name]):
         line = curves[(curves.model == model) & (curves.recall > 0)]
-        axes.plot(line.recall, line.precision, linewidth=1.3, label=f"[F={scores[model]:.3f}] {LABELS.get(model, model)}")
+        axes.plot(line.recall, line.precision, linewidth=1.3, label=f"[F={scores[model]:.3f}] {titles[model]}")
     for place, (label, value) in enumerate(sorted(cited.items(), key=lambda item: -item[1])):
         marker = MARKERS[place % len(MARKERS)]
         axes.plot(value, value, marker, color="#888", markersize=4, label=f"[F={value:.3f}] {label} (as printed)")
@@ -68,18 +66,18 @@ def draw(curves: pd.DataFrame, scores: dict[str, float], cited: dict[str, float]
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
     curves, scores = [], {}
-    for experiment in ("detectors", "bsds500"):
+    for experiment in ("detectors", args.dataset):
         curves.append(pd.read_csv(job.dep(f"reports/metrics/ch3_edges/{experiment}.pr.csv")))
         scores.update(best_scores(metrics.read(job.dep(f"reports/metrics/ch3_edges/{experiment}.json"))))
-    models = [*DETECTORS, *job.params["ch3_edges"]["figures"]["curves"]]
-    lines = mean_curves(pd.concat(curves), models)
+    titles = DETECTORS | dict(job.param("ch3_edges.figures.curves"))
+    lines = mean_curves(pd.concat(curves), list(titles))
     references = load_references(job.dep(f"{PUBLISHED}/references.yaml").parent)
     cited = cited_scores(load_table(job.dep(f"{PUBLISHED}/ch3_edges/table_3_3.yaml"), references))
     points = pd.DataFrame({"model": list(cited), "f": list(cited.values())})
     job.out("reports/figures/ch3_edges/figure_3_8.csv").write_text(pd.concat([lines, points]).to_csv(index=False, lineterminator="\n"))
     with matplotlib.rc_context(figures.STYLE):
-        figures.save(draw(lines, scores, cited), Path(job.out("reports/figures/ch3_edges/figure_3_8.svg")), job.params["protocol"])
+        figures.save(draw(lines, titles, scores, cited), job.out("reports/figures/ch3_edges/figure_3_8.svg"), job.param("protocol"))
 
 
 if __name__ == "__main__":
-    stage.execute(argparse.ArgumentParser(description=__doc__), main)
+    stage.execute(parser(), main)

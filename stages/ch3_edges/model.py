@@ -13,13 +13,12 @@ from stages.core.layers.padded_conv import PaddedConv2d
 from stages.encoders import vgg16
 from stages.encoders.vgg16 import DEPTHS, WIDTHS
 
-MEAN = vgg16.WEIGHTS.mean  # red, green, blue, of bytes
 PADDING = 35
 MARGINS = (34, 35, 36, 38, 42)
 
 
 class EdgeNetwork(nn.Module):
-    """Images (N, 3, H, W), RGB bytes as floats minus MEAN -> logits of the five sides (N, 5, H, W) and of the fusion (N, 1, H, W).
+    """Images (N, 3, H, W), as VGG-16 takes them -> logits of the five sides (N, 5, H, W) and of the fusion (N, 1, H, W).
 
     widths : channels of the five blocks. size : None for HED's fusion by one 1x1 convolution; (H, W) for FCFN's, with weights
     of its own for every pixel of images of that size (others are met by interpolating the weights).
@@ -84,11 +83,6 @@ class LocalFusion(nn.Module):
             size = (sides.shape[2], sides.shape[3])
             weight, bias = (F.interpolate(map_, size, mode="bilinear", align_corners=False) for map_ in (weight, bias))
         return (weight * sides).sum(dim=1, keepdim=True) + bias
-
-
-def normalise(pixels: Tensor) -> Tensor:
-    """RGB bytes (N, 3, H, W) as the network takes them, float32."""
-    return pixels.float() - torch.tensor(MEAN, device=pixels.device).view(1, 3, 1, 1)
 
 
 def count_parameters(model: EdgeNetwork) -> int:

@@ -2,7 +2,8 @@
 
     python -m stages.ch3_edges.panels bsds500
 
-Each figure stands beside a table of what its panels hold: the mean of each map.
+Each figure stands beside a table of what its panels hold: the mean of each map. Networks that are not trained are
+left out.
 """
 
 import argparse
@@ -14,18 +15,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from stages.ch3_edges.labels import ETAS, SIGMAS, relaxed, unpacked
+from stages.ch3_edges.settings import Panels
 from stages.core import figures, stage
 from stages.core.files import write_csv
-from stages.datasets import bsds500
-from stages.datasets.edges import read_boundaries
+from stages.datasets import reader
 from stages.datasets.pictures import read_image
 from stages.metrics.edge_maps import read_map
 
-# The networks that the figures of results show, by heading; Figure 3.9's is a parameter.
-NETWORKS = {
-    "2_15": {"HED": "hed", "FCFN": "fcfn"},
-    "3_7": {"without dilation": "rds-se-undilated", "with dilation": "rds-se"},
-}
 SHOWN = (0, 2, 4)  # of the five responses, in Figure 3.3
 BLUE = (0.15, 0.35, 0.9)
 
@@ -33,9 +29,7 @@ Panel = tuple[str, np.ndarray]
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dataset", choices=["bsds500"])
-    return parser
+    return stage.parser(__doc__, "dataset")
 
 
 def grid(rows: Sequence[Sequence[Panel]]) -> Figure:
@@ -53,23 +47,26 @@ def grid(rows: Sequence[Sequence[Panel]]) -> Figure:
     return figure
 
 
-def write(job: stage.Job, number: str, names: Sequence[str], rows: Sequence[Sequence[Panel]]) -> None:
-    """The figure `number` and its table, a row for each panel: image, panel, mean of a map (of a photograph nothing)."""
+def write(job: stage.Job, figure: str, names: Sequence[str], rows: Sequence[Sequence[Panel]]) -> None:
+    """The figure `figure`, as figure_3_6, and its table, a row for each map: image, panel, mean."""
     means = [
         {"image": name, "panel": title, "mean": f"{picture.mean():.6f}"}
         for name, panels in zip(names, rows, strict=True)
         for title, picture in panels
         if picture.ndim == 2
     ]
-    write_csv(job.out(f"reports/figures/ch3_edges/figure_{number}.csv"), means)
+    write_csv(job.out(f"reports/figures/ch3_edges/{figure}.csv"), means)
     with matplotlib.rc_context(figures.STYLE):
-        figures.save(grid(rows), Path(job.out(f"reports/figures/ch3_edges/figure_{number}.png")), job.params["protocol"])
+        figures.save(grid(rows), job.out(f"reports/figures/ch3_edges/{figure}.png"), job.param("protocol"))
 
 
-def result_panels(image: Path, truth: Path, maps: dict[str, Path]) -> list[Panel]:
-    """An image, the share of its annotators who marked each pixel, and stored maps by title."""
+def result_panels(image: Path, truth: np.ndarray, maps: dict[str, Path]) -> list[Panel]:
+    """An image, the share of its annotators who marked each pixel, and stored maps by title.
+
+    truth : what each annotator marked, bool (annotators, H, W).
+    """
     found = [(title, read_map(file)) for title, file in maps.items()]
-    return [("image", read_image(image)), ("ground truth", read_boundaries(truth).mean(axis=0)), *found]
+    return [("image", read_image(image)), ("ground truth", truth.mean(axis=0)), *found]
 
 
 def relaxed_panels(image: np.ndarray, truth: np.ndarray, responses: dict[str, np.ndarray]) -> list[Panel]:
@@ -90,22 +87,18 @@ def relaxed_panels(image: np.ndarray, truth: np.ndarray, responses: dict[str, np
 
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
-    scale, count = job.params["scale"], job.params["ch3_edges"]["shown"]
-    source = job.dep(f"data/{scale}/sources/{args.dataset}")
-    stored = job.dep(f"data/{scale}/predictions/ch3_edges/{args.dataset}/networks")
-    examples = bsds500.list_split(source, "test")[:count]
-    result = job.params["ch3_edges"]["figures"]["result"]
-    for number, networks in (NETWORKS | {"3_9": {result: result}}).items():
-        rows = [
-            result_panels(
-                example.image,
-                example.ground_truth,
-                {title: stored / "whole" / network / f"{example.name}.png" for title, network in networks.items()},
-            )
-            for example in examples
-        ]
-        write(job, number, [example.name for example in examples], rows)
-    prepared, labels = (job.dep(f"data/{scale}/{folder}/ch3_edges/{args.dataset}") for folder in ("prepared", "relaxed"))
+    count = job.param("ch3_edges.figures.images")
+    maps = job.dep(job.data(f"predictions/ch3_edges/{args.dataset}/networks")) / "whole"
+    dataset = reader(args.dataset)
+    examples = dataset.list_split(job.dep(job.data(f"sources/{args.dataset}")), "test")[:count]
+    for figure, titles in vars(job.settings(Panels, "ch3_edges.figures.panels")).items():
+        networks = {title: maps / network for network, title in titles if (maps / network).exists()}
+        rows = []
+        for example in examples:
+            files = {title: folder / f"{example.name}.png" for title, folder in networks.items()}
+            rows.append(result_panels(example.image, dataset.read_truth(example.ground_truth).maps, files))
+        write(job, figure, [example.name for example in examples], rows)
+    prepared, labels = (job.dep(job.data(f"{folder}/ch3_edges/{args.dataset}")) for folder in ("prepared", "relaxed"))
     images = np.load(prepared / "images.npy", mmap_mode="r")[:count].transpose(0, 2, 3, 1)
     width = images.shape[2]
     truths = unpacked(np.load(prepared / "truth_dilated.npy", mmap_mode="r")[:count], width)
@@ -114,7 +107,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         relaxed_panels(images[row], truths[row], {detector: found[row] for detector, found in responses.items()})
         for row in range(len(images))
     ]
-    write(job, "3_3", (prepared / "names.txt").read_text().splitlines()[:count], rows)
+    write(job, "figure_3_3", (prepared / "names.txt").read_text().splitlines()[:count], rows)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,6 @@ which are the coarse edge annotations of Section 3.3.
 """
 
 import argparse
-import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,34 +15,23 @@ from PIL import Image
 from scipy import ndimage
 from tqdm import tqdm
 
+from stages.ch3_edges.detection_settings import Preparation
 from stages.ch3_edges.labels import agreed, boundaries, packed
-from stages.core import stage
+from stages.core import provenance, stage
 from stages.core.errors import UserError
 from stages.datasets import reader
 from stages.datasets.edges import Drawn, Example, Regions
 from stages.datasets.pictures import read_image
 
 
-@dataclass(frozen=True)
-class Preparation:
-    """size: height and width. annotators: how many must have marked a pixel. dilation: how far edges are grown, in pixels of the
-    original image, which is before it is resized."""
-
-    size: tuple[int, int]
-    annotators: int
-    dilation: int
-
-
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dataset")
-    return parser
+    return stage.parser(__doc__, "dataset")
 
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
     settings = job.settings(Preparation, "ch3_edges.prepare")
-    source = job.dep(f"data/{job.params['scale']}/sources/{args.dataset}")
-    out = job.out(f"data/{job.params['scale']}/prepared/ch3_edges/{args.dataset}")
+    source = job.dep(job.data(f"sources/{args.dataset}"))
+    out = job.out(job.data(f"prepared/ch3_edges/{args.dataset}"))
     out.mkdir(parents=True)
     dataset = reader(args.dataset)
     examples = dataset.list_split(source, "train")
@@ -58,7 +45,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         for name, pixels in (("truth", 0), ("truth_dilated", settings.dilation)):
             truths[name][row] = packed(resize_edges(dilate(edges, pixels), (height, width)))
     (out / "names.txt").write_text("".join(f"{example.name}\n" for example in examples))
-    shutil.copyfile(source / "provenance.json", out / "provenance.json")
+    provenance.hand_on(source, out)
 
 
 def edges_in(truth: Drawn | Regions, annotators: int) -> np.ndarray:

@@ -18,6 +18,7 @@ from scipy import ndimage, sparse
 from skimage.color import rgb2luv  # type: ignore[attr-defined] # its stub forgets it
 from skimage.transform import resize
 
+from stages.ch3_edges.detection_settings import ForestSettings
 from stages.ch3_edges.labels import boundaries
 from stages.core.errors import UserError
 from stages.core.files import replacing
@@ -36,25 +37,6 @@ FILE = "forest.npz"  # of a trained forest, in its folder
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How a forest is trained and asked.
-
-    samples: patches per tree, half of them on an edge. feature_share: of the 7228, drawn for each tree. node_features: of a
-    tree's, tried at each node. pairs, components: of the label, what the trees are fitted to. trees_per_patch: asked at each place.
-    """
-
-    trees: int = 8
-    samples: int = 200_000
-    feature_share: float = 0.25
-    node_features: int = 120
-    depth: int = 64
-    min_leaf: int = 8
-    pairs: int = 256
-    components: int = 5
-    trees_per_patch: int = 4
-
-
-@dataclass(frozen=True)
 class Forest:
     """All trees' nodes in one table of N; children of a leaf are the leaf itself.
 
@@ -62,7 +44,7 @@ class Forest:
     roots: (trees,). patch: (N,) row of `patches`, -1 at inner nodes. patches: (leaves, 256) uint8, mean edge map in 255ths.
     """
 
-    settings: Settings
+    settings: ForestSettings
     feature: np.ndarray
     threshold: np.ndarray
     children: np.ndarray
@@ -159,7 +141,11 @@ def components(same: np.ndarray, count: int) -> np.ndarray:
 
 
 def draw(
-    images: Sequence[np.ndarray], labels: Sequence[Sequence[np.ndarray]], features: np.ndarray, settings: Settings, rng: np.random.Generator
+    images: Sequence[np.ndarray],
+    labels: Sequence[Sequence[np.ndarray]],
+    features: np.ndarray,
+    settings: ForestSettings,
+    rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The samples of one tree, the same number from each annotator of each image.
 
@@ -185,7 +171,7 @@ def draw(
 
 
 def grow(
-    images: Sequence[np.ndarray], labels: Sequence[Sequence[np.ndarray]], settings: Settings, rng: np.random.Generator
+    images: Sequence[np.ndarray], labels: Sequence[Sequence[np.ndarray]], settings: ForestSettings, rng: np.random.Generator
 ) -> tuple[np.ndarray, "Tree", np.ndarray]:
     """One tree: its features, scikit-learn's tree, and the mean of the edges of each node's samples, (nodes, 256) in 0..1."""
     from sklearn.tree import DecisionTreeRegressor  # not for what only asks a forest
@@ -204,7 +190,7 @@ def grow(
     return features, tree, (members @ edges.astype(np.float32)) / np.maximum(members.sum(axis=1), 1)[:, None]
 
 
-def train(images: Sequence[np.ndarray], labels: Sequence[Sequence[np.ndarray]], settings: Settings, seed: int) -> Forest:
+def train(images: Sequence[np.ndarray], labels: Sequence[Sequence[np.ndarray]], settings: ForestSettings, seed: int) -> Forest:
     """A forest from images, (H, W, 3) uint8, and each one's segmentations by its annotators, (H, W) whole numbers."""
     check(images, labels)
     trees = range(settings.trees)
@@ -222,7 +208,7 @@ def check(images: Sequence[np.ndarray], labels: Sequence[Sequence[np.ndarray]]) 
                 raise UserError(f"training image {number} has {sizes}: they must be equal and at least {LABEL} each way")
 
 
-def assemble(trees: Sequence[tuple[np.ndarray, "Tree", np.ndarray]], settings: Settings) -> Forest:
+def assemble(trees: Sequence[tuple[np.ndarray, "Tree", np.ndarray]], settings: ForestSettings) -> Forest:
     """Trees as `grow` gives them as one `Forest`."""
     parts: list[tuple[Any, ...]] = []
     first = leaves = 0
@@ -312,7 +298,7 @@ def save(forest: Forest, path: Path) -> None:
         np.savez(file, **arrays)
 
 
-def load(path: Path, settings: Settings) -> Forest:
+def load(path: Path, settings: ForestSettings) -> Forest:
     """Read a forest that `save` wrote; a UserError where it is none, of another format, or trained with other settings."""
     try:
         with np.load(path, allow_pickle=False) as file:

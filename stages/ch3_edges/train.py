@@ -1,106 +1,103 @@
 """Train one network of Chapter 3 (Algorithm 1): VGG-16's weights or a pre-trained network, then SGD on Eq. 3.3 or 3.6.
 
-    python -m stages.ch3_edges.train rds-se --seed 0
+    python -m stages.ch3_edges.train bsds500 rds-se --seed 0
+    python -m stages.ch3_edges.train bsds500 rds-se --start pascal_context/cea --seed 0
 
-`variants` says what distinguishes the networks. Leaves the last weights and the training loss.
+Leaves the last weights and the training loss.
 """
 
 import argparse
-import json
-from dataclasses import dataclass
 from functools import partial
 
 import torch
 
 from stages.ch3_edges import data, loss
 from stages.ch3_edges.model import EdgeNetwork, LocalFusion, count_parameters, from_vgg16
-from stages.ch3_edges.variants import VARIANTS, Variant, model_folder
-from stages.core import loop, runtime, stage
-from stages.core.runtime import Runtime, gpu_name
+from stages.ch3_edges.training_settings import FOLDER, Recipe, Training, Variant, finetuned_name
+from stages.core import loop, optimisers, provenance, runtime, stage
+from stages.core.errors import UserError
+from stages.core.runtime import Runtime
+from stages.encoders.vgg16 import WEIGHTS
 
 NAME = "ch3_edges.train"
 
 
-@dataclass(frozen=True)
-class Training:
-    """Sections 3.4.1 and 2.4.5; the rates of layers are the author's, as multiples of the learning rate, which never changes.
-
-    balanced: HED's balance by image [31], else Eq. 3.4's alpha and beta. Biases learn at bias_rate times their layer's rate and decay
-    at bias_decay times weight_decay; last_block_rate is of VGG-16's fifth block, output_rate of side scores, upsamplings and fusion,
-    local_rate of FCFN's fusion, whose weights see one pixel each.
-    """
-
-    iterations: int
-    learning_rate: float
-    balanced: bool
-    batch_size: int
-    alpha: float
-    beta: float
-    momentum: float
-    weight_decay: float
-    bias_rate: float
-    bias_decay: float
-    last_block_rate: float
-    output_rate: float
-    local_rate: float
-    log_every: int
-    checkpoint_every: int
-
-    @property
-    def weigh(self) -> loss.Weigh:
-        """The weights of a label map's pixels."""
-        return loss.balanced_weights if self.balanced else partial(loss.pixel_weights, alpha=self.alpha, beta=self.beta)
-
-
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", choices=VARIANTS)
-    parser.add_argument("--seed", type=int, required=True)
+    parser = stage.parser(__doc__, "dataset", "model", seed=True)
+    parser.add_argument("--start", metavar="DATASET/MODEL", help="a trained network to start from, instead of VGG-16")
     return parser
 
 
-def optimizer_for(model: EdgeNetwork, training: Training) -> torch.optim.SGD:
-    """SGD with one group for each pair of rate and decay."""
+def settings_of(job: stage.Job, model: str, finetuned: bool) -> tuple[Variant, Recipe]:
+    """What the network is, and how it is trained: by a recipe of its own, or that of its kind."""
+    declared = job.param("ch3_edges.variants")  # of one kind, in a stage
+    kind = next((kind for kind in declared if model in declared[kind] and (kind == "finetuned") == finetuned), None)
+    if kind is None:
+        which = f"{model} among finetuned" if finetuned else model
+        raise UserError(f"ch3_edges.variants has no {which}, or the stage does not declare it")
+    variant = job.settings(Variant, f"ch3_edges.variants.{kind}.{model}")
+    return variant, variant.recipe or job.settings(Recipe, f"ch3_edges.recipes.{kind}")
+
+
+def weigh(training: Training, recipe: Recipe) -> loss.Weigh:
+    """The weights of a label map's pixels."""
+    if recipe.balanced:
+        return loss.balanced_weights
+    return partial(loss.pixel_weights, alpha=training.alpha, beta=training.beta)
+
+
+def optimizer_for(model: EdgeNetwork, training: Training, learning_rate: float) -> torch.optim.SGD:
+    """SGD with the author's rates of layers."""
     fusion_rate = training.local_rate if isinstance(model.fusion, LocalFusion) else training.output_rate
     layers = {"blocks.4.": training.last_block_rate, "blocks.": 1, "fusion.": fusion_rate, "": training.output_rate}
 
-    def settings_of(name: str) -> tuple[float, float]:
+    def rate_and_decay(name: str) -> tuple[float, float]:
         is_bias = name.endswith("bias")
         layer = next(rate for start, rate in layers.items() if name.startswith(start))
-        rate = training.learning_rate * layer * (training.bias_rate if is_bias else 1)
-        return rate, training.weight_decay * (training.bias_decay if is_bias else 1)
+        decay = training.weight_decay * (training.bias_decay if is_bias else 1)
+        return layer * (training.bias_rate if is_bias else 1), decay
 
-    on_gpu = next(model.parameters()).is_cuda  # one kernel for a whole group
-    return torch.optim.SGD(loop.parameter_groups(model, settings_of, "lr"), momentum=training.momentum, fused=on_gpu)
+    return optimisers.sgd(model, rate_and_decay, learning_rate=learning_rate, momentum=training.momentum)
 
 
-def initial_model(variant: Variant, size: tuple[int, int], seed: int, job: stage.Job) -> EdgeNetwork:
-    """The network before its first step: with VGG-16's weights, or with those of the variant it is fine-tuned from."""
-    scale = job.params["scale"]
-    weights = job.dep(f"data/{scale}/sources/vgg16") / "vgg16_features.pth"
+def initial_model(variant: Variant, size: tuple[int, int], start: str | None, job: stage.Job) -> EdgeNetwork:
+    """The network before its first step, with VGG-16's weights or those of the trained `start`, as bsds500/cea-seed0."""
+    weights = job.dep(job.data("sources/vgg16")) / WEIGHTS.file
     model = from_vgg16(runtime.load(weights), size if variant.local else None)
-    if variant.start:
-        model.load_state_dict(runtime.load(job.dep(model_folder(scale, variant.start, seed)) / "model.pt"))
+    if start:
+        model.load_state_dict(runtime.load(job.dep(job.data(f"{FOLDER}/{start}")) / "model.pt"))
     return model
 
 
+def read_images(variant: Variant, dataset: str, job: stage.Job) -> data.EdgeImages:
+    """The training images, with the responses that relax the variant's labels."""
+    responses = None
+    if variant.relaxed:
+        responses = job.dep(job.data(f"relaxed/ch3_edges/{dataset}")) / f"{variant.relaxed}.npy"
+    return data.read(job.dep(job.data(f"prepared/ch3_edges/{dataset}")), responses, variant.dilated)
+
+
 def main(args: argparse.Namespace, job: stage.Job) -> None:
-    scale, variant, settings = job.params["scale"], VARIANTS[args.model], job.params["ch3_edges"]
-    training = Training(**settings["training"], **settings["recipes"][variant.recipe])
+    variant, recipe = settings_of(job, args.model, bool(args.start))
+    training = job.settings(Training, "ch3_edges.training")
+    name = finetuned_name(args.model, args.start.rpartition("/")[2]) if args.start else args.model
     precision = job.settings(Runtime, "runtime")
     device = precision.start()
-    relaxed = job.dep(f"data/{scale}/relaxed/ch3_edges/{variant.dataset}") / f"{variant.relaxed}.npy" if variant.relaxed else None
-    images = data.read(job.dep(f"data/{scale}/prepared/ch3_edges/{variant.dataset}"), relaxed, variant.dilated)
-    model = precision.place(initial_model(variant, images.size, args.seed, job), device)
-    optimizer = optimizer_for(model, training)
+    images = read_images(variant, args.dataset, job)
+    if (size := training.batch_size) > len(images):
+        raise UserError(f"ch3_edges.training.batch_size is {size}, and {args.dataset} has {len(images)} training images")
+    start = f"{args.start}-seed{args.seed}" if args.start else None
+    model = precision.place(initial_model(variant, images.size, start, job), device)
+    optimizer = optimizer_for(model, training, recipe.learning_rate)
+    weights_of = weigh(training, recipe)
     # The order of the images is the same for all networks of a seed, so that their results pair.
-    rows_of = loop.batches(len(images), training.batch_size, (NAME, variant.dataset, args.seed), torch.device("cpu"))
+    rows_of = loop.batches(len(images), training.batch_size, (NAME, args.dataset, args.seed), torch.device("cpu"))
 
     def step(iteration: int) -> torch.Tensor:
         pixels, side_labels, truth = images.batch(rows_of(iteration), variant.sides, device)
         with precision.autocast(device):
             sides, fused = model(pixels)
-            value = loss.deep_supervision_loss(sides, fused, side_labels, truth, training.weigh)
+            value = loss.deep_supervision_loss(sides, fused, side_labels, truth, weights_of)
         optimizer.zero_grad()
         value.backward()
         optimizer.step()
@@ -110,15 +107,14 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         step,
         lambda done: {},
         {"model": model, "optimizer": optimizer},
-        loop.Schedule(training.iterations, training.log_every, training.checkpoint_every),
+        loop.Schedule(recipe.iterations, training.log_every, training.checkpoint_every),
         job.checkpoint,
-        f"{args.model} seed {args.seed}",
+        f"{name} seed {args.seed}",
     )
-    weights = json.loads((job.dep(f"data/{scale}/sources/vgg16") / "provenance.json").read_text())
-    about = {"iterations": training.iterations, "parameters": count_parameters(model), **precision.describe(device)}
-    about["encoder"] = f"VGG-16, {weights['kind']} weights"
-    job.note(**trained.notes(), **about, gpu=gpu_name(device))
-    loop.keep(job.out(model_folder(scale, args.model, args.seed)), model, trained, about)
+    encoder = f"VGG-16, {provenance.kind_of(job.dep(job.data('sources/vgg16')))} weights"
+    about = {"iterations": recipe.iterations, "parameters": count_parameters(model), "encoder": encoder}
+    out = job.data(f"{FOLDER}/{args.dataset}/{name}-seed{args.seed}")
+    loop.finish(job, out, model, trained, about, precision, device)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ What a chapter's trainings read is in its `training_settings.py`, all else in it
 
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from types import NoneType
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, dataclass_transform, get_args, get_origin, get_type_hints
 
 from stages.core.errors import UserError
@@ -130,6 +131,8 @@ def build(kind: type[Class], values: Mapping[str, Any], key: str = "") -> Class:
 
 
 def _built(hint: Any, value: Any, key: str) -> Any:
+    if value is not None and NoneType in get_args(hint):  # settings that may be absent
+        (hint,) = (one for one in get_args(hint) if one is not NoneType)
     if is_dataclass(hint) and isinstance(hint, type):
         return build(hint, value, key)
     if get_origin(hint) is tuple:

@@ -7,6 +7,7 @@ none     text that explains, and numbers that are only cited
 """
 
 import json
+import re
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -50,11 +51,15 @@ class Row(Entry):
         return ""
 
     def is_timed_by(self, stage: str) -> bool:
-        """Whether a stage of the pipeline, such as train@rds-se-0, is one that this row's `stage` stands for."""
+        """Whether a stage of the pipeline, such as train@bsds500-rds-se-0, is one that this row's `stage`, train@rds-se, stands for.
+
+        Older releases have it as train@rds-se-0.
+        """
         if self.fact:
             return self.stage in (stage, stage.partition("@")[0])
         name, _, seed = stage.rpartition("-")
-        return name == self.stage and seed.isdigit()
+        entry, _, model = (self.stage or "").partition("@")
+        return seed.isdigit() and re.fullmatch(rf"{re.escape(entry)}@(\w+-)?{re.escape(model)}", name) is not None
 
 
 @dataclass(frozen=True, kw_only=True)
