@@ -62,7 +62,7 @@ def test_each_scale_is_valid_and_stands_on_the_base(tmp_path: Path, name: str) -
 # By chapter, of which lists a matrix of dvc.yaml makes its stages.
 STAGES = {
     "ch2_fusion": ["sources", "datasets", "figures.datasets"],
-    "ch2_imagenet": ["sets", "models", "transfer.sets", "transfer.models", "figures.weights", "figures.maps", "figures.examples"],
+    "ch2_imagenet": ["sets"],
     "ch2_segmentation": ["sets", "models", "figures.panels"],
     "ch3_edges": ["sets"],
     "ch4_deepindex": ["sets", "complexity.datasets", "figures.groups", "figures.panels"],
@@ -417,9 +417,6 @@ def test_only_the_thesis_schedule_and_width_are_called_full() -> None:
     index["per_set"]["holidays"]["depth"], index["per_set"]["paris6k"]["depth"] = 1491, 6412
     assert params.problems(values) == []
     for chapter, section, key, value in (
-        ("ch2_imagenet", "training", "iterations", 100_000),
-        ("ch2_imagenet", "training", "learning_rate_steps", [100_000]),
-        ("ch2_imagenet", "prepare", "size", 240),
         ("ch2_segmentation", "training", "learning_rate", 0.001),
     ):
         kept, values[chapter][section][key] = values[chapter][section][key], value

@@ -316,7 +316,8 @@ def _of_file(
     if records is None and file.startswith("reports/metrics/") and is_metrics(place):
         content = metrics.read(place)
         records, dataset = content.records, content.dataset
-    chain, aside = narrowed(origin.lock, made, _trained(origin, file, records), dataset.name if dataset else "")
+    predictions = {record.predictions for record in records or () if record.predictions}
+    chain, aside = narrowed(origin.lock, made, _trained(origin, file, records), dataset.name if dataset else "", predictions)
     return Evidence(origin, file, tuple(made), chain, aside, records or (), dataset, found)
 
 
@@ -339,15 +340,22 @@ def _trained(origin: Origin, file: str, records: Iterable[Record] | None) -> set
     return {record.trained for record in records if record.trained}
 
 
-def narrowed(lock: Lock, stages: list[str], trained: set[str] | None = None, dataset: str = "") -> tuple[tuple[str, ...], tuple[str, ...]]:
+def narrowed(
+    lock: Lock,
+    stages: list[str],
+    trained: set[str] | None = None,
+    dataset: str = "",
+    predictions: Iterable[str] = (),
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What led to `stages`, nearest first; and which stages they read too that a number does not come from.
 
     trained : the folders of what was trained for the number, of which there may be none; None if that is not known. Then nothing
     is left out; else other trainings are, and of a folder into which several stages write those that neither led to what was
-    trained nor have the data set's name, if any of the folder's has.
+    trained, nor made these predictions, nor have the data set's name, if any of the folder's does.
     """
     makers = {lock.maker(model) for model in trained or ()}
     needed = {name for maker in makers if maker for name in lock.chain(maker)}
+    needed |= {maker for path in predictions if (maker := lock.maker(path))}  # itself alone: it may have read other networks too
     depth = dict.fromkeys(stages, 0)
     aside: set[str] = set()
     pending = list(stages)
