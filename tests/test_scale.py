@@ -416,9 +416,7 @@ def test_only_the_thesis_schedule_and_width_are_called_full() -> None:
         index["per_set"][name] |= {"words": words, "alpha": alpha}
     index["per_set"]["holidays"]["depth"], index["per_set"]["paris6k"]["depth"] = 1491, 6412
     assert params.problems(values) == []
-    for chapter, section, key, value in (
-        ("ch2_segmentation", "training", "learning_rate", 0.001),
-    ):
+    for chapter, section, key, value in (("ch2_segmentation", "training", "learning_rate", 0.001),):
         kept, values[chapter][section][key] = values[chapter][section][key], value
         assert f"{chapter}.{section}.{key} differ" in params.problems(values)[0]
         values[chapter][section][key] = kept
