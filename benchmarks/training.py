@@ -14,15 +14,17 @@ from torch.nn import functional as F
 
 from benchmarks.project import clone, run
 from stages.ch2_fusion.architectures import thesis_model
+from stages.ch2_fusion.training_settings import Variant
 from stages.core.runtime import Runtime
 
 ITERATIONS, ROUNDS = {"cnn-a": 40, "cnn-b": 10, "cfn-b": 10}, 3
+VARIANTS = {"cnn-a": Variant(base="a"), "cnn-b": Variant(base="b"), "cfn-b": Variant(base="b", fusion="local")}
 
 
 def bare_seconds(name: str) -> float:
     """Seconds per step of the plainest loop: one batch in memory, forward, backward, update."""
     Runtime("cpu", 1, "fp32").start()
-    model = thesis_model(name, 10, 3)
+    model = thesis_model(VARIANTS[name], 10, 3)
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.05)
     images, labels = torch.randn(100, 3, 32, 32), torch.randint(10, (100,))
@@ -42,8 +44,8 @@ def stage_seconds(name: str, folder: Path) -> float:
     training |= {"log_every": 5, "test_every": 1000, "checkpoint_every": 10}
     settings = " ".join(f"ch2_fusion.training.{key}={value}" for key, value in training.items())
     run(f"python -m workflow.scale mini ch2_fusion.network.width=1 ch2_fusion.network.conv_std=0.05 {settings}", folder)
-    run(f"dvc repro -s -f ch2_train_cifar10@{name}-0", folder)
-    (file,) = (folder / f"data/runs/ch2_train_cifar10@{name}-0").glob("*.json")
+    run(f"dvc repro -s -f ch2_train@cifar10-{name}-0", folder)
+    (file,) = (folder / f"data/runs/ch2_train@cifar10-{name}-0").glob("*.json")
     record = json.loads(file.read_text())
     return record["train_seconds"] / record["iterations"]
 

@@ -141,10 +141,8 @@ class Toy:
 
 
 SMALLEST = """
-+only=ch2_fusion ch2_fusion.sources=[cifar10]
++only=ch2_fusion ch2_fusion.sets.plain=[cifar10] ch2_fusion.sets.augmented=[] ch2_fusion.models.plain=[cfn-a]
 data.sets=[cifar10]
-ch2_fusion.datasets=[cifar10] ch2_fusion.augmented=[]
-ch2_fusion.models.cifar10=[cfn-a] ch2_fusion.models.cifar10_augmented=[] ch2_fusion.models.cifar100=[]
 ch2_fusion.figures.activations=[cfn-a] ch2_fusion.figures.weights=cfn-a
 ch2_fusion.training.iterations=2 ch2_fusion.training.batch_size=20 ch2_fusion.training.learning_rate_steps=[1]
 ch2_fusion.training.log_every=1 ch2_fusion.training.test_every=1 ch2_fusion.training.checkpoint_every=1

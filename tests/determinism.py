@@ -34,6 +34,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from stages.ch2_fusion import model as fusion
+from stages.ch2_fusion.training_settings import Network, Variant
 from stages.ch2_imagenet import networks as imagenet
 from stages.ch2_imagenet import training_settings as imagenet_settings
 from stages.ch2_segmentation import model as segmentation
@@ -51,7 +52,13 @@ from stages.miniatures.vgg19 import write as write_vgg19
 
 COMMITTED = Path(__file__).with_suffix(".txt")
 WIDTHS = (8, 16, 24, 32, 32)  # of the miniature VGG-16
-IMAGENET = {  # the thesis's: a network more is no line more
+# Of both chapters the thesis's networks: a network more is no line more.
+FUSIONS = {"cnn": "none", "cnn-sum": "sum", "cnn-conv": "conv", "cfn": "local"}
+FUSION: dict[str, Variant] = {}
+for base in "ab":
+    FUSION |= {f"{name}-{base}": Variant(base, fusion) for name, fusion in FUSIONS.items()}  # type: ignore[arg-type]
+    FUSION[f"cfn-{base}-eplf"] = Variant(base, "local", late=True)  # type: ignore[arg-type]
+IMAGENET = {
     name: imagenet_settings.Variant(convolutions=4 if name.endswith("19") else 2, residual=residual, sides=sides)  # type: ignore[arg-type]
     for name, residual, sides in (
         ("cnn-11", False, "none"), ("dsn-11", False, "predicting"), ("resnet-11", True, "none"), ("cfn-11", False, "fused"),
@@ -233,8 +240,7 @@ def segmentation_network(name: str, kind: Callable[..., nn.Module], count: int, 
 def fusion_network(name: str, classes: int) -> Iterator[Line]:
     random = torch.Generator().manual_seed(0)
     images, labels = torch.randn(50, 3, 32, 32, generator=random), torch.randint(0, classes, (50,), generator=random)
-    settings = fusion.Network(1 / 6, 0.2, True, 3, 0.12, 0.1, 1 / 3)
-    model = fusion.build(name, classes, settings, random)
+    model = fusion.build(FUSION[name], classes, Network(1 / 6, 0.2, True, 3, 0.12, 0.1, 1 / 3), random)
     yield from steps(f"{name} of {classes}", model, lambda model: F.cross_entropy(model(images), labels), 1)
 
 
@@ -251,7 +257,7 @@ def other_networks() -> Iterator[Line]:
     yield from segmentation_network("fcfn", segmentation.FCFN, 1, size=(80, 96))
     yield in_one("fcn-8s, learned", segmentation_network("", segmentation.FCN8s, 1, fixed_upsampling=False))
     yield from fusion_network("cfn-b", 100)
-    yield from (in_one(f"{name} of {classes}", fusion_network(name, classes)) for name in fusion.MODELS for classes in (10, 100))
+    yield from (in_one(f"{name} of {classes}", fusion_network(name, classes)) for name in FUSION for classes in (10, 100))
     yield from imagenet_network("cfn-11", IMAGENET["cfn-11"])
     yield from (in_one(name, imagenet_network(name, variant)) for name, variant in IMAGENET.items())
 

@@ -1,7 +1,7 @@
 """Two chapters with tables and claims that are made up and stay as they are, for tests that count verdicts.
 
-ch9_toy has 10 cells of its own: 4 errors, 3 counts of parameters, 2 times and their ratio; and 5 cases of claims. ch9_none has one cell
-and no claim, and nothing is there for it.
+ch9_toy has 10 cells of its own: 4 errors, 3 counts of parameters, 2 times and their ratio; and 5 cases of claims.
+ch9_none has one cell and no claim, and nothing is there for it.
 """
 
 from pathlib import Path

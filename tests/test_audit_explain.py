@@ -420,7 +420,7 @@ def test_a_cell_of_table_2_2(monkeypatch):
     (origin,) = [origin for origin in found["origins"] if origin["origin"] == "this run"]
     names = [stage["stage"] for stage in origin["stages"]]
     assert names == [
-        "ch2_evaluate@cifar10", "ch2_predict@cifar10", "ch2_train_cifar10@cfn-b-0", "ch2_prepare@cifar10", "download@cifar10", "code"
+        "ch2_evaluate@cifar10", "ch2_predict@cifar10", "ch2_train@cifar10-cfn-b-0", "ch2_prepare@cifar10", "download@cifar10", "code"
     ]  # fmt: skip
     assert origin["stages"][2]["seed"] == 0
     assert "8.27" in explain(["table 2.2", "cfn-b", "cifar10"])

@@ -108,18 +108,18 @@ def swap_lock_entries(project: Path) -> str:
 
 def change_a_command_in_the_lock(project: Path) -> str:
     lock_entry(
-        project, lambda stages: stages["ch2_train_cifar10@cfn-a-0"].update(cmd="python -m stages.ch2_fusion.train cifar10 cfn-a --seed 1")
+        project, lambda stages: stages["ch2_train@cifar10-cfn-a-0"].update(cmd="python -m stages.ch2_fusion.train cifar10 cfn-a --seed 1")
     )
     lock = "workflow/pipelines/ch2_fusion/dvc.lock"
-    return f"ch2_train_cifar10@cfn-a-0: {lock} has the command `python -m stages.ch2_fusion.train cifar10 cfn-a --seed 1`"
+    return f"ch2_train@cifar10-cfn-a-0: {lock} has the command `python -m stages.ch2_fusion.train cifar10 cfn-a --seed 1`"
 
 
 def change_a_parameter_in_the_lock(project: Path) -> str:
     def change(stages: dict) -> None:
-        stages["ch2_train_cifar10@cfn-a-0"]["params"]["reports/params/ch2_fusion.json"]["ch2_fusion.training"]["learning_rate"] = 0.5
+        stages["ch2_train@cifar10-cfn-a-0"]["params"]["reports/params/ch2_fusion.json"]["ch2_fusion.training"]["learning_rate"] = 0.5
 
     lock_entry(project, change)
-    return "ch2_train_cifar10@cfn-a-0: made with ch2_fusion.training.learning_rate = 0.5, in force is 0.1"
+    return "ch2_train@cifar10-cfn-a-0: made with ch2_fusion.training.learning_rate = 0.5, in force is 0.1"
 
 
 def forget_a_stage(project: Path) -> str:
@@ -133,7 +133,7 @@ def replace_an_output(project: Path) -> str:
     content = file.read_text()
     file.unlink()  # it may be the cache's own file
     file.write_text(content + "\n")
-    return f"{MODEL} is not what ch2_train_cifar10@cfn-a-0 made: curve.csv differs"
+    return f"{MODEL} is not what ch2_train@cifar10-cfn-a-0 made: curve.csv differs"
 
 
 def replace_an_output_in_the_cache(project: Path) -> str:
@@ -151,7 +151,7 @@ def change_the_code(project: Path) -> str:
 
 def change_a_parameter(project: Path) -> str:
     replace(project / "params.yaml", "momentum: 0.9", "momentum: 0.8")
-    return "ch2_train_cifar10@cfn-a-0: made with ch2_fusion.training.momentum = 0.9, in force is 0.8"
+    return "ch2_train@cifar10-cfn-a-0: made with ch2_fusion.training.momentum = 0.9, in force is 0.8"
 
 
 def add_a_metrics_file(project: Path) -> str:
@@ -160,7 +160,7 @@ def add_a_metrics_file(project: Path) -> str:
 
 
 def take_the_record_of_another_run(project: Path) -> str:
-    file = record_of(project, "ch2_train_cifar10@cfn-a-0")
+    file = record_of(project, "ch2_train@cifar10-cfn-a-0")
     record = json.loads(file.read_text())
     record["made"][MODEL] = "0" * 32 + ".dir"
     file.write_text(json.dumps(record))
@@ -168,14 +168,14 @@ def take_the_record_of_another_run(project: Path) -> str:
 
 
 def run_with_another_package(project: Path) -> str:
-    file = record_of(project, "ch2_train_cifar10@cfn-a-0")
+    file = record_of(project, "ch2_train@cifar10-cfn-a-0")
     replace(file, '"torch": "2.', '"torch": "1.')
-    return "ch2_train_cifar10@cfn-a-0 was made with torch 1."
+    return "ch2_train@cifar10-cfn-a-0 was made with torch 1."
 
 
 def run_with_a_python_that_is_none_of_ours(project: Path) -> str:
-    of_python(project, "3.10.4", "ch2_train_cifar10@cfn-a-0")
-    return "ch2_train_cifar10@cfn-a-0 was made with python 3.10.4, in force is 3.1"
+    of_python(project, "3.10.4", "ch2_train@cifar10-cfn-a-0")
+    return "ch2_train@cifar10-cfn-a-0 was made with python 3.10.4, in force is 3.1"
 
 
 def of_python(project: Path, version: str, *stages: str) -> None:
@@ -272,13 +272,13 @@ def test_what_was_changed_is_found_and_named(project: Path, spoil: Callable[[Pat
 
 @pytest.mark.slow
 def test_what_another_of_our_pythons_made_is_a_note(project: Path) -> None:
-    of_python(project, "3.12.77", "download@cifar10", "ch2_train_cifar10@cfn-a-0")
+    of_python(project, "3.12.77", "download@cifar10", "ch2_train@cifar10-cfn-a-0")
     of_python(project, "3.13.77", "ch2_figures@cifar10")
     with contextlib.chdir(project):
         said = f"{audit.verify().text()}\n"
     assert "BREAK" not in said
     now = f"in force is {platform.python_version()}, with the same packages"
-    assert f"note   made by Python 3.12.77, {now}: 2 stages, such as ch2_train_cifar10@cfn-a-0\n" in said
+    assert f"note   made by Python 3.12.77, {now}: 2 stages, such as ch2_train@cifar10-cfn-a-0\n" in said
     assert f"note   made by Python 3.13.77, {now}: 1 stages, such as ch2_figures@cifar10\n" in said
 
 
@@ -292,12 +292,12 @@ def test_a_project_without_a_run_says_so(project: Path) -> None:
 
 @pytest.mark.slow
 def test_a_training_run_again_gives_equal_bytes_and_a_changed_result_is_told(project: Path) -> None:
-    done = run_in(project, sys.executable, "-m", "workflow.audit", "rerun", "ch2_train_cifar10@cfn-a-0")
+    done = run_in(project, sys.executable, "-m", "workflow.audit", "rerun", "ch2_train@cifar10-cfn-a-0")
     assert done.returncode == 0, done.stderr
-    assert "ch2_train_cifar10@cfn-a-0: equal bytes (1 outputs)" in done.stdout and done.stdout.endswith("the same came out\n")
+    assert "ch2_train@cifar10-cfn-a-0: equal bytes (1 outputs)" in done.stdout and done.stdout.endswith("the same came out\n")
 
-    lock_entry(project, lambda stages: stages["ch2_train_cifar10@cfn-a-0"]["outs"][0].update(md5="0" * 32 + ".dir"))
-    done = run_in(project, sys.executable, "-m", "workflow.audit", "rerun", "ch2_train_cifar10@cfn-a-0")
+    lock_entry(project, lambda stages: stages["ch2_train@cifar10-cfn-a-0"]["outs"][0].update(md5="0" * 32 + ".dir"))
+    done = run_in(project, sys.executable, "-m", "workflow.audit", "rerun", "ch2_train@cifar10-cfn-a-0")
     assert done.returncode == 1
     assert "has the checksum" in done.stdout and done.stdout.endswith("something else came out\n")
 

@@ -1,27 +1,27 @@
 """The networks of Section 2.4.1 against published counts, Table 2.1 and hand-written equations."""
 
+import dataclasses
+
+import composed
 import pytest
 import torch
 from torch.nn import functional as F
 
-from stages.ch2_fusion.architectures import depth, thesis_model
-from stages.ch2_fusion.model import (
-    MODELS,
-    LocalFusion,
-    Network,
-    SharedFusion,
-    SumFusion,
-    build,
-    count_parameters,
-    describe,
-    fusion_weights,
-)
+from stages.ch2_fusion import architectures
+from stages.ch2_fusion.architectures import depth
+from stages.ch2_fusion.model import FusionNetwork, LocalFusion, SharedFusion, SumFusion, build, count_parameters, describe
+from stages.core.branches import fusion_weights
 
-SMALL = Network(width=0.125, dropout=0.5, side_after_dropout=True, side_kernel_cifar100_b=3, conv_std=0.1, fc_std=0.1, fusion_init=0.333)
+CHAPTER = composed.section("ch2_fusion", {"network": {"width": 0.125, "dropout": 0.5, "conv_std": 0.1}})
+VARIANTS = CHAPTER.variants
 
 
-def small(name: str, classes: int = 10, **changes) -> torch.nn.Module:
-    return build(name, classes, Network(**{**SMALL.__dict__, **changes}), torch.Generator().manual_seed(1))
+def small(name: str, classes: int = 10, **changes) -> FusionNetwork:
+    return build(VARIANTS[name], classes, dataclasses.replace(CHAPTER.network, **changes), torch.Generator().manual_seed(1))
+
+
+def thesis_model(name: str, classes: int, kernel: int) -> FusionNetwork:
+    return architectures.thesis_model(VARIANTS[name], classes, kernel)
 
 
 # The author's own counts of learnable parameters.
@@ -50,7 +50,7 @@ def test_parameters_by_part_of_cfn_a_by_hand():
 
 
 def test_fusion_parameters_of_table_2_2():
-    counts = {name: count_parameters(thesis_model(name, 10, 3))["parameters_fusion"] for name in MODELS}
+    counts = {name: count_parameters(thesis_model(name, 10, 3))["parameters_fusion"] for name in VARIANTS}
     assert counts["cnn-a"] == counts["cnn-sum-b"] == 0
     assert counts["cnn-conv-a"] == counts["cnn-conv-b"] == 4
     assert counts["cfn-a"] == counts["cfn-b"] == 768
@@ -132,7 +132,7 @@ def test_local_fusion_gradient():
                                     (stack, fusion.weight.detach().requires_grad_(), fusion.bias.detach().requires_grad_()))  # fmt: skip
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", VARIANTS)
 @pytest.mark.parametrize("classes", [10, 100])
 def test_every_parameter_learns_and_starts_as_said(name, classes):
     model = small(name, classes)
@@ -174,12 +174,20 @@ def test_fusion_weights_by_hand():
     model = small("cfn-a")
     with torch.no_grad():
         model.fusion.weight[:, 2] = torch.cat([torch.full((12,), 1.0), torch.full((12,), 3.0)])
-    weights = fusion_weights(model)
+    weights = fusion_weights(model.fusion)
     assert weights["fusion_weight_1"] == pytest.approx(0.333, abs=1e-6) and weights["fusion_weight_1_sd"] < 1e-6
     assert weights["fusion_weight_3"] == pytest.approx(2) and weights["fusion_weight_3_sd"] == pytest.approx(1)
-    assert fusion_weights(small("cnn-sum-a")) == fusion_weights(small("cnn-a")) == {}
+    assert fusion_weights(small("cnn-sum-a").fusion) == fusion_weights(small("cnn-a").fusion) == {}
 
 
-def test_an_unknown_model_is_named():
-    with pytest.raises(ValueError, match=r"no model 'cfn-c': it may be cnn-a, "):
-        small("cfn-c")
+def test_the_variants_are_the_networks_of_table_2_2():
+    """Plain, three fusions of features (Figure 2.5) and one of predictions (Figure 2.4a), on both bases, each unlike all others."""
+    kinds = {(variant.fusion, variant.late) for variant in VARIANTS.values()}
+    assert kinds == {("none", False), ("sum", False), ("conv", False), ("local", False), ("local", True)}
+    assert len({dataclasses.astuple(variant) for variant in VARIANTS.values()}) == len(VARIANTS) == 2 * 5
+    assert [type(small(name).fusion) for name in ("cnn-a", "cnn-sum-b", "cnn-conv-a", "cfn-b")] == [
+        type(None),
+        SumFusion,
+        SharedFusion,
+        LocalFusion,
+    ]

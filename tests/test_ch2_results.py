@@ -11,7 +11,8 @@ import torch
 from sklearn.metrics import accuracy_score
 
 from stages.ch2_fusion import data, evaluate, figures, predict
-from stages.ch2_fusion.model import Network, build
+from stages.ch2_fusion.model import build
+from stages.ch2_fusion.training_settings import Network, Variant
 from stages.core import figures as core_figures
 from stages.core.errors import UserError
 from stages.core.runtime import Runtime
@@ -30,7 +31,7 @@ def images():
 
 @pytest.fixture(scope="module")
 def cfn():
-    return build("cfn-a", 10, NETWORK, torch.Generator().manual_seed(1))
+    return build(Variant(base="a", fusion="local"), 10, NETWORK, torch.Generator().manual_seed(1))
 
 
 def test_error_equals_another_librarys():
@@ -104,18 +105,18 @@ def test_curves_are_means_over_seeds_where_something_was_measured():
     assert list(losses) == ["cnn-a", "cfn-a"] and losses.loc[5, "cnn-a"] == pytest.approx((1.5 + 2.5) / 2)
     errors = figures.mean_curve(curves(), "test_error", ["cfn-a"])
     assert list(errors.index) == [10] and errors.loc[10, "cfn-a"] == 45
-    assert figures.weight_curve(curves(), "cfn-a").loc[10, "fusion_weight_3"] == pytest.approx(0.8)
+    assert core_figures.fusion_weight_curve(curves(), "cfn-a", 3).loc[10, "fusion_weight_3"] == pytest.approx(0.8)
 
 
 def test_figures_say_what_they_are_worth_and_have_stable_bytes(tmp_path):
-    table = figures.mean_curve(curves(), "train_loss", ["cnn-a", "cfn-a"])
+    table, colours = figures.mean_curve(curves(), "train_loss", ["cnn-a", "cfn-a"]), {"cnn-a": "#1f77b4", "cfn-a": "#d62728"}
     texts = []
     for name in ("one.svg", "two.svg"):
-        core_figures.save(figures.draw_figure_2_7(table, table), tmp_path / name, "miniature")
+        core_figures.save(figures.draw_figure_2_7(table, table, colours), tmp_path / name, "miniature")
         texts.append((tmp_path / name).read_text())
     assert texts[0] == texts[1]
     assert "Miniature: generated data" in texts[0] and "CFN-A" in texts[0] and "<dc:date>" not in texts[0]
-    core_figures.save(figures.draw_figure_2_7(table, table), tmp_path / "full.svg", "full")
+    core_figures.save(figures.draw_figure_2_7(table, table, colours), tmp_path / "full.svg", "full")
     assert "Miniature" not in (tmp_path / "full.svg").read_text()
 
 

@@ -1,36 +1,37 @@
 """Training of Section 2.4.1: the solver's rules by hand, the augmentation by brute force, one batch learned by heart."""
 
+import dataclasses
+
+import composed
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
 from stages.ch2_fusion import data
-from stages.ch2_fusion.model import MODELS, Network, build
-from stages.ch2_fusion.train import Training, error_percent, learning_rate, optimizer_for
+from stages.ch2_fusion.model import build
+from stages.ch2_fusion.train import error_percent, optimizer_for
 from stages.core import loop
 from stages.core.seeds import generator, seed_for
 from stages.datasets.contrast import contrast_statistics
 
 torch.set_num_threads(1)
-SMALL = Network(width=0.125, dropout=0.0, side_after_dropout=True, side_kernel_cifar100_b=3, conv_std=0.15, fc_std=0.1, fusion_init=0.333)
-THESIS = Training(
-    iterations=120_000, batch_size=100, learning_rate=0.1, learning_rate_steps=[40_000, 80_000], momentum=0.9, weight_decay=1e-4,
-    bias_rate=2, bias_decay=0, fusion_rate=0.1, log_every=100, test_every=1000, checkpoint_every=1000,
-)  # fmt: skip
+CHAPTER = composed.section("ch2_fusion", {}, "real")  # the author's solver, at the thesis's length
+VARIANTS, TRAINING = CHAPTER.variants, CHAPTER.training
+SMALL = dataclasses.replace(CHAPTER.network, width=0.125, dropout=0.0, conv_std=0.15)
 
 
-def test_learning_rate_falls_after_the_steps():
-    rates = [learning_rate(iteration, THESIS) for iteration in (0, 39_999, 40_000, 79_999, 80_000, 119_999)]
-    assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
+def test_the_solver_is_the_authors():
+    values = (TRAINING.iterations, TRAINING.batch_size, TRAINING.learning_rate, TRAINING.learning_rate_steps)
+    assert values == (120_000, 100, 0.1, (40_000, 80_000))
+    assert (TRAINING.momentum, TRAINING.weight_decay) == (0.9, 1e-4)
+    assert (TRAINING.bias_rate, TRAINING.bias_decay, TRAINING.fusion_rate) == (2, 0, 0.1)
 
 
 def test_two_steps_of_the_solver_by_hand():
     """v <- 0.9 v + (gradient + decay w), w <- w - rate v; biases at twice the rate without decay, the fusion at a tenth."""
-    model = build("cfn-a", 10, SMALL, torch.Generator().manual_seed(0))
-    optimizer = optimizer_for(model, THESIS)
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate(0, THESIS) * group["rate"]
+    model = build(VARIANTS["cfn-a"], 10, SMALL, torch.Generator().manual_seed(0))
+    optimizer = optimizer_for(model, TRAINING)
     chosen = {"block1.0.weight": (1, 1), "block1.0.bias": (2, 0), "fusion.weight": (0.1, 1), "fusion.bias": (0.2, 0)}
     parameters = dict(model.named_parameters())
     expected = {name: parameters[name].detach().clone() for name in chosen}
@@ -109,11 +110,11 @@ def test_error_percent_by_hand():
     assert error_percent(scores, torch.tensor([1, 1, 1, 0])) == 25.0  # of equal scores the first counts
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", VARIANTS)
 def test_one_batch_is_learned_by_heart(name):
     torch.manual_seed(0)
     images, labels = F.interpolate(torch.randn(10, 3, 4, 4), scale_factor=8), torch.arange(10)
-    model = build(name, 10, SMALL, torch.Generator().manual_seed(0))
+    model = build(VARIANTS[name], 10, SMALL, torch.Generator().manual_seed(0))
     optimizer = torch.optim.Adam(model.parameters(), lr=0.004)
     for _ in range(60):
         loss = F.cross_entropy(model(images), labels)

@@ -57,13 +57,13 @@ def recomputed() -> verify.Report:
 
 def test_a_release_holds_what_there_is_and_says_what_there_is_not(released: Path) -> None:
     about = json.loads((released / FOLDER / "release.json").read_text())
-    assert (about["trainings"], about["not_trained"]) == (1, ["ch2_train_cifar10@cfn-a-1"])
-    assert "ch2_train_cifar10@cfn-a-1" not in Lock(released / FOLDER).stages
+    assert (about["trainings"], about["not_trained"]) == (1, ["ch2_train@cifar10-cfn-a-1"])
+    assert "ch2_train@cifar10-cfn-a-1" not in Lock(released / FOLDER).stages
     records = json.loads((released / FOLDER / METRICS).read_text())["records"]
     assert {record["seed"] for record in records} == {0}
     done = run_in(released, sys.executable, "-m", "workflow.audit", "verify")
     lines = done.stdout.splitlines()
-    assert "note   1 trainings have never run, such as ch2_train_cifar10@cfn-a-1: no number is of them" in lines
+    assert "note   1 trainings have never run, such as ch2_train@cifar10-cfn-a-1: no number is of them" in lines
     assert not [line for line in lines if line.startswith("BREAK") and "mini-holes" in line], done.stdout
     # the error, and the mean weight of each of three branches
     assert f"holds  release {NAME}: 4 numbers recomputed from the predictions that it keeps" in lines

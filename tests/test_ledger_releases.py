@@ -61,9 +61,9 @@ def timed(folder, times, iterations=120000, card="H200", resumed=False, **others
 def test_training_times_come_from_releases_as_a_ratio(tmp_path):
     errors(tmp_path / "metrics", {"cfn-b": [8.4]})
     folder = release(tmp_path / "releases", "real-1", "real", "2025-01-01", {"cfn-b": [8.4]})
-    timed(folder, {"ch2_train_cifar10@cnn-b-0": 900, "ch2_train_cifar10@cnn-b-1": 1100})
-    timed(folder, {"ch2_train_cifar10@cfn-b-1": 3}, resumed=True)
-    timed(folder, {"ch2_train_cifar10@cfn-b-0": 1250, "ch2_train_cifar10@cfn-b-eplf-0": 99999})
+    timed(folder, {"ch2_train@cifar10-cnn-b-0": 900, "ch2_train@cifar10-cnn-b-1": 1100})
+    timed(folder, {"ch2_train@cifar10-cfn-b-1": 3}, resumed=True)
+    timed(folder, {"ch2_train@cifar10-cfn-b-0": 1250, "ch2_train@cifar10-cfn-b-eplf-0": 99999})
     cells = resolve(tmp_path, table="text_2_4_1")
     found = cell(cells, "ratio", "hours")
     # 1250 / mean(900, 1100) = 1.25; the printed hours give 2.085 / 1.665 - 2.08 / 1.67 = 0.00674 at most
@@ -79,8 +79,8 @@ def test_training_times_come_from_releases_as_a_ratio(tmp_path):
 
 def test_times_of_different_machines_are_no_ratio(tmp_path):
     folder = release(tmp_path / "releases", "real-1", "real", "2025-01-01", {"cfn-b": [8.4]})
-    timed(folder, {"ch2_train_cifar10@cnn-b-0": 1000})
-    timed(folder, {"ch2_train_cifar10@cfn-b-0": 1246}, card="other")
+    timed(folder, {"ch2_train@cifar10-cnn-b-0": 1000})
+    timed(folder, {"ch2_train@cifar10-cfn-b-0": 1246}, card="other")
     found = cell(resolve(tmp_path, table="text_2_4_1"), "ratio", "hours")
     assert (found.verdict, found.reason) == ("not run", "timed on different machines or settings")
 

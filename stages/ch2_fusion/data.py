@@ -10,8 +10,6 @@ from torch.nn import functional as F
 
 from stages.core.runtime import Runtime, to_device
 
-SOURCES = {"cifar10": "cifar10", "cifar10_augmented": "cifar10", "cifar100": "cifar100"}
-
 
 @dataclass(frozen=True)
 class Images:

@@ -9,16 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.core import arrays, metrics, stage, trainings
+from stages.ch2_fusion.experiments import role_of
+from stages.core import arrays, metrics, provenance, stage, trainings
 from stages.core.errors import UserError
-from stages.core.files import read_csv, write_csv
+from stages.core.files import read_csv
 from stages.metrics.classification import error_percent
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dataset", choices=["cifar10", "cifar10_augmented", "cifar100"])
-    return parser
+    return stage.parser(__doc__, "experiment")
 
 
 def records_of(
@@ -42,21 +41,16 @@ def records_of(
 
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
-    scale, settings = job.params["scale"], job.params["ch2_fusion"]
-    predictions = job.dep(f"data/{scale}/predictions/ch2_fusion/{args.dataset}")
-    records, curves = [], []
-    models = f"data/{scale}/models/ch2_fusion/{args.dataset}"
-    for model, seed, folder in trainings.available(job, models, settings["models"][args.dataset], settings["seeds"]):
-        curve = read_csv(folder / "curve.csv")
+    predictions = job.dep(job.data(f"predictions/ch2_fusion/{args.experiment}"))
+    names, seeds = job.param(f"ch2_fusion.models.{role_of(args.experiment)}"), job.param("ch2_fusion.seeds")
+    networks = trainings.available(job, job.data(f"models/ch2_fusion/{args.experiment}"), names, seeds)
+    records = []
+    for model, seed, folder in networks:
         about = json.loads((predictions / f"{model}-seed{seed}.json").read_text())
-        records += records_of(model, seed, folder, predictions / f"{model}-seed{seed}.npz", curve, about, job.name)
-        curves += [{"model": model, "seed": str(seed), **row} for row in curve]
-    provenance = json.loads((predictions / "provenance.json").read_text())
-    metrics.write(
-        job.out(f"reports/metrics/ch2_fusion/{args.dataset}.json"), chapter="ch2_fusion", experiment=args.dataset, scale=scale,
-        protocol=job.params["protocol"], dataset=metrics.Dataset(args.dataset, provenance["kind"], provenance["note"]), records=records,
-    )  # fmt: skip
-    write_csv(job.out(f"reports/metrics/ch2_fusion/{args.dataset}.training.csv"), curves)
+        stored, curve = predictions / f"{model}-seed{seed}.npz", read_csv(folder / "curve.csv")
+        records += records_of(model, seed, folder, stored, curve, about, job.name)
+    metrics.publish(job, "ch2_fusion", args.experiment, provenance.dataset(predictions, args.experiment), records)
+    trainings.publish_curves(job, "ch2_fusion", args.experiment, networks)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """Figures 2.1 (activation maps), 2.7 (loss and test error) and 2.8a (fusion weights), from stored curves and predictions.
 
-python -m stages.ch2_fusion.figures
+python -m stages.ch2_fusion.figures cifar10
 """
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 
 import matplotlib
@@ -11,10 +12,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from stages.ch2_fusion.settings import Figures
 from stages.core import figures, stage
 from stages.core.files import write_csv
 
-CURVES_OF_FIGURE_2_7 = {"cnn-a": "#1f77b4", "cfn-a": "#d62728", "cnn-b": "#17becf", "cfn-b": "#ff7f0e"}
+COLOURS = ("#1f77b4", "#d62728", "#17becf", "#ff7f0e")  # of Figure 2.7's networks, in their order
 BRANCHES = {1: "side branch 1", 2: "side branch 2", 3: "side branch 3 (main)"}
 
 
@@ -24,18 +26,17 @@ def mean_curve(curves: pd.DataFrame, column: str, models: list[str]) -> pd.DataF
     return chosen.pivot_table(index="iteration", columns="model", values=column, aggfunc="mean")[models]
 
 
-def weight_curve(curves: pd.DataFrame, model: str) -> pd.DataFrame:
-    """Mean fusion weight of each branch and its deviation over the elements, over training; means over seeds."""
-    columns = [f"fusion_weight_{branch}{suffix}" for branch in BRANCHES for suffix in ("", "_sd")]
-    return curves[curves.model == model].groupby("iteration")[columns].mean()
+def parser() -> argparse.ArgumentParser:
+    return stage.parser(__doc__, "dataset")
 
 
-def draw_figure_2_7(losses: pd.DataFrame, errors: pd.DataFrame) -> Figure:
+def draw_figure_2_7(losses: pd.DataFrame, errors: pd.DataFrame, colours: Mapping[str, str]) -> Figure:
+    """Both tables have a column for each model; colours : by model."""
     figure = Figure(figsize=(8, 3.4), layout="constrained")
     panels = figure.subplots(1, 2)
     for axes, table, title in zip(panels, (losses, errors), ("(a) training loss", "(b) test error (%)"), strict=True):
         for model in table:
-            axes.plot(table.index, table[model], color=CURVES_OF_FIGURE_2_7[model], label=model.upper(), linewidth=1.2)
+            axes.plot(table.index, table[model], color=colours[model], label=model.upper(), linewidth=1.2)
         axes.set(title=title, xlabel="iterations")
     panels[0].legend()
     return figure
@@ -50,8 +51,8 @@ def draw_figure_2_1(stored: dict[str, dict[str, np.ndarray]]) -> Figure:
     """One row per picture: the picture, then of each model and branch the four maps with the highest mean activation."""
     images = next(iter(stored.values()))["images"]
     groups = []
-    for model, found in stored.items():
-        *sides, (_, main) = _branches(found)
+    for model, of_model in stored.items():
+        *sides, (_, main) = _branches(of_model)
         groups += [(f"{model.upper()}, side {key.replace('_', ' ')}", maps) for key, maps in sides] + [
             (f"{model.upper()}, main branch", main)
         ]
@@ -72,32 +73,28 @@ def draw_figure_2_1(stored: dict[str, dict[str, np.ndarray]]) -> Figure:
 
 def activation_rows(stored: dict[str, dict[str, np.ndarray]]) -> list[dict[str, object]]:
     """Every map of Figure 2.1 as a row; its values row by row, three decimals."""
-    return [
-        {"model": model, "branch": key.removeprefix("branch_"), "picture": picture, "rank": rank + 1, "size": maps.shape[-1],
-         "values": " ".join(f"{value:.3f}" for value in maps[picture, rank].ravel())}
-        for model, found in stored.items() for key, maps in _branches(found)
-        for picture in range(maps.shape[0]) for rank in range(maps.shape[1])
-    ]  # fmt: skip
+    return [{"model": model, **row} for model, maps in stored.items() for row in figures.map_rows(maps)]
 
 
-def _branches(found: dict[str, np.ndarray]) -> list[tuple[str, np.ndarray]]:
-    return [(key, maps) for key, maps in sorted(found.items()) if key.startswith("branch_")]
+def _branches(stored: dict[str, np.ndarray]) -> list[tuple[str, np.ndarray]]:
+    return [(key, maps) for key, maps in sorted(stored.items()) if key.startswith("branch_")]
 
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
-    protocol, chosen = job.params["protocol"], job.params["ch2_fusion"]["figures"]
-    curves = pd.read_csv(job.dep("reports/metrics/ch2_fusion/cifar10.training.csv"))
+    protocol, chosen = job.param("protocol"), job.settings(Figures, "ch2_fusion.figures")
+    curves = pd.read_csv(job.dep(f"reports/metrics/ch2_fusion/{args.dataset}.training.csv"))
     out = job.out("reports/figures/ch2_fusion")
     out.mkdir()
-    models = [model for model in CURVES_OF_FIGURE_2_7 if model in set(curves.model)]
-    losses, errors = mean_curve(curves, "train_loss", models), mean_curve(curves, "test_error", models)
-    weights = weight_curve(curves, chosen["weights"])
+    coloured = zip(chosen.curves, COLOURS, strict=False)  # there may be fewer networks than colours
+    colours = {model: colour for model, colour in coloured if model in set(curves.model)}
+    losses, errors = (mean_curve(curves, column, list(colours)) for column in ("train_loss", "test_error"))
+    weights = figures.fusion_weight_curve(curves, chosen.weights, len(BRANCHES))
     for name, table in {"figure_2_7a": losses, "figure_2_7b": errors, "figure_2_8a": weights}.items():
         table.to_csv(out / f"{name}.csv", lineterminator="\n")
     with matplotlib.rc_context(figures.STYLE):
-        figures.save(draw_figure_2_7(losses, errors), out / "figure_2_7.svg", protocol)
-        figures.save(draw_figure_2_8a(weights, chosen["weights"]), out / "figure_2_8a.svg", protocol)
-        stored = read_activations(job.dep(f"data/{job.params['scale']}/predictions/ch2_fusion/cifar10"), chosen["activations"])
+        figures.save(draw_figure_2_7(losses, errors, colours), out / "figure_2_7.svg", protocol)
+        figures.save(draw_figure_2_8a(weights, chosen.weights), out / "figure_2_8a.svg", protocol)
+        stored = read_activations(job.dep(job.data(f"predictions/ch2_fusion/{args.dataset}")), chosen.activations)
         write_csv(out / "figure_2_1.csv", activation_rows(stored))
         figures.save(draw_figure_2_1(stored), out / "figure_2_1.png", protocol)
 
@@ -108,4 +105,4 @@ def read_activations(folder: Path, models: list[str]) -> dict[str, dict[str, np.
 
 
 if __name__ == "__main__":
-    stage.execute(argparse.ArgumentParser(description=__doc__), main)
+    stage.execute(parser(), main)

@@ -1,35 +1,15 @@
 """The networks of Section 2.4.1: CNN-A and CNN-B (Table 2.1), and their fusion networks (Figures 2.3 to 2.6).
 
-Ten models by name: `cnn-a` (plain), `cnn-sum-a`, `cnn-conv-a`, `cfn-a` (three ways to fuse the branches, Figure 2.5),
-`cfn-a-eplf` (fusion of predictions instead of features, Figure 2.4a), and the same five for B.
+A plain network, three ways to fuse its branches' features (Figure 2.5), and the fusion of their predictions (Figure 2.4a).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-
-@dataclass(frozen=True)
-class Network:
-    """What the thesis leaves to a parameter; see the chapter's README for each.
-
-    width : factor on every number of channels; 1 in the thesis, less in the miniature.
-    dropout : ratio, Table 2.1.
-    side_after_dropout : side branches leave after the pooling layer's dropout (author's code), else before it.
-    side_kernel_cifar100_b : size of the side branches' convolution in B models for 100 classes; 3 (author's code) or 1 (Table 2.2).
-    conv_std, fc_std : deviations of the initial weights. fusion_init : initial fusion weight; biases start at 0.
-    """
-
-    width: float
-    dropout: float
-    side_after_dropout: bool
-    side_kernel_cifar100_b: int
-    conv_std: float
-    fc_std: float
-    fusion_init: float
+from stages.ch2_fusion.training_settings import Network, Variant
 
 
 class SumFusion(nn.Module):
@@ -144,45 +124,39 @@ class FusionNetwork(nn.Module):
         return self.classifiers[0](self.dropout(fused))
 
 
-FUSIONS: dict[str, Callable[[float], Callable[[int, int], nn.Module] | None]] = {
-    "cnn": lambda init: None,
-    "cnn-sum": lambda init: lambda branches, elements: SumFusion(),
-    "cnn-conv": lambda init: lambda branches, elements: SharedFusion(branches, init),
-    "cfn": lambda init: lambda branches, elements: LocalFusion(branches, elements, init),
-}
-MODELS = [f"{kind}-{family}{late}" for family in "ab" for kind, late in [*((kind, "") for kind in FUSIONS), ("cfn", "-eplf")]]
-
-
-def build(name: str, classes: int, settings: Network, generator: torch.Generator) -> FusionNetwork:
-    """The model called `name` (one of MODELS) for `classes` classes, with initial weights drawn from `generator`."""
-    kind, family, late = _parse(name)
-    channels = (64, 64, 64) if family == "a" else (96 if classes == 10 else 192, 192, 192)
-    scaled = [max(1, round(count * settings.width)) for count in (*channels, 192)]
+def build(variant: Variant, classes: int, network: Network, generator: torch.Generator) -> FusionNetwork:
+    """The variant for `classes` classes, with initial weights drawn from `generator`."""
+    is_b = variant.base == "b"
+    channels = (96 if classes == 10 else 192, 192, 192) if is_b else (64, 64, 64)
+    scaled = [max(1, round(count * network.width)) for count in (*channels, 192)]
     model = FusionNetwork(
-        kernel=5 if family == "a" else 3,
-        depth=1 if family == "a" else 2,
+        kernel=3 if is_b else 5,
+        depth=2 if is_b else 1,
         widths=(scaled[0], scaled[1], scaled[2]),
         features=scaled[3],
         classes=classes,
-        fusion=FUSIONS[kind](float(settings.fusion_init)),
-        late_fusion=late,
-        side_kernel=settings.side_kernel_cifar100_b if family == "b" and classes == 100 else 1,
-        side_after_dropout=settings.side_after_dropout,
-        dropout=settings.dropout,
+        fusion=_fusion(variant, float(network.fusion_init)),
+        late_fusion=variant.late,
+        side_kernel=network.side_kernel_cifar100_b if is_b and classes == 100 else 1,
+        side_after_dropout=network.side_after_dropout,
+        dropout=network.dropout,
     )
     for module in model.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
-            nn.init.normal_(module.weight, std=settings.conv_std if isinstance(module, nn.Conv2d) else settings.fc_std, generator=generator)
+            std = network.conv_std if isinstance(module, nn.Conv2d) else network.fc_std
+            nn.init.normal_(module.weight, std=std, generator=generator)
             nn.init.zeros_(module.bias)  # type: ignore[arg-type]
     return model
 
 
-def _parse(name: str) -> tuple[str, str, bool]:
-    if name not in MODELS:
-        raise ValueError(f"no model {name!r}: it may be {', '.join(MODELS)}")
-    late = name.endswith("-eplf")
-    kind, family = name.removesuffix("-eplf").rsplit("-", 1)
-    return kind, family, late
+def _fusion(variant: Variant, init: float) -> Callable[[int, int], nn.Module] | None:
+    """What makes the fusion module, from the numbers of branches and of elements; None for a plain CNN."""
+    kinds: dict[str, Callable[[int, int], nn.Module]] = {
+        "sum": lambda branches, elements: SumFusion(),
+        "conv": lambda branches, elements: SharedFusion(branches, init),
+        "local": lambda branches, elements: LocalFusion(branches, elements, init),
+    }
+    return kinds.get(variant.fusion)
 
 
 def count_parameters(model: FusionNetwork) -> dict[str, int]:
@@ -202,18 +176,6 @@ def count_parameters(model: FusionNetwork) -> dict[str, int]:
 
 def _count(module: nn.Module | None) -> int:
     return sum(parameter.numel() for parameter in module.parameters()) if module is not None else 0
-
-
-def fusion_weights(model: FusionNetwork) -> dict[str, float]:
-    """Mean fusion weight of each branch, main branch last, with its deviation over the elements (Figure 2.8a); empty without weights."""
-    weight = getattr(model.fusion, "weight", None)
-    if weight is None:
-        return {}
-    columns = {}
-    for branch in range(weight.shape[1]):
-        columns[f"fusion_weight_{branch + 1}"] = weight[:, branch].mean().item()
-        columns[f"fusion_weight_{branch + 1}_sd"] = weight[:, branch].std(correction=0).item()
-    return columns
 
 
 def describe(model: FusionNetwork) -> list[str]:

@@ -11,29 +11,25 @@ import numpy as np
 import torch
 
 from stages.ch2_fusion import data
-from stages.ch2_fusion.model import FusionNetwork, Network, build
-from stages.core import inference, metrics, runtime, stage, trainings
+from stages.ch2_fusion.experiments import dataset_of, is_augmented, role_of
+from stages.ch2_fusion.model import FusionNetwork, build
+from stages.ch2_fusion.training_settings import Network, Variant
+from stages.core import branches, inference, metrics, provenance, runtime, stage, trainings
 from stages.core.files import write_json
 
-PICTURES, TOP_MAPS = 10, 4
+PICTURES = 10
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dataset", choices=data.SOURCES)
-    return parser
+    return stage.parser(__doc__, "experiment")
 
 
 @torch.no_grad()
 def top_maps(model: FusionNetwork, images: data.Images) -> dict[str, np.ndarray]:
-    """Of each branch (branch_1, ..., main branch last), the maps with the highest mean activation: float32 (N, TOP_MAPS, H, W)."""
+    """Of each branch (branch_1, ..., main branch last), the most active maps: float32 (N, TOP_MAPS, H, W)."""
     model.eval()
     normalised, _ = images.batch(torch.arange(len(images), device=images.labels.device))
-    top = {}
-    for branch, maps in enumerate(model.branch_maps(normalised), start=1):
-        order = maps.mean(dim=(2, 3)).argsort(dim=1, descending=True, stable=True)[:, :TOP_MAPS]
-        top[f"branch_{branch}"] = maps.take_along_dim(order[:, :, None, None], dim=1).float().cpu().numpy()
-    return top
+    return branches.top_maps(model.branch_maps(normalised))
 
 
 def first_of_each_class(images: data.Images) -> data.Images:
@@ -44,15 +40,17 @@ def first_of_each_class(images: data.Images) -> data.Images:
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
     precision, device = inference.start(job)
-    scale, settings = job.params["scale"], job.params["ch2_fusion"]
-    prepared = job.dep(f"data/{scale}/prepared/{data.SOURCES[args.dataset]}")
-    test = data.read(prepared, "test", device)
-    out = job.out(f"data/{scale}/predictions/ch2_fusion/{args.dataset}")
+    prepared = job.dep(job.data(f"prepared/{dataset_of(args.experiment)}"))
+    test, classes = data.read(prepared, "test", device), data.class_count(prepared)
+    out = job.out(job.data(f"predictions/ch2_fusion/{args.experiment}"))
     out.mkdir(parents=True)
-    shown = set(settings["figures"]["activations"]) if args.dataset == "cifar10" else set()
-    models = f"data/{scale}/models/ch2_fusion/{args.dataset}"
-    for name, seed, folder in trainings.available(job, models, settings["models"][args.dataset], settings["seeds"]):
-        model = load(folder, name, data.class_count(prepared), job.settings(Network, "ch2_fusion.network"), device)
+    is_shown = not is_augmented(args.experiment) and args.experiment in job.param("ch2_fusion.sets.shown")
+    shown = set(job.param("ch2_fusion.figures.activations")) if is_shown else set()
+    network = job.settings(Network, "ch2_fusion.network")
+    names, seeds = job.param(f"ch2_fusion.models.{role_of(args.experiment)}"), job.param("ch2_fusion.seeds")
+    for name, seed, folder in trainings.available(job, job.data(f"models/ch2_fusion/{args.experiment}"), names, seeds):
+        variant = job.settings(Variant, f"ch2_fusion.variants.{name}")
+        model = load(folder, variant, classes, network, device)
         scores = data.scores_of(model, test, precision)
         np.savez(out / f"{name}-seed{seed}.npz", scores=scores.cpu().numpy(), labels=test.labels.cpu().numpy())
         training = json.loads((folder / "about.json").read_text())
@@ -61,12 +59,12 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
             shown.remove(name)
             chosen = first_of_each_class(test)
             np.savez(out / f"{name}-activations.npz", images=chosen.pixels.cpu().numpy(), **top_maps(model, chosen))  # type: ignore[arg-type]
-    (out / "provenance.json").write_bytes((prepared / "provenance.json").read_bytes())
+    provenance.hand_on(prepared, out)
 
 
-def load(folder: Path, name: str, classes: int, settings: Network, device: torch.device) -> FusionNetwork:
-    """A trained model."""
-    model = build(name, classes, settings, torch.Generator())
+def load(folder: Path, variant: Variant, classes: int, network: Network, device: torch.device) -> FusionNetwork:
+    """A trained network."""
+    model = build(variant, classes, network, torch.Generator())
     model.load_state_dict(runtime.load(folder / "model.pt"))
     return model.to(device)
 

@@ -7,33 +7,30 @@ three quarters of the disk.
 """
 
 import argparse
-import shutil
 from pathlib import Path
 
 import numpy as np
 
-from stages.core import stage
+from stages.core import provenance, stage
 from stages.datasets import reader
 from stages.datasets.cifar import CifarSet
 from stages.datasets.contrast import contrast_statistics
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dataset")
-    return parser
+    return stage.parser(__doc__, "dataset")
 
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
-    source = job.dep(f"data/{job.params['scale']}/sources/{args.dataset}")
+    source = job.dep(job.data(f"sources/{args.dataset}"))
     cifar_set: CifarSet = reader(args.dataset).read(source)
-    out = job.out(f"data/{job.params['scale']}/prepared/{args.dataset}")
+    out = job.out(job.data(f"prepared/{args.dataset}"))
     out.mkdir(parents=True)
-    scale = job.params["ch2_fusion"]["contrast_scale"]
+    scale = job.param("ch2_fusion.contrast_scale")
     write_part(out, "train", cifar_set.train_images, cifar_set.train_labels, scale)
     write_part(out, "test", cifar_set.test_images, cifar_set.test_labels, scale)
     (out / "classes.txt").write_text("".join(f"{name}\n" for name in cifar_set.classes))
-    shutil.copyfile(source / "provenance.json", out / "provenance.json")
+    provenance.hand_on(source, out)
 
 
 def write_part(out: Path, part: str, images: np.ndarray, labels: np.ndarray, scale: float) -> None:

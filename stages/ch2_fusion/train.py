@@ -1,72 +1,42 @@
 """Train one network of Section 2.4.1 on one CIFAR set: the thesis's SGD, with the author's settings behind parameters.
 
     python -m stages.ch2_fusion.train cifar10 cfn-b --seed 0
+    python -m stages.ch2_fusion.train cifar10_augmented cfn-b --seed 0      # with the standard augmentation
 
 Leaves the final weights and the curve behind Figures 2.7 and 2.8a.
 """
 
 import argparse
-from dataclasses import dataclass
 
 import torch
 from torch.nn import functional as F
 
 from stages.ch2_fusion import data
-from stages.ch2_fusion.model import MODELS, FusionNetwork, Network, build, count_parameters, fusion_weights
+from stages.ch2_fusion.experiments import dataset_of, is_augmented
+from stages.ch2_fusion.model import FusionNetwork, build, count_parameters
+from stages.ch2_fusion.training_settings import Network, Training, Variant
 from stages.core import loop, stage
-from stages.core.runtime import Runtime, gpu_name
+from stages.core.branches import fusion_weights
+from stages.core.optimisers import set_rate, sgd, stepped
+from stages.core.runtime import Runtime
 from stages.core.seeds import generator, seed_for
 
 NAME = "ch2_fusion.train"
 
 
-@dataclass(frozen=True)
-class Training:
-    """Section 2.4.1; lengths in iterations, rates as in Caffe's solver.
-
-    learning_rate is divided by 10 after each of learning_rate_steps. Biases learn at bias_rate times it and decay at
-    bias_decay times weight_decay; the fusion layer's rates are fusion_rate times those of other layers.
-    test_every: how often the curve holds the test error (a multiple of log_every).
-    """
-
-    iterations: int
-    batch_size: int
-    learning_rate: float
-    learning_rate_steps: list[int]
-    momentum: float
-    weight_decay: float
-    bias_rate: float
-    bias_decay: float
-    fusion_rate: float
-    log_every: int
-    test_every: int
-    checkpoint_every: int
-
-
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("dataset", choices=data.SOURCES)
-    parser.add_argument("model", choices=MODELS)
-    parser.add_argument("--seed", type=int, required=True)
-    return parser
+    return stage.parser(__doc__, "experiment", "model", seed=True)
 
 
 def optimizer_for(model: FusionNetwork, training: Training) -> torch.optim.SGD:
-    """SGD with one group for each pair of rate and decay; a group's `rate` multiplies the learning rate."""
+    """SGD with one group for each pair of rate and decay."""
 
     def settings_of(name: str) -> tuple[float, float]:
         is_bias = name.endswith("bias")
         rate = (training.bias_rate if is_bias else 1) * (training.fusion_rate if name.startswith("fusion.") else 1)
         return rate, training.weight_decay * (training.bias_decay if is_bias else 1)
 
-    on_gpu = next(model.parameters()).is_cuda  # one kernel for a whole group
-    groups = loop.parameter_groups(model, settings_of, "rate")
-    return torch.optim.SGD(groups, lr=training.learning_rate, momentum=training.momentum, fused=on_gpu)
-
-
-def learning_rate(iteration: int, training: Training) -> float:
-    """The rate of the step after `iteration` steps."""
-    return training.learning_rate / 10 ** sum(iteration >= step for step in training.learning_rate_steps)
+    return sgd(model, settings_of, learning_rate=training.learning_rate, momentum=training.momentum)
 
 
 def error_percent(scores: torch.Tensor, labels: torch.Tensor) -> float:
@@ -76,24 +46,27 @@ def error_percent(scores: torch.Tensor, labels: torch.Tensor) -> float:
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
     training = job.settings(Training, "ch2_fusion.training")
+    network = job.settings(Network, "ch2_fusion.network")
+    variant = job.settings(Variant, f"ch2_fusion.variants.{args.model}")
     precision = job.settings(Runtime, "runtime")
     device = precision.start()
-    folder = job.dep(f"data/{job.params['scale']}/prepared/{data.SOURCES[args.dataset]}")
+    folder = job.dep(job.data(f"prepared/{dataset_of(args.experiment)}"))
     train, test = data.read(folder, "train", device), data.read(folder, "test", device)
-    classes = data.class_count(folder)
     # The order of the images is the same for all models of a seed, so that their results pair.
-    seed = (NAME, args.dataset, args.seed)
-    model = build(args.model, classes, job.settings(Network, "ch2_fusion.network"), generator(*seed, args.model, "weights"))
+    seed = (NAME, args.experiment, args.seed)
+    model = build(variant, data.class_count(folder), network, generator(*seed, args.model, "weights"))
     precision.place(model, device)
     optimizer = optimizer_for(model, training)
     torch.manual_seed(seed_for(*seed, args.model, "dropout"))
     rows_of = loop.batches(len(train), training.batch_size, seed, device)
 
+    def rate(iteration: int) -> float:
+        return stepped(training.learning_rate, training.learning_rate_steps, iteration)
+
     def step(iteration: int) -> torch.Tensor:
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(iteration, training) * group["rate"]
+        set_rate(optimizer, rate(iteration))
         images, labels = train.batch(rows_of(iteration))
-        if args.dataset == "cifar10_augmented":
+        if is_augmented(args.experiment):
             images = data.augment(images, generator(*seed, "augment", iteration))
         with precision.autocast(device):
             loss = F.cross_entropy(model(images), labels)
@@ -103,7 +76,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         return loss
 
     def observe(done: int) -> loop.Row:
-        row = {"lr": learning_rate(done - 1, training), **fusion_weights(model)}
+        row = {"lr": rate(done - 1), **fusion_weights(model.fusion)}
         if done % training.test_every == 0 or done == training.iterations:
             row["test_error"] = error_percent(data.scores_of(model, test, precision), test.labels)
         return row
@@ -112,13 +85,13 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         step,
         observe,
         {"model": model, "optimizer": optimizer},
-        loop.Schedule(training.iterations, training.log_every, training.checkpoint_every),
+        training,
         job.checkpoint,
-        f"{args.dataset} {args.model} seed {args.seed}",
+        f"{args.experiment} {args.model} seed {args.seed}",
     )
-    about = {"iterations": training.iterations, "parameters": count_parameters(model)["parameters_total"], **precision.describe(device)}
-    job.note(**trained.notes(), **about, gpu=gpu_name(device))
-    loop.keep(job.out(f"data/{job.params['scale']}/models/ch2_fusion/{args.dataset}/{args.model}-seed{args.seed}"), model, trained, about)
+    about = {"iterations": training.iterations, "parameters": count_parameters(model)["parameters_total"]}
+    out = job.data(f"models/ch2_fusion/{args.experiment}/{args.model}-seed{args.seed}")
+    loop.finish(job, out, model, trained, about, precision, device)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -11,37 +13,38 @@ from torch import Tensor
 from stages.core.ahead import map_ahead, workers
 from stages.core.errors import UserError
 from stages.core.seeds import generator
-from stages.datasets import voc2012
-from stages.datasets.voc2012 import Example
+from stages.datasets.segmented import Example
 
 Batch = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
 class TrainingImages:
-    """Which image an iteration has, and whether it is mirrored, by the iteration's number alone, so that a training resumes to the step.
+    """Which image an iteration has, and whether it is mirrored, by the iteration's number alone: trainings resume to the step.
 
-    rows_of : an iteration's row of `examples`. seed : of the mirroring; None for none.
+    reader : the data set's module of stages/datasets. rows_of : an iteration's row of `examples`.
+    seed : of the mirroring; None for none.
     """
 
+    reader: ModuleType
     examples: Sequence[Example]
     rows_of: Callable[[int], Tensor]
     seed: tuple | None
 
     def batch(self, iteration: int) -> Batch:
         """Bytes uint8 (1, 3, H, W) and labels uint8 (1, H, W)."""
-        image, labels = voc2012.read_pair(self.examples[int(self.rows_of(iteration))])
+        image, labels = self.reader.read_pair(self.examples[int(self.rows_of(iteration))])
         if self.seed is not None and torch.rand((), generator=generator(*self.seed, "mirror", iteration)) < 0.5:
             image, labels = image[:, ::-1], labels[:, ::-1]
         return pixels_of(image), torch.from_numpy(labels[None].copy())
 
 
-def check(examples: Sequence[Example], largest: Sequence[int]) -> None:
-    """Read every image and label map once: a UserError, as `voc2012.read_pair`'s, comes before the training and not amid it.
+def check(reader: ModuleType, examples: Sequence[Example], largest: Sequence[int]) -> None:
+    """Read every image and label map once: a UserError, as of `reader.read_pair`, comes before the training, not amid it.
 
-    largest : height and width that no image may exceed, of those that FCFN's weights are for.
+    largest : height and width that no image may exceed, of those that local fusions have weights for.
     """
-    with contextlib.closing(map_ahead(_shape, examples, threads=workers(), ahead=4 * workers())) as shapes:
+    with contextlib.closing(map_ahead(partial(_shape, reader), examples, threads=workers(), ahead=4 * workers())) as shapes:
         for example, (height, width) in zip(examples, shapes, strict=True):
             if height > largest[0] or width > largest[1]:
                 raise UserError(
@@ -50,8 +53,8 @@ def check(examples: Sequence[Example], largest: Sequence[int]) -> None:
                 )
 
 
-def _shape(example: Example) -> tuple[int, int]:
-    height, width = voc2012.read_pair(example)[1].shape
+def _shape(reader: ModuleType, example: Example) -> tuple[int, int]:
+    height, width = reader.read_pair(example)[1].shape
     return height, width
 
 

@@ -5,11 +5,11 @@ to what they are added to, and in the end to the image.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from stages.ch2_segmentation.training_settings import Network, Variant
 from stages.core.errors import UserError
 from stages.core.layers.conv_transpose import ConvTranspose2d, conv_transpose2d
 from stages.core.layers.padded_conv import PaddedConv2d
@@ -26,24 +26,6 @@ def weights_called(source: str) -> Weights:
         return encoder.weights_of(source)
     except UserError as error:
         raise UserError(f"ch2_segmentation.weights is {source!r}: {error}") from error
-
-
-@dataclass(frozen=True)
-class Network:
-    """What the thesis leaves to a parameter; see the README for each.
-
-    size : height and width of the largest image, which FCFN's weights by pixel are for. fc : width of fc6 and fc7 where the weights have
-    none. skip_scales : what pool4 and pool3 are multiplied by before they are scored. fixed_upsampling : bilinear upsampling stays so.
-    Of FCFN alone, relu : of Eq. 2.7 and 2.8; score_std, score_bias : deviation of the score layers' initial weights, and their biases.
-    """
-
-    size: list[int]
-    fc: int
-    skip_scales: list[float]
-    fixed_upsampling: bool
-    relu: bool
-    score_std: float
-    score_bias: float
 
 
 class SumFusion(nn.Module):
@@ -169,15 +151,15 @@ def fusion_sides(side: int) -> tuple[int, int]:
 
 
 def initial_model(
-    name: str, vgg16: Mapping[str, Tensor], weights: Weights, network: Network, classes: int, random: torch.Generator
+    variant: Variant, vgg16: Mapping[str, Tensor], weights: Weights, network: Network, classes: int, random: torch.Generator
 ) -> FCN8s:
-    """`fcn-8s` or `fcfn` before its first step, as wide as `vgg16` is, a state of torchvision's VGG-16.
+    """The network before its first step, as wide as `vgg16` is, a state of torchvision's VGG-16.
 
     FCN-8s's score layers start at 0, as its authors'. FCFN's cannot: where a fused score is 0, Eq. 2.7's ReLU has no gradient.
     """
     encoder.check_state(vgg16, weights)
     fc = len(vgg16["classifier.0.bias"]) if weights.whole else network.fc
-    model = _model(name, network, classes, encoder.widths_of(vgg16), fc)
+    model = _model(variant, network, classes, encoder.widths_of(vgg16), fc)
     encoder.load_convolutions((layer for layer in model.blocks.modules() if isinstance(layer, nn.Conv2d)), vgg16)
     for theirs, convolution in zip(FC_PLACES, (model.fc6, model.fc7), strict=True):
         if weights.whole:
@@ -185,16 +167,16 @@ def initial_model(
             convolution.load_state_dict({"weight": weight, "bias": vgg16[f"{theirs}.bias"]})
         else:
             _start(convolution, (2 / convolution.weight[0].numel()) ** 0.5, 0, random)  # He's deviation
-    if isinstance(model, FCFN):
+    if variant.score_std or variant.score_bias:
         for score in (model.score_fr, model.score_pool4, model.score_pool3):
-            _start(score, network.score_std, network.score_bias, random)
+            _start(score, variant.score_std, variant.score_bias, random)
     return model
 
 
-def trained_model(name: str, state: Mapping[str, Tensor], network: Network) -> FCN8s:
+def trained_model(variant: Variant, state: Mapping[str, Tensor], network: Network) -> FCN8s:
     """The network that `state` is of, in evaluation mode."""
     widths = tuple(len(state[f"blocks.{number}.0.bias"]) for number in range(len(DEPTHS)))
-    model = _model(name, network, len(state["score_fr.bias"]), widths, len(state["fc6.bias"]))
+    model = _model(variant, network, len(state["score_fr.bias"]), widths, len(state["fc6.bias"]))
     model.load_state_dict(state)
     return model.eval()
 
@@ -204,12 +186,11 @@ def count_parameters(model: FCN8s) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def _model(name: str, network: Network, classes: int, widths: tuple[int, ...], fc: int) -> FCN8s:
-    skip_scales, fixed = tuple(network.skip_scales), network.fixed_upsampling
-    if name == "fcn-8s":
+def _model(variant: Variant, network: Network, classes: int, widths: tuple[int, ...], fc: int) -> FCN8s:
+    skip_scales, fixed = network.skip_scales, network.fixed_upsampling
+    if variant.fusion == "sum":
         return FCN8s(classes, widths, fc, skip_scales, fixed)
-    height, width = network.size
-    return FCFN((height, width), classes=classes, relu=network.relu, widths=widths, fc=fc, skip_scales=skip_scales, fixed_upsampling=fixed)
+    return FCFN(network.size, classes=classes, relu=variant.relu, widths=widths, fc=fc, skip_scales=skip_scales, fixed_upsampling=fixed)
 
 
 def _block(number: int, widths: tuple[int, ...]) -> nn.Sequential:

@@ -1,13 +1,12 @@
-"""What the trained networks say of VOC's validation images: the class of each pixel, as 8-bit grey PNG.
+"""What a trained network says of the validation images: the class of each pixel, as 8-bit grey PNG.
 
-    python -m stages.ch2_segmentation.predict
+    python -m stages.ch2_segmentation.predict voc2012 fcfn --seed 0
 
 Images are at their own size, once each. Milliseconds an image go into the run record.
 """
 
 import argparse
 import json
-import shutil
 import time
 from pathlib import Path
 
@@ -16,19 +15,19 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
-from stages.ch2_segmentation import models_folder
+from stages import datasets
 from stages.ch2_segmentation.data import pixels_of
-from stages.ch2_segmentation.model import FCN8s, Network, trained_model, weights_called
-from stages.core import inference, metrics, runtime, stage, trainings
+from stages.ch2_segmentation.model import FCN8s, trained_model, weights_called
+from stages.ch2_segmentation.training_settings import Network, Variant
+from stages.core import inference, metrics, provenance, runtime, stage
 from stages.core.files import write_json
 from stages.core.runtime import Runtime, gpu_name
-from stages.datasets import voc2012
 from stages.datasets.pictures import read_image
 from stages.encoders.vgg16 import Weights, normalise
 
 
 def parser() -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    return stage.parser(__doc__, "dataset", "model", seed=True)
 
 
 @torch.no_grad()
@@ -48,25 +47,24 @@ def write_labels(file: Path, labels: np.ndarray) -> None:
 def main(args: argparse.Namespace, job: stage.Job) -> None:
     precision, device = inference.start(job)
     torch.backends.cudnn.benchmark = False  # as in training
-    scale, settings = job.params["scale"], job.params["ch2_segmentation"]
-    network, weights = job.settings(Network, "ch2_segmentation.network"), weights_called(settings["weights"])
-    source = job.dep(f"data/{scale}/sources/voc2012")
-    examples = voc2012.val_examples(source)
-    out = job.out(f"data/{scale}/predictions/ch2_segmentation/voc2012")
-    seconds, images = 0.0, 0
-    for name, seed, folder in trainings.available(job, models_folder(scale), settings["models"], settings["seeds"]):
-        model = trained_model(name, runtime.load(folder / "model.pt"), network).to(device)
-        for example in tqdm(examples, unit="image", desc=f"{name} seed {seed}", disable=None):
-            image = read_image(example.image)
-            started = time.perf_counter()
-            labels = label_map(model, image, weights, precision, device)
-            seconds += time.perf_counter() - started
-            images += 1
-            write_labels(out / f"{name}-seed{seed}" / f"{example.name}.png", labels)
-        about = json.loads((folder / "about.json").read_text())
-        write_json(out / f"{name}-seed{seed}.json", metrics.made_by(about, precision.describe(device)))
-    job.note(milliseconds_per_image=round(1000 * seconds / images, 3), gpu=gpu_name(device), **precision.describe(device))
-    shutil.copyfile(source / "provenance.json", out / "provenance.json")
+    network = job.settings(Network, "ch2_segmentation.network")
+    weights = weights_called(job.param("ch2_segmentation.weights"))
+    variant = job.settings(Variant, f"ch2_segmentation.variants.{args.model}")
+    name = f"ch2_segmentation/{args.dataset}/{args.model}-seed{args.seed}"
+    source, folder = job.dep(job.data(f"sources/{args.dataset}")), job.dep(job.data(f"models/{name}"))
+    out = job.out(job.data(f"predictions/{name}"))
+    model = trained_model(variant, runtime.load(folder / "model.pt"), network).to(device)
+    examples, seconds = datasets.reader(args.dataset).val_examples(source), 0.0
+    for example in tqdm(examples, unit="image", desc=f"{args.model} seed {args.seed}", disable=None):
+        image = read_image(example.image)
+        started = time.perf_counter()
+        labels = label_map(model, image, weights, precision, device)
+        seconds += time.perf_counter() - started
+        write_labels(out / f"{example.name}.png", labels)
+    here = precision.describe(device)
+    write_json(out / "about.json", metrics.made_by(json.loads((folder / "about.json").read_text()), here))
+    provenance.hand_on(source, out)
+    job.note(milliseconds_per_image=round(1000 * seconds / len(examples), 3), gpu=gpu_name(device), **here)
 
 
 if __name__ == "__main__":

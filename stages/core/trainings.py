@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from stages.core.files import read_csv, write_csv
 from stages.core.stage import Job
 
 
@@ -24,3 +25,9 @@ def available(
         print(f"{job.name} goes without {', '.join(absent)}: not there", file=sys.stderr)
         job.note(absent=absent)
     return found
+
+
+def publish_curves(job: Job, chapter: str, experiment: str, trained: Iterable[tuple[str, int, Path]]) -> None:
+    """Write the stage's output reports/metrics/<chapter>/<experiment>.training.csv: the curves of what `available` lists."""
+    curves = [{"model": model, "seed": str(seed), **row} for model, seed, folder in trained for row in read_csv(folder / "curve.csv")]
+    write_csv(job.out(f"reports/metrics/{chapter}/{experiment}.training.csv"), curves)

@@ -4,7 +4,6 @@ VOCdevkit/VOC2012 has photographs, maps and lists; benchmark_RELEASE/dataset has
 images: what is left of them, officially 904 of 1,449, is the validation set of Section 2.4.4.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,23 +12,14 @@ from stages.core.errors import UserError
 from stages.datasets import AGAIN
 from stages.datasets.matlab import load_mat
 from stages.datasets.pictures import read_image, read_stored
+from stages.datasets.segmented import IGNORE, Example
 
 CLASSES = (
     *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
     *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"),
 )
-IGNORE = 255  # of a label map: the contour around things, and what nobody could name
 
 VOC, SBD = "VOCdevkit/VOC2012", "benchmark_RELEASE/dataset"
-
-
-@dataclass(frozen=True)
-class Example:
-    """The files of one image: `labels` is VOC's .png or SBD's .mat."""
-
-    name: str
-    image: Path
-    labels: Path
 
 
 def train_examples(folder: Path) -> list[Example]:

@@ -3,10 +3,11 @@
 Verdicts: reproduced, contradicted, not decided, not tried. Which kinds of claims there are and how each is judged is in
 `stages.tables.kinds`. Each judgement names its test and the confidence.
 
-Data other than the thesis's own, or a shortened schedule, leave a claim not tried; the direction observed is still shown.
+Data other than the thesis's own, or a shortened schedule, leave a claim not tried; the direction observed is still
+shown.
 
-A key that all cases share stands beside `cases`, the others in each case. Where a case has a list for a key, it stands for one
-case of each entry. A claim without cases is one itself.
+A key that all cases share stands beside `cases`, the others in each case. Where a case has a list for a key, it stands
+for one case of each entry. A claim without cases is one itself.
 """
 
 import dataclasses
@@ -72,7 +73,8 @@ def load_claims(published: Path, chapter: str) -> list[Claim]:
     content = reading.read_yaml(file)
     if not isinstance(content, dict) or list(content) != ["claims"]:
         raise UserError(f"{file}: must be a mapping with the key claims, and no other.")
-    claims = [read_claim(entry, f"{file}: claim {number}") for number, entry in enumerate(reading.items(content, "claims", str(file)), 1)]
+    entries = reading.items(content, "claims", str(file))
+    claims = [read_claim(entry, f"{file}: claim {number}") for number, entry in enumerate(entries, 1)]
     for name, times in Counter(claim.id for claim in claims).items():
         if times > 1:
             raise UserError(f"{file}: claim {name!r} is given twice.")
@@ -89,9 +91,11 @@ def read_claim(entry: Any, where: str) -> Claim:
     kind = reading.chosen(Case, entry, where)
     reading.refuse_unknown(entry, [*about, Case.tag, "cases", *reading.keys(kind)], where)
     shared = reading.converted(kind, entry, where)
-    cases = _expanded(reading.items(entry, "cases", where), kind) if "cases" in entry else [{}]
-    made = [_case(kind, shared, case, f"{where}: case {number}" if case else where) for number, case in enumerate(cases, 1)]
-    return dataclasses.replace(claim, cases=tuple(made))
+    if "cases" not in entry:
+        return dataclasses.replace(claim, cases=(reading.complete(kind, shared, where),))
+    entries = _expanded(reading.items(entry, "cases", where), kind)
+    cases = [_case(kind, shared, case, f"{where}: case {number}") for number, case in enumerate(entries, 1)]
+    return dataclasses.replace(claim, cases=tuple(cases))
 
 
 def judge(
@@ -133,8 +137,9 @@ def _expanded(cases: list[Any], kind: type[Case]) -> list[Any]:
         if not isinstance(case, dict):
             expanded.append(case)
             continue
-        choices = [value if isinstance(value, list) and value and key not in is_list else [value] for key, value in case.items()]
-        expanded += [dict(zip(case, values, strict=True)) for values in itertools.product(*choices)]
+        choices = {key: [value] if key in is_list or value == [] else value for key, value in case.items()}
+        lists = [value if isinstance(value, list) else [value] for value in choices.values()]
+        expanded += [dict(zip(case, values, strict=True)) for values in itertools.product(*lists)]
     return expanded
 
 
@@ -165,11 +170,12 @@ def _judge_case(claim: Claim, case: Case, by_source: list[list[Measurement]], co
         outcome = case.judge(measured, 1 - confidence, tables)
     except UserError as error:
         raise UserError(f"claim {claim.id}: {error}") from None
-    judged = Judgement(*about, outcome.verdict, outcome.reason, outcome.observed, source=measured[0].source)
-    judged = dataclasses.replace(judged, seeds=outcome.result.seeds if outcome.result else _seeds(m.values for m in measured))
+    seeds = outcome.result.seeds if outcome.result else _seeds(m.values for m in measured)
+    source, observed = measured[0].source, outcome.observed
     if label := _label(measured):
-        beside = case.elsewhere(measured, label, outcome) if judged.source != THIS_RUN else ""
-        return dataclasses.replace(judged, verdict="not tried", reason=label, label=label, observed=judged.observed + beside)
+        observed += case.elsewhere(measured, label, outcome) if source != THIS_RUN else ""
+        return Judgement(*about, "not tried", label, observed, seeds=seeds, source=source, label=label)
+    judged = Judgement(*about, outcome.verdict, outcome.reason, observed, seeds=seeds, source=source)
     if outcome.result:
         judged = dataclasses.replace(judged, test=outcome.result.test, confidence=confidence)
     return dataclasses.replace(judged, p=None if outcome.p is None else round(outcome.p, 6))

@@ -1,4 +1,6 @@
-"""Rows and columns of a transcribed table. A column's kind says where the values beside its cells are, how they are judged and worded.
+"""Rows and columns of a transcribed table.
+
+A column's kind says where the values beside its cells are, how they are judged and worded:
 
 metrics  our value is a metric of the row's model, in a metrics file
 layers   the row says which layers of the column's network it stands for, as layers.json has them
@@ -28,8 +30,8 @@ TIMED_ON = ("machine", "gpu", "device", "precision", "threads")
 class Row(Entry):
     """A row: computed here (`model`, `stage` or `ratio` of two rows, or layers), cited (`reference`), or both.
 
-    `experiment` is the metrics file of this row's values where it is not the columns'. `fact` is a key in the run record
-    of `stage`, or of its one instance; without it, `stage` stands for its trainings of all seeds.
+    `experiment` is the metrics file of this row's values where it is not the columns'. `fact` is a key in the run
+    record of `stage`, or of its one instance; without it, `stage` stands for its trainings of all seeds.
     """
 
     id: str
@@ -81,7 +83,7 @@ class Column(Family, tag="source"):
         return ""
 
     def is_own(self, row: Row) -> bool:
-        """Whether the cell is the project's to reproduce: neither of a method that is only cited nor explanatory text."""
+        """Whether the cell is the project's to reproduce: not of a method that is only cited, nor explanatory text."""
         raise NotImplementedError
 
     def why_cannot_run(self, row: Row) -> str:
@@ -94,7 +96,8 @@ class Column(Family, tag="source"):
 
     def obstacle(self, measurement: Measurement) -> str:
         """Why a value is not to be judged; empty if it is."""
-        return measurement.obstacle or (self.stated_tolerance.obstacle(measurement.sizes) if self.stated_tolerance else "")
+        tolerance = self.stated_tolerance
+        return measurement.obstacle or (tolerance.obstacle(measurement.sizes) if tolerance else "")
 
     def width(self, rows: Sequence[Row], row: Row) -> float | None:
         """How far from the printed value still is within, in its unit."""
@@ -127,7 +130,10 @@ class Column(Family, tag="source"):
         return f"{abs(difference):.10g} from the printed value, {side} the tolerance of {tolerance:.4g}"
 
     def experiment_of(self, row: Row) -> str:
-        """The file below reports/metrics/<chapter>/ that a cell's value is in, or that says of what data it is; empty if none does."""
+        """The file below reports/metrics/<chapter>/ that a cell's value is in, or that says of what data it is.
+
+        Empty if none does.
+        """
         return row.experiment or ""
 
     def records(self, row: Row, file: MetricsFile) -> tuple[Record, ...]:
@@ -139,7 +145,8 @@ class Column(Family, tag="source"):
 class Metrics(Column, kind="metrics"):
     """`metric` in the metrics file `experiment`, of one `dataset` where that has several.
 
-    Where results lack that file, the same metric of `stand_in`, whose data set stands in for the thesis's, is shown and never judged.
+    Where results lack that file, the same metric of `stand_in`, whose data set stands in for the thesis's, is shown and
+    never judged.
     """
 
     experiment: str
@@ -183,8 +190,8 @@ class Metrics(Column, kind="metrics"):
 class Times(Column, kind="times"):
     """Hours of a row's trainings, a fact of its stage's run record, or the quotient of two rows' times per iteration.
 
-    Of what data they are, and after which protocol, says the metrics file `experiment`. `cannot_run` is why none of the column's
-    times can be compared, as a row's is of its own.
+    Of what data they are, and after which protocol, says the metrics file `experiment`. `cannot_run` is why none of the
+    column's times can be compared, as a row's is of its own.
     """
 
     experiment: str
@@ -230,13 +237,15 @@ class Times(Column, kind="times"):
         about = (results.source, file.scale, file.protocol, file.dataset)
         if row.fact:
             # a release may be older than the fact
-            facts = [_number(results, run, row.fact) for run in results.runs if row.is_timed_by(str(run.get("stage"))) and row.fact in run]
+            runs_with = [run for run in results.runs if row.is_timed_by(str(run.get("stage"))) and row.fact in run]
+            facts = [_number(results, run, row.fact) for run in runs_with]
             return Measurement(*about, {None: facts[0]}) if facts else None
         runs = [_trainings(results, other) for other in self.timed(rows, row)]
         if not all(runs):
             return None
         if row.ratio:
-            over, under = [statistics.fmean(run["train_seconds"] / run["iterations"] for run in group) for group in runs]
+            rates = [[run["train_seconds"] / run["iterations"] for run in group] for group in runs]
+            over, under = map(statistics.fmean, rates)
             values: dict[int | None, float] = {None: over / under}
         else:
             values = {seed: run["train_seconds"] / 3600 for seed, run in enumerate(runs[0])}
@@ -323,5 +332,6 @@ def _number(results: Results, record: dict[str, Any], key: str) -> float:
     """What a run record has under `key`, which must be a number above 0."""
     value = record.get(key)
     if not isinstance(value, int | float) or value <= 0:
-        raise UserError(f"release {results.source}: run record {record['stage']}: {key} is {value!r}; it must be a number above 0.")
+        where = f"release {results.source}: run record {record['stage']}"
+        raise UserError(f"{where}: {key} is {value!r}; it must be a number above 0.")
     return value

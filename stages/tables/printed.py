@@ -22,7 +22,10 @@ class Printed:
 
 
 def printed_number(text: str) -> Printed | None:
-    """Read "15.57", ".762", "8.27%", "0.224M", "2.06KB" (of 1,024 bytes), "512×4", "1,500" or "768" as printed; None if it is no number."""
+    """Read "15.57", ".762", "8.27%", "0.224M", "2.06KB" (of 1,024 bytes), "512×4", "1,500" or "768" as printed.
+
+    None if it is no number.
+    """
     if re.fullmatch(r"\d+(×\d+)+", text):
         return Printed(Decimal(math.prod(map(int, text.split("×")))), Decimal(1))
     whole = text.replace(",", "") if re.fullmatch(r"\d{1,3}(,\d{3})+", text) else text
@@ -56,7 +59,10 @@ class Tolerance(Family, tag="kind"):
     origin: str
 
     def width(self, printed: Printed, operands: tuple[Printed, ...] = ()) -> float | None:
-        """Half of the interval around a printed value, in its unit; `operands` are the two numbers whose quotient it is."""
+        """Half of the interval around a printed value, in its unit.
+
+        `operands` are the two printed numbers whose quotient it is, if it is one.
+        """
         raise NotImplementedError
 
     def describe(self) -> str:
@@ -112,7 +118,10 @@ class Rounding(Tolerance, kind="rounding"):
 
 
 class QuotientRounding(Tolerance, kind="quotient_rounding"):
-    """The farthest that the quotient of two printed numbers can lie from theirs, each within half a step; None of what is no quotient."""
+    """The farthest that the quotient of two printed numbers can lie from theirs, each within half a step.
+
+    None of what is no quotient.
+    """
 
     def width(self, printed: Printed, operands: tuple[Printed, ...] = ()) -> float | None:
         if not operands:

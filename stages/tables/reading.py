@@ -1,8 +1,8 @@
 """Mappings of a YAML file as frozen dataclasses; what is wrong with one is a sentence that names file, entry and key.
 
-A field's type says what its key may hold: str (never empty), int, float, tuple[X, ...] (a list of at least one), dict[str, X], another
-dataclass; Annotated[X, Bound(...)] narrows it. A field with a default may be left out; one that is `derived` is no key. A
-Family has several kinds of entries, of which each entry names one.
+A field's type says what its key may hold: str (never empty), int, float, tuple[X, ...] (a list of at least one),
+dict[str, X], another dataclass; Annotated[X, Bound(...)] narrows it. A field with a default may be left out; one that
+is `derived` is no key. A Family has several kinds of entries, of which each entry names one.
 """
 
 import dataclasses
@@ -40,7 +40,11 @@ class Entry:
 
 
 class Family(Entry):
-    """Kinds of entries that one key tells apart: `class Column(Family, tag="source")`, then `class Layers(Column, kind="layers")`."""
+    """Kinds of entries that one key tells apart.
+
+    The base says which key, `class Column(Family, tag="source")`, a kind what stands there,
+    `class Layers(Column, kind="layers")`: defining the class is all that makes it known.
+    """
 
     tag: ClassVar[str]
     kind: ClassVar[str]
@@ -58,7 +62,10 @@ Of = TypeVar("Of", bound=Entry)
 
 
 def read(what: type[Of], entry: Any, where: str) -> Of:
-    """The entry as an instance of `what`, or of the kind of that family which it names. Raises UserError, which begins with `where`."""
+    """The entry as an instance of `what`, or of the kind of that family which it names.
+
+    Raises UserError, which begins with `where`.
+    """
     if not isinstance(entry, dict):
         raise UserError(f"{where}: must be a mapping with the keys {', '.join(_all_keys(what, required_only=True))}.")
     where = named(entry, where)

@@ -1,4 +1,4 @@
-"""What the tables are filled from: the metrics at hand ("this run"), those of releases, and what either has for a cell."""
+"""What the tables are filled from: the metrics at hand ("this run"), those of releases, what either has for a cell."""
 
 import json
 import statistics
@@ -67,7 +67,10 @@ class Measurement:
 
 
 def load_results(folder: Path) -> Results:
-    """The metrics files of one chapter (`<experiment>.json`) and its layers.json, as "this run"; without run records, hence times."""
+    """The metrics files of one chapter (`<experiment>.json`) and its layers.json, as "this run".
+
+    Without run records, hence times: a table would then differ from run to run.
+    """
     return Results(THIS_RUN, *_load_metrics(folder))
 
 
@@ -110,7 +113,10 @@ def measure(results: Results, experiment: str, model: str, metric: str, dataset:
 
 
 def as_stand_in(measurement: Measurement | None) -> Measurement | None:
-    """The measurement with its data set called a stand-in, which is never judged, however official its bytes; a miniature stays one."""
+    """The measurement with its data set called a stand-in, which is never judged, however official its bytes.
+
+    A miniature stays one.
+    """
     if measurement is None or (measurement.dataset and measurement.dataset.kind == "miniature"):
         return measurement
     data = measurement.dataset or Dataset(measurement.experiment, "")

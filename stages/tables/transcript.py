@@ -77,7 +77,8 @@ class Table(Entry):
         for what, mapping in (("cells", row.cells), ("layers", row.layers)):
             if unknown := [column for column in mapping if column not in columns]:
                 return f"{what} has no column {unknown[0]!r}; the columns are {', '.join(columns)}"
-        if row.ratio and (len(row.ratio) != 2 or not set(row.ratio) <= {other.id for other in self.rows if other.stage and not other.fact}):
+        timed = {other.id for other in self.rows if other.stage and not other.fact}
+        if row.ratio and (len(row.ratio) != 2 or not set(row.ratio) <= timed):
             return "ratio must name two rows that have a stage, and no fact"
         faults = (column.fault_in(self.rows, row) for column in self.columns if column.id in row.cells)
         return next((fault for fault in faults if fault), "")

@@ -2,7 +2,7 @@
 
 python -m workflow.audit verify                            # recompute the metrics, follow every number, check every hash
 python -m workflow.audit explain "table 2.2" cfn-b cifar10 # from a cell (a file, a stage, a figure) back to the data
-python -m workflow.audit rerun ch2_train_cifar10@cfn-a-0   # make it again in an empty clone, and compare
+python -m workflow.audit rerun ch2_train@cifar10-cfn-a-0   # make it again in an empty clone, and compare
 python -m workflow.audit diff HEAD~5 .                     # which cells differ between two commits, releases or scales, and why
 """
 
