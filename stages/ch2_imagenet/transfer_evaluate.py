@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.ch2_imagenet.transfer_sets import load_set
-from stages.core import arrays, metrics, provenance, stage
+from stages.core import arrays, metrics, stage
 from stages.metrics.ranking import average_precision, mean_over, ns_score
 
 Value = tuple[float, str, str]  # with its unit and whether it is better lower or higher
@@ -87,7 +87,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         file = folder / f"{model['file']}.npy"
         predicted = arrays.read(file, job.name)
         records += records_of(model, scores_of(predicted, about), len(predicted), file)
-    metrics.publish(job, "ch2_imagenet", args.dataset, provenance.dataset(folder, args.dataset), records)
+    metrics.publish(job, "ch2_imagenet", args.dataset, metrics.dataset_of(folder, args.dataset), records)
 
 
 if __name__ == "__main__":
