@@ -1,8 +1,12 @@
 """A project of five stages on our own core, to be packed, run elsewhere and unpacked; what the tests of bundles share."""
 
+import functools
+import io
+import json
 import shutil
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +15,7 @@ import yaml
 from conftest import PATIENCE, REPOSITORY, run_in
 
 from stages.core.errors import UserError
-from workflow import bundle, code, scale
+from workflow import bundle, bundle_run, code, scale
 
 NUMBERS = 20
 SQUARES = NUMBERS * (NUMBERS + 1) * (2 * NUMBERS + 1) // 6
@@ -152,11 +156,18 @@ def everything(root: Path) -> dict[str, bytes]:
     return {str(file.relative_to(root)): file.read_bytes() for file in found if file.name != ".unpack.lock"}
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("bundle") / "project"
+# Made once in a session: pytest would make a fixture that several files import once for each of them, of whatever scope.
+@functools.cache
+def _base(temporary: Path) -> Path:
+    root = temporary / "bundle/project"
     write_project(root)
     return root
+
+
+@pytest.fixture
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project; no test may change it."""
+    return _base(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture
@@ -172,27 +183,37 @@ def project(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     return root
 
 
-@pytest.fixture(scope="module")
-def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Python of an environment that has numpy, and nothing else."""
-    folder = tmp_path_factory.mktemp("bare")
+@functools.cache
+def _bare(temporary: Path) -> Path:
+    folder = temporary / "bare"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
     import numpy
 
     packages = Path(numpy.__file__).parents[1]
-    (place,) = folder.glob("lib/python*/site-packages")
+    (site,) = folder.glob("lib/python*/site-packages")
     for entry in [packages / "numpy", *packages.glob("numpy.libs"), *packages.glob("numpy-*.dist-info")]:
-        (place / entry.name).symlink_to(entry)
+        (site / entry.name).symlink_to(entry)
     return folder / "bin/python"
 
 
-@pytest.fixture(scope="module")
-def packed(base: Path) -> Path:
-    """The bundle of `prepare` and both models, from the command line."""
+@pytest.fixture
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of an environment that has numpy, and nothing else."""
+    return _bare(tmp_path_factory.getbasetemp())
+
+
+@functools.cache
+def _packed(base: Path) -> Path:
     out = base.parent / "job.tar"
     said = succeed(base, "python", "-m", "workflow.bundle", "pack", "train", "prepare", "-o", str(out))
     assert "tar xf job.tar && cd job && python run.py" in said
     return out
+
+
+@pytest.fixture
+def packed(base: Path) -> Path:
+    """The bundle of `prepare` and both models, from the command line."""
+    return _packed(base)
 
 
 def untar(archive: Path, folder: Path) -> Path:
@@ -206,13 +227,18 @@ def run(folder: Path, python: Path, *arguments: str) -> subprocess.CompletedProc
     return subprocess.run(command, cwd=folder, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, timeout=PATIENCE)
 
 
-@pytest.fixture(scope="module")
-def ran(packed: Path, bare: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder in which that bundle has run."""
-    folder = untar(packed, tmp_path_factory.mktemp("there"))
+@functools.cache
+def _ran(packed: Path, bare: Path) -> Path:
+    folder = untar(packed, packed.parent / "there")
     done = run(folder, bare, "--jobs", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
+
+
+@pytest.fixture
+def ran(packed: Path, bare: Path) -> Path:
+    """The folder in which that bundle has run."""
+    return _ran(packed, bare)
 
 
 def append(folder: Path, name: str) -> None:
@@ -240,3 +266,37 @@ def refuse(archives: list[Path], sentence: str, project: Path) -> None:
     assert sentence in str(caught.value)
     assert "\n" not in str(caught.value)
     assert everything(project) == before
+
+
+def remove_source(root: Path) -> None:
+    shutil.rmtree(root / "data/mini/source")
+
+
+def edit_source(root: Path) -> None:
+    (root / "data/mini/source/numbers.json").write_text("[1]")
+
+
+def contents(archive: Path) -> dict[str, bytes]:
+    """The files of an archive."""
+    with tarfile.open(archive) as tar:
+        return {member.name: tar.extractfile(member).read() for member in tar if member.isreg()}
+
+
+def write(archive: Path, members: dict[str, bytes], *others: tarfile.TarInfo) -> Path:
+    """An archive with these files, and these other members."""
+    with tarfile.open(archive, "w") as tar:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+        for other in others:
+            tar.addfile(other)
+    return archive
+
+
+def reform(members: dict[str, bytes], change: Callable[[dict], object]) -> dict[str, bytes]:
+    """An archive's files with other results.json, as if run.py had written it so."""
+    results = json.loads(members["results/results.json"])
+    change(results)
+    results["id"] = bundle_run.identify(results)
+    return {**members, "results/results.json": json.dumps(results).encode()}

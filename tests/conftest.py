@@ -63,11 +63,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 @functools.cache
 def group(file: str) -> str | None:
-    """The group of a file's tests: those that share the finished run, or a fixture of their file; None: each goes by itself."""
+    """The group of a file's tests: they share the finished run, the project of bundles, or a fixture of their file.
+
+    None: each goes by itself.
+    """
     text = (REPOSITORY / file).read_text()
     if "(finished: Path" in text:
         return "finished"
-    return file if 'fixture(scope="module")' in text or "from bundle_project import" in text else None
+    if "from bundle_project import" in text:
+        return "bundle"
+    return file if 'fixture(scope="module")' in text else None
 
 
 def wait_for(condition: Callable[[], object], running: subprocess.Popen | None = None) -> None:

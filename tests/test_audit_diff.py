@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from test_audit_explain import build, git, published, write
+from audit_project import build, git, published, write
 
 from stages.core.errors import UserError
 from workflow.audit.diff import diff

@@ -9,7 +9,23 @@ from pathlib import Path
 
 import pytest
 import yaml
-from bundle_project import PARAMS, SQUARES, bare, base, everything, one_sentence, project, refuse, run, slow, succeed, untar  # noqa: F401 - fixtures
+from bundle_project import (  # noqa: F401 - fixtures
+    PARAMS,
+    SQUARES,
+    bare,
+    base,
+    contents,
+    everything,
+    one_sentence,
+    project,
+    reform,
+    refuse,
+    run,
+    slow,
+    succeed,
+    untar,
+    write,
+)
 from conftest import PATIENCE, record_of, run_in, wait_for
 
 from stages.core import files
@@ -139,8 +155,6 @@ def test_the_very_output_that_was_left_may_be_here(project: Path, left: Path) ->
 
 
 def test_checksums_of_what_was_left_are_checked(project: Path, left: Path, tmp_path: Path) -> None:
-    from test_bundle import contents, reform, write
-
     def change(results: dict) -> None:
         results["left"]["data/mini/models/b/sum.json"]["md5"] = "0" * 32
 
