@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from workflow import bundle, code, graph
+from workflow import bundle, code, graph, lock
 from workflow.audit import rerun
 from workflow.audit.diff import diff
 from workflow.audit.explain import account, explain
@@ -30,7 +30,11 @@ CELLS = {
     "table 2.8 canny ods": set(),
     "table 2.8 se ods": {"ch3_forest@bsds500"},
     "table 3.1 rds-se ods": {"ch3_train@bsds500-rds-se-0", "ch3_forest@bsds500"},  # its relaxed labels are the forest's
-    "table 3.1 rds-canny-cea ods": {"ch3_finetune@pascal_context-cea-bsds500-rds-canny-0", "ch3_pretrain@pascal_context-cea-0", "ch3_forest@bsds500"},
+    "table 3.1 rds-canny-cea ods": {
+        "ch3_finetune@pascal_context-cea-bsds500-rds-canny-0",
+        "ch3_pretrain@pascal_context-cea-0",
+        "ch3_forest@bsds500",
+    },
     "table 3.2 none ods": {"ch3_train_general@bsds500-baseline-1-0"},
     "table 3.3 gpb-owt-ucm ods": set(),
     "table 3.4 rds-se ods": {"ch3_train@bsds500-rds-se-0", "ch3_forest@bsds500"},
@@ -110,7 +114,8 @@ def test_a_training_of_every_entry_can_leave_in_a_bundle() -> None:
     """What would be packed: the stage, code fingerprints of its own, and packages that the environment has."""
     steps = graph.resolve()
     entries = {step.name.partition("@")[0] for step in steps if is_training(step.outs)}
-    assert {name.partition("_")[0] for name in entries} == {"ch2", "ch3", "ch4"} and len(entries) >= 10
+    files = {name: file for name, (file, _) in lock.entries().items()}
+    assert {file.parent.name for file in Path("stages").glob("ch*/train.py")} <= {files[name].parent.name for name in entries}
     for step in bundle.choose(sorted(entries), steps):
         fingerprints = [dep for dep in step.deps if dep.startswith("reports/code/")]
         sources = {code.source(module).as_posix() for file in fingerprints for module in json.loads(Path(file).read_text())}
