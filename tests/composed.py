@@ -37,12 +37,12 @@ def _merged(below: Any, above: Any) -> Any:
 def problems(chapter: str, changes: dict[str, Any], scale: str = "mini") -> list[str]:
     """What is wrong with the chapter's section of the scale, changed: by its class and, where the protocol is full, the thesis."""
     values = params(scale, **{chapter: changes})
-    read, wrong = checks._read(checks.chapters()[chapter], values[chapter], chapter)
-    return wrong or list(checks._not_the_thesis(chapter, read, values[chapter]) if values["protocol"] == "full" else ())
+    read, wrong = checks.read_as(checks.chapters()[chapter], values[chapter], chapter)
+    return wrong or list(checks.not_the_thesis(chapter, read, values[chapter]) if values["protocol"] == "full" else ())
 
 
 def section(chapter: str, changes: dict[str, Any], scale: str = "mini") -> Chapter:
     """The chapter's section of the scale, changed, as its class."""
-    read, wrong = checks._read(checks.chapters()[chapter], params(scale, **{chapter: changes})[chapter], chapter)
+    read, wrong = checks.read_as(checks.chapters()[chapter], params(scale, **{chapter: changes})[chapter], chapter)
     assert wrong == []
     return read

@@ -129,7 +129,7 @@ def test_scales_that_are_full_train_as_the_thesis_does(scale: str) -> None:
         (sentence,) = composed.problems(CHAPTER, changes, scale)
         assert f"protocol is full, but ch3_edges.{key} differs from the thesis's" in sentence
     left_out = composed.params(scale, "~ch3_edges.variants.general.fcfn.recipe")[CHAPTER]  # then it is its kind's
-    (sentence,) = params._not_the_thesis(CHAPTER, Chapter, left_out)
+    (sentence,) = params.not_the_thesis(CHAPTER, Chapter, left_out)
     assert "ch3_edges.variants.general.fcfn.recipe differs" in sentence and "is None" in sentence
     for steps in (500, 625):  # the author's solver's, the text's
         assert composed.problems(CHAPTER, {"recipes": {"general": {"iterations": steps}}}, scale) == []

@@ -139,15 +139,15 @@ def test_what_differs_from_the_thesis_is_not_full(key: str) -> None:
     (problem,) = problems(key, OTHER[key])
     assert f"protocol is full, but {CHAPTER}.{key} differs from the thesis's" in problem
     values = composed.params("paper", **{CHAPTER: nested(key, OTHER[key])})
-    assert params._read(Chapter, values[CHAPTER], CHAPTER)[1] == []  # as a shortened protocol has it
+    assert params.read_as(Chapter, values[CHAPTER], CHAPTER)[1] == []  # as a shortened protocol has it
 
 
 def test_a_set_that_the_thesis_has_and_per_set_lacks_is_not_full() -> None:
     values = composed.params("paper")[CHAPTER]
     values["sets"] = {"indexed": [], "examined": [], "shown": []}
     del values["per_set"]["ukb"]
-    read, wrong = params._read(Chapter, values, CHAPTER)
-    assert wrong == [] and "per_set.ukb.words differs" in next(iter(params._not_the_thesis(CHAPTER, read, values)))
+    read, wrong = params.read_as(Chapter, values, CHAPTER)
+    assert wrong == [] and "per_set.ukb.words differs" in next(iter(params.not_the_thesis(CHAPTER, read, values)))
 
 
 def test_a_stand_ins_codebook_is_nobodys() -> None:

@@ -49,8 +49,8 @@ def problems(values: Any) -> list[str]:
     if not isinstance(values, dict):
         return ["should be a mapping of keys to values"]
     kinds, entries = chapters(), sources.load()
-    shared, wrong = _read(Shared, {key: value for key, value in values.items() if key not in kinds})
-    read = {name: _read(kind, values[name], name) for name, kind in kinds.items() if name in values}
+    shared, wrong = read_as(Shared, {key: value for key, value in values.items() if key not in kinds})
+    read = {name: read_as(kind, values[name], name) for name, kind in kinds.items() if name in values}
     wrong += [f"the key {name} is missing" for name in kinds if name not in values]
     wrong += [sentence for _, sentences in read.values() for sentence in sentences] + sources.problems(entries)
     if wrong:
@@ -61,7 +61,7 @@ def problems(values: Any) -> list[str]:
 
 def used_sets(values: Any) -> list[str]:
     """The data sets that the chapters of valid parameters use, in the order of workflow/sources.yaml."""
-    used = {use.name for name, kind in chapters().items() for use in _read(kind, values[name])[0].used()}
+    used = {use.name for name, kind in chapters().items() for use in read_as(kind, values[name])[0].used()}
     return [name for name in sources.load() if name in used]
 
 
@@ -76,7 +76,7 @@ def _disagreements(shared: Shared, read: Mapping[str, Chapter], values: Any, ent
                 yield f"{name}{use.why}, and chapters lacks {name}: empty its sets, or add it"
         yield from (f"{name}.{sentence}" for sentence in chapter.conflicts(context))
         if shared.protocol == "full":
-            yield from _not_the_thesis(name, chapter, values[name])
+            yield from not_the_thesis(name, chapter, values[name])
 
 
 def _unfit(use: Use, shared: Shared, entries: Mapping[str, Any]) -> Iterator[str]:
@@ -88,7 +88,7 @@ def _unfit(use: Use, shared: Shared, entries: Mapping[str, Any]) -> Iterator[str
         yield f"{use.why}, and data.sets lacks {use.name}"
 
 
-def _not_the_thesis(name: str, chapter: Chapter, values: Any) -> Iterator[str]:
+def not_the_thesis(name: str, chapter: Chapter, values: Any) -> Iterator[str]:
     for key, allowed in chapter.THESIS.items():
         value = values
         for part in key.split("."):
@@ -98,7 +98,7 @@ def _not_the_thesis(name: str, chapter: Chapter, values: Any) -> Iterator[str]:
             yield f"protocol is full, but {name}.{key} differs from the thesis's ({wanted}), and is {value}: set protocol to shortened"
 
 
-def _read(kind: type, values: Any, key: str = "") -> tuple[Any, list[str]]:
+def read_as(kind: type, values: Any, key: str = "") -> tuple[Any, list[str]]:
     """The settings as their class, or the sentences that say why they cannot be."""
     try:
         # As JSON, for there alone pydantic is strict with dataclasses: it takes a list for a tuple and refuses "1" for 1.

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from stages.ch2_fusion.experiments import role_of
-from stages.core import arrays, metrics, provenance, stage, trainings
+from stages.core import arrays, metrics, stage, trainings
 from stages.core.errors import UserError
 from stages.core.files import read_csv
 from stages.metrics.classification import error_percent
@@ -49,7 +49,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         about = json.loads((predictions / f"{model}-seed{seed}.json").read_text())
         stored, curve = predictions / f"{model}-seed{seed}.npz", read_csv(folder / "curve.csv")
         records += records_of(model, seed, folder, stored, curve, about, job.name)
-    metrics.publish(job, "ch2_fusion", args.experiment, provenance.dataset(predictions, args.experiment), records)
+    metrics.publish(job, "ch2_fusion", args.experiment, metrics.dataset_of(predictions, args.experiment), records)
     trainings.publish_curves(job, "ch2_fusion", args.experiment, networks)
 
 

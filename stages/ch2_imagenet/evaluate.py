@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.ch2_imagenet.transfer_settings import Encoder
-from stages.core import arrays, metrics, provenance, stage, trainings
+from stages.core import arrays, metrics, stage, trainings
 from stages.core.files import read_csv, write_csv
 from stages.metrics.classification import top_error_percent
 
@@ -83,7 +83,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     counts = json.loads((facts / "about.json").read_text())
     for part in ("train", "val"):
         records += skipped(part, counts[f"skipped_{part}"], counts[part] + counts[f"skipped_{part}"])
-    metrics.publish(job, "ch2_imagenet", args.dataset, provenance.dataset(facts, args.dataset), records)
+    metrics.publish(job, "ch2_imagenet", args.dataset, metrics.dataset_of(facts, args.dataset), records)
     write_csv(job.out(f"reports/metrics/ch2_imagenet/{args.dataset}.training.csv"), curves)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.core import arrays, metrics, provenance, stage
+from stages.core import arrays, metrics, stage
 from stages.datasets.described import load_set
 from stages.metrics.ranking import average_precision, mean_over, ns_score
 
@@ -87,7 +87,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         file = folder / f"{model['file']}.npy"
         predicted = arrays.read(file, job.name)
         records += records_of(model, scores_of(predicted, about), len(predicted), file)
-    metrics.publish(job, "ch2_imagenet", args.dataset, provenance.dataset(folder, args.dataset), records)
+    metrics.publish(job, "ch2_imagenet", args.dataset, metrics.dataset_of(folder, args.dataset), records)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from stages import datasets
-from stages.core import metrics, provenance, stage, trainings
+from stages.core import metrics, stage, trainings
 from stages.core.errors import UserError
 from stages.datasets.segmented import IGNORE, Example
 from stages.metrics.segmentation import confusion_matrix, iou, mean_iou, pixel_accuracy
@@ -88,7 +88,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         facts = {key: about[key] for key in ABOUT} | {"predictions": labels.as_posix(), "trained": f"{models}/{labels.name}"}
         values = values_of(confusion_of(reader, examples, labels), reader.CLASSES)
         records += records_of(model, seed, values, len(examples), facts)
-    metrics.publish(job, "ch2_segmentation", args.dataset, provenance.dataset(source, args.dataset), records)
+    metrics.publish(job, "ch2_segmentation", args.dataset, metrics.dataset_of(source, args.dataset), records)
     trained = [(model, seed, job.dep(f"{models}/{labels.name}")) for model, seed, labels in predicted]
     trainings.publish_curves(job, "ch2_segmentation", args.dataset, trained)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.ch3_edges.networks import tested_here
-from stages.core import metrics, provenance, stage, trainings
+from stages.core import metrics, stage, trainings
 from stages.core.files import write_csv
 from stages.datasets import reader
 from stages.metrics.boundary import MAX_DIST, evaluate_files, even_thresholds, summarize
@@ -81,7 +81,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
             scores = summarize(thresholds, counts)
             records += records_of(model, seed, suffix, scores, {**about, "predictions": folder.as_posix()})
             curves += [{"model": model, "seed": seed, "max_dist": tolerance, **point} for point in scores["curve"]]
-    metrics.publish(job, "ch3_edges", experiment, provenance.dataset(predictions, args.dataset), records, protocol)
+    metrics.publish(job, "ch3_edges", experiment, metrics.dataset_of(predictions, args.dataset), records, protocol)
     write_csv(job.out(f"reports/metrics/ch3_edges/{experiment}.pr.csv"), curves)
 
 

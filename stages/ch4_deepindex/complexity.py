@@ -20,7 +20,7 @@ from stages.ch4_deepindex.feature_settings import Codebooks
 from stages.ch4_deepindex.quantise import Projection
 from stages.ch4_deepindex.retrieve import Settings, search
 from stages.ch4_deepindex.signature import quantiser, root
-from stages.core import metrics, provenance, stage
+from stages.core import metrics, stage
 from stages.datasets.described import load_set
 
 TOP = 10
@@ -95,7 +95,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
             if kind == "float32":
                 whole, search_alone = seconds_of(out / model, [features[layer] for layer in used], items, searching)
                 times |= {f"query_seconds_{name}": round(whole, 7), f"search_seconds_{name}": round(search_alone, 7)}
-    metrics.publish(job, "ch4_deepindex", "complexity", provenance.dataset(source, args.dataset), records)
+    metrics.publish(job, "ch4_deepindex", "complexity", metrics.dataset_of(source, args.dataset), records)
     job.note(**times, threads=1, device="cpu")
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stages.ch4_deepindex.about import encoder_of, load_about
 from stages.ch4_deepindex.rankings import SWEEP, Model, load_models
-from stages.core import metrics, provenance, stage
+from stages.core import metrics, stage
 from stages.core.files import write_csv
 from stages.datasets.described import load_set
 from stages.metrics.ranking import average_precision, mean_over, ns_score
@@ -51,7 +51,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
             "encoder": encoder_of(model.places, about), "predictions": predictions.as_posix(), "trained": model.trained,
         }  # fmt: skip
         records += records_of(model, values, facts)
-    metrics.publish(job, "ch4_deepindex", args.dataset, provenance.dataset(predictions, args.dataset), records)
+    metrics.publish(job, "ch4_deepindex", args.dataset, metrics.dataset_of(predictions, args.dataset), records)
     write_csv(job.out(f"reports/metrics/ch4_deepindex/{args.dataset}.sweep.csv"), curves)
 
 

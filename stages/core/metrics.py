@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stages.core import provenance
 from stages.core.errors import UserError
 from stages.core.stage import Job
 
@@ -44,6 +45,18 @@ class Dataset:
     name: str
     kind: str
     note: str = ""
+
+
+def dataset_of(folder: Path, name: str) -> Dataset:
+    """The data set `name`, by what `folder` says of its bytes.
+
+    It is a stand-in wherever the thesis has another, whatever its bytes are.
+    """
+    said = provenance.read(folder)
+    if "stands_in_for" in said:
+        role = f"stands in for {said['stands_in_for']}"
+        return Dataset(name, "stand-in", "; ".join(filter(None, [role, said["note"]])))
+    return Dataset(name, said["kind"], said["note"])
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,6 @@ import json
 import shutil
 from pathlib import Path
 
-from stages.core.metrics import Dataset
-
 FILE = "provenance.json"
 
 
@@ -16,16 +14,9 @@ def hand_on(source: Path, out: Path) -> None:
 
 def kind_of(folder: Path) -> str:
     """official, unverified, altered or miniature."""
-    return json.loads((folder / FILE).read_text())["kind"]
+    return read(folder)["kind"]
 
 
-def dataset(folder: Path, name: str) -> Dataset:
-    """The data set `name` as metrics files have it, by what `folder` says of its bytes.
-
-    It is a stand-in wherever the thesis has another, whatever its bytes are.
-    """
-    said = json.loads((folder / FILE).read_text())
-    if "stands_in_for" in said:
-        role = f"stands in for {said['stands_in_for']}"
-        return Dataset(name, "stand-in", "; ".join(filter(None, [role, said["note"]])))
-    return Dataset(name, said["kind"], said["note"])
+def read(folder: Path) -> dict[str, str]:
+    """What `folder` says of its bytes: dataset, kind, note and, where they stand in for another set's, stands_in_for."""
+    return json.loads((folder / FILE).read_text())
