@@ -1,7 +1,6 @@
 """Scales: their composition, the same as DVC's own, and one clear sentence for whatever is wrong with parameters."""
 
 import functools
-import json
 import shutil
 import subprocess
 import sys
@@ -14,9 +13,10 @@ import pytest
 import yaml
 from conftest import REPOSITORY
 
-from workflow import graph, params, scale
+from workflow import params, scale
 
 SCALES = ["mini", "paper", "real", "real_cpu"]
+CHAPTERS = list(params.chapters())
 
 
 @pytest.fixture(autouse=True)
@@ -40,11 +40,11 @@ def plain_scale(name: str) -> dict[str, Any]:
     return deepcopy(_plain(name))
 
 
-def merged(below: Any, above: Any) -> Any:
-    """What a scale on top of the base means: mappings are merged, anything else is replaced."""
-    if not (isinstance(below, dict) and isinstance(above, dict)):
-        return above
-    return {key: merged(below.get(key), above[key]) if key in above else below[key] for key in below | above}
+def leaves(values: Any, *keys: str) -> dict[tuple[str, ...], Any]:
+    """The values of nested mappings by their keys."""
+    if not isinstance(values, dict) or not values:
+        return {keys: values}
+    return {path: leaf for key, value in values.items() for path, leaf in leaves(value, *keys, key).items()}
 
 
 def test_these_are_the_scales() -> None:
@@ -52,62 +52,43 @@ def test_these_are_the_scales() -> None:
 
 
 @pytest.mark.parametrize("name", SCALES)
-def test_each_scale_is_valid_and_stands_on_the_base(tmp_path: Path, name: str) -> None:
-    base, own = (yaml.safe_load(Path("workflow/scales", file).read_text()) for file in ("base.yaml", f"scale/{name}.yaml"))
-    assert own["scale"] == name  # paths are made of it
-    expected = merged(base, own)
-    assert composed(tmp_path / "params.yaml", name) == expected
+def test_each_scale_is_valid_and_has_what_its_file_says(tmp_path: Path, name: str) -> None:
+    own = leaves(yaml.safe_load(Path(f"workflow/scales/scale/{name}.yaml").read_text()))
+    assert own["scale",] == name  # paths are made of it
+    values = leaves(composed(tmp_path / "params.yaml", name))
+    assert {keys: values.get(keys) for keys in own} == own
 
 
-# By chapter, of which lists a matrix of dvc.yaml makes its stages.
-STAGES = {
-    "ch2_fusion": ["sources", "datasets", "figures.datasets"],
-    "ch2_imagenet": ["sets"],
-    "ch2_segmentation": ["sets", "models", "figures.panels"],
-    "ch3_edges": ["sets"],
-}
+def running(values: dict[str, Any]) -> list[str]:
+    """The chapters that some list of sets is not empty of."""
+    return [chapter for chapter in CHAPTERS if any(values[chapter]["sets"].values())]
 
 
-def listed(values: dict[str, Any], chapter: str) -> set[str]:
-    """The lists that are not empty; those of a section, taken together."""
-    found = set()
-    for key in STAGES[chapter]:
-        value: Any = values[chapter]
-        for part in key.split("."):
-            value = value[part]
-        if any(value.values()) if isinstance(value, dict) else value:
-            found.add(key)
-    return found
-
-
-@pytest.mark.parametrize("chapters", [[chapter] for chapter in STAGES] + [["ch2_fusion", "ch3_edges"], list(STAGES)], ids="+".join)
 @pytest.mark.parametrize("name", ["mini", "real_cpu", "paper"])
-def test_chapters_can_be_left_out(tmp_path: Path, name: str, chapters: list[str]) -> None:
+def test_chapters_can_be_left_out(tmp_path: Path, name: str) -> None:
     plain = plain_scale(name)
-    one, several = chapters[0], f"[{','.join(chapters)}]"
-    values = composed(tmp_path / "params.yaml", name, f"+leave_out={several if len(chapters) > 1 else one}")
-    for chapter in STAGES:
-        assert listed(values, chapter) == (set() if chapter in chapters else listed(plain, chapter))
-        if chapter not in chapters:
-            assert values[chapter] == plain[chapter]
-    assert {key: values[key] for key in ("chapters", "data", "runtime")} == {key: plain[key] for key in ("chapters", "data", "runtime")}
+    for chapters in ([CHAPTERS[0]], [CHAPTERS[1], CHAPTERS[-1]], CHAPTERS):
+        values = composed(tmp_path / "params.yaml", name, f"+leave_out=[{','.join(chapters)}]")
+        assert running(values) == [chapter for chapter in running(plain) if chapter not in chapters]
+        for chapter in chapters:
+            values[chapter]["sets"] = plain[chapter]["sets"]
+        assert values == plain  # nothing else has changed
 
 
-@pytest.mark.parametrize("chapter", STAGES)
+@pytest.mark.parametrize("chapter", CHAPTERS)
 @pytest.mark.parametrize("name", SCALES)
 def test_a_chapter_can_be_alone(tmp_path: Path, name: str, chapter: str) -> None:
     """At every scale that has something of it; no other data sets than it uses are downloaded."""
     plain = plain_scale(name)
-    if not listed(plain, chapter):
+    if chapter not in running(plain):
         with pytest.raises(SystemExit, match=r"the scale has nothing of this chapter; .*params\.yaml is left as it was$"):
             scale.compose(name, [f"+only={chapter}"], tmp_path / "params.yaml")
         return
     values = composed(tmp_path / "params.yaml", name, f"+only={chapter}")
-    assert values["chapters"] == [chapter]
+    assert values["chapters"] == running(values) == [chapter]
     assert values[chapter] == plain[chapter]
-    assert [other for other in STAGES if other != chapter and listed(values, other)] == []
-    used = {needed for needed, _ in params.Params.model_validate(values)._needed()}
-    assert used == set(values["data"]["sets"])
+    read, wrong = params.read_as(params.chapters()[chapter], values[chapter])
+    assert not wrong and {use.name for use in read.used()} == set(values["data"]["sets"])
 
 
 def test_a_chapter_alone_has_the_sets_that_one_says(tmp_path: Path) -> None:
@@ -122,7 +103,7 @@ def test_a_chapter_that_there_is_not_is_one_sentence(tmp_path: Path, override: s
     with pytest.raises(SystemExit) as error:
         scale.compose("mini", [override], tmp_path / "params.yaml")
     key = override[1:].partition("=")[0]
-    assert str(error.value) == f"error: there is no chapter nope: +{key} may be {', '.join(STAGES)}"
+    assert str(error.value) == f"error: there is no chapter nope: +{key} may be {', '.join(CHAPTERS)}"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -143,6 +124,21 @@ def test_scales_differ_in_parameters_only() -> None:
         for file in Path(folder).rglob("*.py"):
             text = file.read_text()
             assert not [name for name in SCALES for quote in "\"'" if f"== {quote}{name}{quote}" in text], file
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_only_the_thesis_settings_are_called_full(tmp_path: Path, chapter: str) -> None:
+    """As the scale paper has them; of each that it may not change some other value is tried."""
+    values = plain_scale("paper")[chapter]
+    (settings, _), thesis = params.read_as(params.chapters()[chapter], values), params.chapters()[chapter].THESIS
+    assert thesis and list(params.not_the_thesis(chapter, settings, values)) == []
+    for key in thesis:
+        changed = deepcopy(values)
+        *path, last = key.split(".")
+        section = functools.reduce(dict.__getitem__, path, changed)
+        section[last] = "another"
+        (sentence,) = params.not_the_thesis(chapter, settings, changed)
+        assert sentence.startswith(f"protocol is full, but {chapter}.{key} differs from the thesis's (") and "and is another" in sentence
 
 
 def test_an_override_changes_one_value(tmp_path: Path) -> None:
@@ -183,10 +179,13 @@ def test_dvc_composes_the_same(tmp_path: Path) -> None:
         (["runtime=fast"], ["runtime", "mapping", "'fast'"]),
         (["data.sets=[cifar10]"], ["ch2_fusion.sets.plain has cifar100, and data.sets lacks cifar100"]),
         (["data.sets=[cifar100]"], ["ch2_fusion.sets.plain has cifar10, and data.sets lacks cifar10"]),
-        (["data.generated.bsds500.width=20"], ["data.generated.bsds500.width", "48"]),
-        (["data.sets=[mnist]"], ["data.sets.0", "'mnist'"]),
-        (["data.generated.cifar10.train=150"], ["data.generated.cifar10.train", "multiple of 100"]),
-        (["~data.generated.cifar100"], ["the key data.generated.cifar100 is missing"]),
+        (["data.sets=[mnist]"], ["workflow/sources.yaml has no mnist, which data.sets names"]),
+        (["data.sets=[]"], ["data.sets", "at least 1"]),
+        (["ch3_edges.sets.test=[bsds500,mnist]"], ["ch3_edges.sets.test has mnist, which workflow/sources.yaml has no entry for"]),
+        (["ch3_edges.sets.test=[bsds500,cifar10]"], ["ch3_edges.sets.test has cifar10, which is of the kind arrays, and only edges will do"]),
+        (["chapters=[ch2_fusion]"], ["ch3_edges.sets", "and chapters lacks ch3_edges: empty its sets, or add it"]),
+        (["chapters=[ch2_fusion,ch10]"], ["chapters has ch10, and there is no such chapter: there are ch2_fusion, "]),
+        (["chapters=[]"], ["chapters", "at least 1"]),
         (["data.origin=official"], ["protocol is miniature if and only if data.origin is generated"]),
         (["scale=Mini-2"], ["scale"]),
         (["runtime.threads"], ["runtime.threads"]),
@@ -280,7 +279,9 @@ def test_numbers_are_read_as_dvc_reads_them(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("text", "status", "says"), [(None, 0, ""), ("runtime: [", 1, "error: params.yaml is not YAML: ")])
 def test_the_command_checks(tmp_path: Path, text: str | None, status: int, says: str) -> None:
-    (tmp_path / "params.yaml").write_text(text or scale.PARAMS.read_text())
+    (tmp_path / "params.yaml").write_text(text or yaml.safe_dump(plain_scale("mini")))
+    for folder in ("stages", "workflow"):  # a miniature's writer is looked for there
+        (tmp_path / folder).symlink_to(REPOSITORY / folder)
     command = [sys.executable, "-m", "workflow.scale", "--check"]
     done = subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(REPOSITORY)}, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (status, "")
@@ -293,129 +294,3 @@ def test_the_command_wants_a_scale_or_a_check() -> None:
         done = subprocess.run([sys.executable, "-m", "workflow.scale", *words], capture_output=True, text=True, check=False)
         assert done.returncode == 2
         assert done.stderr.endswith("error: give a scale or --check\n")
-
-
-# The graph that is made of them
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project with one matrix stage; parameters are not checked, for they are not ours."""
-    (tmp_path / ".dvc").mkdir()
-    (tmp_path / ".dvc/config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
-    (tmp_path / "workflow").mkdir()
-    (tmp_path / "workflow/sources.yaml").write_text("one: {url: here}\ntwo: {url: there}\n")
-    (tmp_path / "params.yaml").write_text("scale: mini\nsets: [one, two]\ntraining: {rate: 1e-4, steps: [1, 2]}\n")
-    (tmp_path / "dvc.yaml").write_text("""
-stages:
-  train:
-    matrix: {set: "${sets}", seed: [0]}
-    cmd: python -m stages.train ${item.set} --seed ${item.seed}
-    deps: ["data/${item.set}"]
-    params: [scale, training.rate, workflow/sources.yaml: ["${item.set}"]]
-    outs: ["data/${scale}/models/${item.set}", "reports/metrics/${item.set}.json": {cache: false}]
-  fetch:
-    foreach: ${sets}
-    do:
-      cmd: python -m stages.fetch ${item}
-      outs: ["data/${item}"]
-""")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(scale, "check", lambda: None)
-    return tmp_path
-
-
-def test_the_graph_is_dvcs_own(project: Path) -> None:
-    graph.refresh()
-    stages = json.loads((project / "data/graph.json").read_text())["stages"]
-    assert stages["python -m stages.train two --seed 0"] == {
-        "name": "train@two-0",
-        "deps": ["data/two"],
-        "outs": ["data/mini/models/two", "reports/metrics/two.json"],
-        "params": {"scale": "mini", "training": {"rate": 0.0001}, "sources": {"two": {"url": "there"}}},
-        "file": "dvc.yaml",
-    }
-    names = [step.name for step in graph.resolve()]
-    assert set(names) == {"fetch@one", "fetch@two", "train@one-0", "train@two-0"}
-    assert names.index("fetch@one") < names.index("train@one-0")
-    assert names.index("fetch@two") < names.index("train@two-0")
-
-
-def test_results_of_no_stage_are_removed(project: Path) -> None:
-    mine = ["data/mini/models/one/model.pt", "reports/metrics/one.json", "data/real/models/three/model.pt", "reports/releases/x.json"]
-    strange = ["data/mini/models/three/model.pt", "reports/metrics/three.json", "reports/tables/old.md", "reports/figures/a/b.svg"]
-    running = ["data/mini/models/.two.partial/two/model.pt"]
-    for path in mine + strange + running:
-        (project / path).parent.mkdir(parents=True, exist_ok=True)
-        (project / path).write_text("")
-    made = [
-        {"path": path, "md5": "0123"}
-        for path in ["data/mini/models/three", "data/real/models/three", "reports/releases/x.json", *strange[1:]]
-    ]
-    lock = {"schema": "2.0", "stages": {"before": {"cmd": "made them", "outs": made}}}
-    (project / "dvc.lock").write_text(json.dumps(lock))
-    graph.refresh()
-    assert [path for path in mine + running if not (project / path).exists()] == []
-    assert [path for path in strange if (project / path).exists()] == []
-
-
-def test_of_an_output_that_has_become_a_folder_of_several_these_stay(project: Path) -> None:
-    pipeline = (project / "dvc.yaml").read_text()
-    (project / "dvc.yaml").write_text(pipeline.replace("models/${item.set}", "models/all/${item.set}"))
-    old, new = (project / "data/mini/models/all" / path for path in ("one.json", "one/model.pt"))
-    new.parent.mkdir(parents=True)
-    for file in (old, new):
-        file.write_text("")
-    lock = {"schema": "2.0", "stages": {"before": {"cmd": "made it", "outs": [{"path": "data/mini/models/all", "md5": "0123"}]}}}
-    (project / "dvc.lock").write_text(json.dumps(lock))
-    graph.refresh()
-    assert (old.exists(), new.exists()) == (False, True)
-
-
-@pytest.mark.parametrize(
-    ("file", "old", "new", "says"),
-    [
-        (
-            "dvc.yaml",
-            "training.rate",
-            "training.momentum",
-            "dvc.yaml names the parameter training.momentum, which params.yaml does not have",
-        ),
-        ("dvc.yaml", "${sets}", "${lists}", "lists"),
-        ("dvc.yaml", "stages:", "stages: [", "dvc.yaml"),
-        ("dvc.yaml", "reports/metrics/${item.set}.json", "reports/metrics/same.json", "reports/metrics/same.json"),
-        ("dvc.yaml", "data/${item}", "data/mini", "overlap"),
-        ("params.yaml", "[one, two]", "[one", "params.yaml"),
-        ("workflow/sources.yaml", "two:", "three:", "dvc.yaml names the parameter two, which workflow/sources.yaml does not have"),
-    ],
-)
-def test_a_graph_that_cannot_be_resolved_is_one_sentence(project: Path, file: str, old: str, new: str, says: str) -> None:
-    text = (project / file).read_text()
-    assert old in text
-    (project / file).write_text(text.replace(old, new))
-    with pytest.raises(SystemExit) as left:
-        graph.refresh()
-    sentence = str(left.value.code)
-    assert sentence.startswith("error: ")
-    assert says in sentence
-    assert "\n" not in sentence
-    assert not (project / "data/graph.json").exists()
-
-
-def test_only_the_thesis_schedule_and_width_are_called_full() -> None:
-    values = scale.read(REPOSITORY / "params.yaml")
-    paper = plain_scale("paper")
-    values |= {chapter: paper[chapter] for chapter in ("ch2_imagenet", "ch2_segmentation", "ch4_deepindex")}
-    values["data"]["origin"], values["protocol"] = "official", "full"
-    values["ch2_fusion"]["network"] |= {"width": 1, "dropout": 0.5}
-    values["ch2_fusion"]["training"] |= {"iterations": 120_000, "batch_size": 100}
-    assert params.problems(values) == []
-    for chapter, section, key, value in (("ch2_segmentation", "training", "learning_rate", 0.001),):
-        kept, values[chapter][section][key] = values[chapter][section][key], value
-        assert f"{chapter}.{section}.{key} differ" in params.problems(values)[0]
-        values[chapter][section][key] = kept
-    values["ch2_fusion"]["training"]["iterations"] = 4000
-    (problem,) = params.problems(values)
-    assert "protocol is full, but ch2_fusion.training.iterations differ" in problem
-    values["protocol"] = "shortened"
-    assert params.problems(values) == []
