@@ -30,7 +30,11 @@ CELLS = {
     "table 2.8 canny ods": set(),
     "table 2.8 se ods": {"ch3_forest@bsds500"},
     "table 3.1 rds-se ods": {"ch3_train@bsds500-rds-se-0", "ch3_forest@bsds500"},  # its relaxed labels are the forest's
-    "table 3.1 rds-canny-cea ods": {"ch3_finetune@pascal_context-cea-bsds500-rds-canny-0", "ch3_pretrain@pascal_context-cea-0", "ch3_forest@bsds500"},
+    "table 3.1 rds-canny-cea ods": {
+        "ch3_finetune@pascal_context-cea-bsds500-rds-canny-0",
+        "ch3_pretrain@pascal_context-cea-0",
+        "ch3_forest@bsds500",
+    },
     "table 3.2 none ods": {"ch3_train_general@bsds500-baseline-1-0"},
     "table 3.3 gpb-owt-ucm ods": set(),
     "table 3.4 rds-se ods": {"ch3_train@bsds500-rds-se-0", "ch3_forest@bsds500"},
