@@ -30,6 +30,7 @@ from stages.core import metrics, runtime
 from stages.core.errors import UserError
 from stages.core.files import write_json
 from stages.core.seeds import generator, seed_for
+from stages.datasets.described import load_set
 from stages.datasets.labelled import ClassifiedSet, Labelled
 from stages.datasets.retrieval import Query, RetrievalSet
 from stages.encoders import vision
@@ -288,7 +289,7 @@ def test_features_that_are_not_numbers_are_refused(copy: Path) -> None:
 
 
 def test_accuracies_are_scikit_learns(here: Path) -> None:
-    about = transfer_sets.load_set(PREDICTIONS / "scene15")
+    about = load_set(PREDICTIONS / "scene15")
     labels = np.array(about["labels"])[about["test"]]
     for (model, metric, _), record in values_of("scene15").items():
         if metric in ("accuracy", "class_accuracy"):
@@ -322,7 +323,7 @@ def cosine_order(features: NDArray, query: int) -> list[int]:
 
 @pytest.mark.parametrize(("name", "metric"), [("holidays", "map"), ("ukb", "ns")])
 def test_scores_are_those_of_loops_over_all_pairs(here: Path, name: str, metric: str) -> None:
-    about = transfer_sets.load_set(FEATURES / name)
+    about = load_set(FEATURES / name)
     found = {key: record for key, record in values_of(name).items() if key[1] == metric}
     assert len(found) == len(NAMES)
     for (model, _, seed), record in found.items():
@@ -362,7 +363,7 @@ def test_every_network_has_its_score_and_dimensions(here: Path) -> None:
 
 
 def test_the_folds_are_by_the_sets_name(here: Path) -> None:
-    about = transfer_sets.load_set(FEATURES / "scene15")
+    about = load_set(FEATURES / "scene15")
     features, labels = np.load(FEATURES / "scene15/cfn-11-seed0.npy"), np.array(about["labels"])
     train, test = about["train"], about["test"]
     seed = seed_for("ch2_imagenet.transfer_predict", "scene15") % 2**32

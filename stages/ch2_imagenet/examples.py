@@ -11,10 +11,11 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from stages.ch2_imagenet.transfer_sets import TransferSet, name_of, read
+from stages.ch2_imagenet.transfer_sets import TransferSet, read
 from stages.ch2_imagenet.transfer_settings import Division
 from stages.core import figures, stage
 from stages.core.files import write_csv
+from stages.datasets.described import name_of
 from stages.datasets.pictures import open_picture
 from stages.datasets.retrieval import RetrievalSet
 

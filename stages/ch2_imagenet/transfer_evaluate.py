@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.ch2_imagenet.transfer_sets import load_set
 from stages.core import arrays, metrics, stage
+from stages.datasets.described import load_set
 from stages.metrics.ranking import average_precision, mean_over, ns_score
 
 Value = tuple[float, str, str]  # with its unit and whether it is better lower or higher

@@ -34,6 +34,7 @@ from stages.core.ahead import map_ahead, workers
 from stages.core.errors import UserError
 from stages.core.files import write_json
 from stages.core.runtime import Runtime, gpu_name
+from stages.datasets.described import SET_FILE
 from stages.datasets.pictures import BadPicture, open_picture
 from stages.encoders import vision
 
@@ -143,7 +144,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     for network, values in zip(networks, features, strict=True):
         models.append(network.about | {"dimensions": values.shape[1]})
         np.save(out / f"{network.about['file']}.npy", values)
-    write_json(out / "set.json", described(dataset))
+    write_json(out / SET_FILE, described(dataset))
     write_json(out / "about.json", {"models": models})
     provenance.hand_on(source, out)
     job.note(gpu=gpu_name(device), pictures=len(images), **precision.describe(device))

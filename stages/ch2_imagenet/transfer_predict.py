@@ -24,12 +24,12 @@ from sklearn.preprocessing import Normalizer
 from sklearn.svm import LinearSVC
 from tqdm import tqdm
 
-from stages.ch2_imagenet.transfer_sets import load_set
 from stages.ch2_imagenet.transfer_settings import Svm
 from stages.core import provenance, stage
 from stages.core.errors import UserError
 from stages.core.files import write_json
 from stages.core.seeds import seed_for
+from stages.datasets.described import SET_FILE, load_set
 
 Features = NDArray[np.float32]
 NAME = "ch2_imagenet.transfer_predict"
@@ -173,7 +173,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
             predicted = rank(features, np.array([query["image"] for query in about["queries"]]), depth)
         np.save(out / f"{model['file']}.npy", predicted)
     write_json(out / "about.json", {"models": models})
-    shutil.copyfile(source / "set.json", out / "set.json")
+    shutil.copyfile(source / SET_FILE, out / SET_FILE)
     provenance.hand_on(source, out)
 
 

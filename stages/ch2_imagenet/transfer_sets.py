@@ -1,12 +1,12 @@
 """The data sets that the networks are transferred to (Section 2.4.3), and what Table 2.5 counts of them."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from stages.ch2_imagenet.transfer_settings import Division
 from stages.core.errors import UserError
 from stages.datasets import reader
+from stages.datasets.described import name_of
 from stages.datasets.labelled import ClassifiedSet, Undivided, divided
 from stages.datasets.retrieval import RetrievalSet
 
@@ -53,13 +53,3 @@ def described(dataset: TransferSet) -> dict[str, Any]:
     first, end = len(dataset.train.images), len(shared["images"])
     parts = {"train": list(range(first)), "test": list(range(first, end))}
     return shared | parts | {"classes": dataset.classes, "labels": [*dataset.train.labels, *dataset.test.labels]}
-
-
-def name_of(image: Path) -> str:
-    """What an image is called: its file with the folder that it lies in, for a file's name alone need not be unique."""
-    return f"{image.parent.name}/{image.stem}"
-
-
-def load_set(folder: Path) -> dict[str, Any]:
-    """What `described` says of the set whose features, or predictions, lie in `folder`."""
-    return json.loads((folder / "set.json").read_text())
