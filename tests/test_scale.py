@@ -67,12 +67,39 @@ def running(values: dict[str, Any]) -> list[str]:
 @pytest.mark.parametrize("name", ["mini", "real_cpu", "paper"])
 def test_chapters_can_be_left_out(tmp_path: Path, name: str) -> None:
     plain = plain_scale(name)
-    for chapters in ([CHAPTERS[0]], [CHAPTERS[1], CHAPTERS[-1]], CHAPTERS):
+    for chapters in ([CHAPTERS[0]], [CHAPTERS[1], CHAPTERS[-1]]):
         values = composed(tmp_path / "params.yaml", name, f"+leave_out=[{','.join(chapters)}]")
         assert running(values) == [chapter for chapter in running(plain) if chapter not in chapters]
+        assert values["chapters"] == running(values)  # no table is asked for of which nothing makes the metrics
         for chapter in chapters:
             values[chapter]["sets"] = plain[chapter]["sets"]
-        assert values == plain  # nothing else has changed
+        assert values | {"chapters": plain["chapters"]} == plain  # nothing else has changed
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        ([f"+leave_out=[{','.join(CHAPTERS)}]"], "no chapter is left"),
+        (["+only=ch2_fusion", "+leave_out=ch2_fusion"], "no chapter is left"),
+        (["scale=real"], "the scale is mini already: leave scale=real out"),
+        (["data.sets=[cifar10,cifar10]", "+only=ch2_fusion"], "data.sets has cifar10 twice: take one away"),
+        (["chapters=[ch2_fusion,ch2_fusion]"], "chapters has ch2_fusion twice: take one away"),
+    ],
+)
+def test_what_cannot_be_composed_is_one_sentence(tmp_path: Path, overrides: list[str], says: str) -> None:
+    with pytest.raises(SystemExit) as error:
+        scale.compose("mini", overrides, tmp_path / "params.yaml")
+    assert f"error: mini {' '.join(overrides)}: {says}" in str(error.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["a b", "../x", "x;touch y", "-f", "a.b", "a@b", "A"])
+def test_a_variant_has_a_name_that_paths_stages_and_commands_can_have(name: str) -> None:
+    words = f"{name!r}: a name has small letters, digits, _ and -, and begins with a letter or a digit"
+    values = plain_scale("mini")
+    values["ch2_fusion"]["variants"][name] = {"base": "a"}
+    values["ch3_edges"]["variants"]["relaxed"][name] = {"relaxed": "se"}
+    assert params.problems(values) == [f"ch2_fusion.variants has {words}", f"ch3_edges.variants.relaxed has {words}"]
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)

@@ -94,7 +94,14 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str,
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).write_text(text)
     archive = {"url": "https://a.org/b.zip", "md5": None, "size": None, "files": {"jpg": None}}
-    entry = {"title": "Ours", "page": "", "licence": "", "access": "free download", "archives": [archive], "kind": "retrieval"}
+    entry = {
+        "title": "Ours",
+        "page": "https://a.org",
+        "licence": "CC0",
+        "access": "free download",
+        "archives": [archive],
+        "kind": "retrieval",
+    }
     return {"ours": entry | {"miniature": {"writer": "ours.write", "places": 3, "widths": [1, 2]}}}
 
 
@@ -113,14 +120,23 @@ def test_entries_that_hold_together(tree: dict[str, dict[str, Any]], monkeypatch
     ("change", "says"),
     [
         ({"titel": "x"}, " has the unknown key titel"),
-        ({"page": None, "title": ...}, " lacks the key title"),
+        ({"title": ...}, " lacks the key title"),
         ({"kind": ...}, " lacks the key kind"),
         ({"kind": "images"}, ".kind is 'images': it is one of arrays, archived, classified, retrieval, edges,"),
         ({"kind": "edges"}, " is of the kind edges, and stages/datasets/ours.py does not define list_split"),
         ({"kind": "encoder"}, " is of the kind encoder, and there is no stages/encoders/ours.py"),
         ({"stands_in_for": "theirs"}, ".stands_in_for is theirs, which is no other entry"),
         ({"stands_in_for": "ours"}, ".stands_in_for is ours, which is no other entry"),
+        ({"stands_in_for": ["theirs"]}, ".stands_in_for is ['theirs'], which is no other entry"),
+        ({"title": None}, ".title is None: it should be a text"),
+        ({"optional": ["labels.txt"]}, ".optional is ['labels.txt']: it should be a mapping of names to texts"),
         ({"archives": []}, ".archives is no list of archives"),
+        ({"archives": [{"url": "x", "md5": 12, "size": None}]}, ".archives[0].md5 is 12: it should be a text (quote digits), or null"),
+        ({"archives": [{"url": "x", "md5": None, "size": -1}]}, ".archives[0].size is -1: it should be a number of bytes, or null"),
+        (
+            {"archives": [{"url": "x", "md5": None, "size": None, "files": ["jpg"]}]},
+            ".archives[0].files is ['jpg']: it should be a mapping of names to md5 sums (quote digits), or null",
+        ),
         ({"archives": [{"url": "x", "md5": None}]}, ".archives[0] lacks the key size"),
         ({"miniature": {"places": 3}}, ".miniature has to have a writer, as in {writer: ukb.write, objects: 16}, and its arguments"),
         (
@@ -139,6 +155,10 @@ def test_entries_that_hold_together(tree: dict[str, dict[str, Any]], monkeypatch
             ".miniature.places is -3: it should be a whole number",
         ),
         ({"miniature": {"writer": "ours.write", "places": True, "widths": []}}, ".miniature.places is True: it should be a whole number"),
+        (
+            {"miniature": {"writer": "ours.write", "places": 3, "widths": [4, -1]}},
+            ".miniature.widths is [4, -1]: it should be a list of whole",
+        ),
         ({"miniature": {"writer": "ours.write", "places": 3, "widths": 4}}, ".miniature.widths is 4: it should be a list of whole numbers"),
     ],
 )
@@ -146,6 +166,14 @@ def test_what_is_wrong_with_an_entry(tree: dict[str, dict[str, Any]], change: di
     tree["ours"] = {key: value for key, value in (tree["ours"] | change).items() if value is not ...}
     (problem,) = sources.problems(tree)
     assert problem.startswith(f"workflow/sources.yaml: ours{says}")
+
+
+@pytest.mark.parametrize("name", ["our-s", "../ours", "Ours", "a b", "1st", 7])
+def test_an_entry_has_the_name_of_a_module(tree: dict[str, dict[str, Any]], name: Any) -> None:
+    tree[name] = tree.pop("ours")
+    assert sources.problems(tree) == [
+        f"workflow/sources.yaml: {name} is no name of a module: it should have small letters, digits and _, and begin with a letter"
+    ]
 
 
 def test_what_data_sets_names_has_to_be_had(tree: dict[str, dict[str, Any]]) -> None:

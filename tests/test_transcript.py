@@ -42,6 +42,12 @@ def put(tmp_path, change):
     return tmp_path
 
 
+def test_references_that_are_no_mapping_are_one_sentence(tmp_path):
+    (tmp_path / "references.yaml").write_text("- a work\n")
+    with pytest.raises(UserError, match=r"references\.yaml: must be a mapping of numbers of the bibliography to quoted texts\.$"):
+        transcript.load_tables(tmp_path, "ch2_fusion")
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [

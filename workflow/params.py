@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,6 +12,8 @@ from pydantic import StringConstraints, TypeAdapter, ValidationError
 import stages
 from stages.core.settings import Chapter, Context, Len, Name, Names, Runtime, Use, settings
 from workflow import sources
+
+NAME = r"[a-z0-9][a-z0-9_-]*"  # of a variant
 
 
 @settings
@@ -53,6 +56,14 @@ def problems(values: Any) -> list[str]:
     read = {name: read_as(kind, values[name], name) for name, kind in kinds.items() if name in values}
     wrong += [f"the key {name} is missing" for name in kinds if name not in values]
     wrong += [sentence for _, sentences in read.values() for sentence in sentences] + sources.problems(entries)
+    wrong += [
+        sentence
+        for name, (chapter, _) in read.items()
+        if chapter
+        for sentence in _unnameable(f"{name}.variants", values[name].get("variants"))
+    ]
+    if shared:
+        wrong += [*_twins("chapters", shared.chapters), *_twins("data.sets", shared.data.sets)]
     if wrong:
         return wrong
     at_hand = sources.unusable(entries, shared.data.sets, shared.data.origin)
@@ -77,6 +88,19 @@ def _disagreements(shared: Shared, read: Mapping[str, Chapter], values: Any, ent
         yield from (f"{name}.{sentence}" for sentence in chapter.conflicts(context))
         if shared.protocol == "full":
             yield from not_the_thesis(name, chapter, values[name])
+
+
+def _unnameable(key: str, entries: Any) -> Iterator[str]:
+    """Of variants, by role or not, those whose names cannot be part of a path, of a stage's name and of a command that a shell reads."""
+    for name, entry in entries.items() if isinstance(entries, dict) else ():
+        if re.fullmatch(NAME, str(name)):
+            yield from _unnameable(f"{key}.{name}", entry)
+        else:
+            yield f"{key} has {name!r}: a name has small letters, digits, _ and -, and begins with a letter or a digit"
+
+
+def _twins(key: str, names: list[str]) -> Iterator[str]:
+    yield from (f"{key} has {name} twice: take one away" for name in dict.fromkeys(names) if names.count(name) > 1)
 
 
 def _unfit(use: Use, shared: Shared, entries: Mapping[str, Any]) -> Iterator[str]:

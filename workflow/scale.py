@@ -46,12 +46,15 @@ def check(path: Path = PARAMS) -> None:
 def compose(scale: str, overrides: list[str], path: Path = PARAMS) -> None:
     """Write the parameters of `scale`, changed by `overrides` (Hydra's key=value), to `path`; leave it alone if they are invalid.
 
-    +only=<chapter> and +leave_out=[<chapter>, ...] empty the `sets` of the chapters that are not to run.
+    +only=<chapter> and +leave_out=[<chapter>, ...] empty the `sets` of the chapters that are not to run, and take them from `chapters`:
+    a table follows from metrics, which nothing would make.
     """
     known = sorted(file.stem for file in (CONFIG / "scale").glob("*.yaml"))
     if scale not in known:
         sys.exit(f"error: there is no scale {scale}: it may be {', '.join(known)}")
     wanted = " ".join([scale, *overrides])
+    if twice := next((override for override in overrides if override.startswith("scale=")), None):
+        sys.exit(f"error: {wanted}: the scale is {scale} already: leave {twice} out")
     plain = [override for override in overrides if not override.startswith(("+only=", "+leave_out="))]
     only, left_out = _named("only", overrides), _named("leave_out", overrides)
     try:
@@ -59,7 +62,10 @@ def compose(scale: str, overrides: list[str], path: Path = PARAMS) -> None:
             values = _composed(aside, scale, plain)
             if only or left_out:
                 off = [name for name in chapters() if name in left_out or (only and name not in only)]
-                switches = [f"chapters=[{','.join(only)}]"] if only else []
+                rest = [name for name in only or values["chapters"] if name not in off]
+                if not rest:
+                    sys.exit(f"error: {wanted}: no chapter is left; {path} is left as it was")
+                switches = [f"chapters=[{','.join(rest)}]"]
                 switches += [f"{name}.sets.{role}=[]" for name in off for role in values[name]["sets"]]
                 values = _composed(aside, scale, [*plain, *switches])
             if only and not any(override.startswith("data.sets=") for override in plain) and not problems(values):
@@ -82,7 +88,9 @@ def _composed(path: Path, scale: str, overrides: list[str]) -> Any:
 def _named(key: str, overrides: list[str]) -> list[str]:
     """The chapters that +`key`=... names, none without it; leaves with one sentence where there is no such chapter."""
     values = [value for name, _, value in (override.partition("=") for override in overrides) if name == f"+{key}"]
-    names = [name.strip() for value in values for name in value.strip("[]").split(",")]
+    # As Hydra's lists are: one in brackets, or a single name; each once.
+    lists = [value[1:-1] if value.startswith("[") and value.endswith("]") else value for value in values]
+    names = list(dict.fromkeys(name.strip() for value in lists for name in value.split(",")))
     for name in names:
         if name not in chapters():
             sys.exit(f"error: there is no chapter {name or 'without a name'}: +{key} may be {', '.join(chapters())}")

@@ -5,6 +5,7 @@ as text, so that a check takes no second.
 """
 
 import ast
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
@@ -43,7 +44,18 @@ OWN = ("kind", "miniature", "stands_in_for")  # keys that are not for fetching
 # What a writer's annotation admits, by the annotation's text.
 VALUES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "int": ("a whole number, 0 or more", lambda value: type(value) is int and value >= 0),
-    "list[int]": ("a list of whole numbers", lambda value: isinstance(value, list) and all(type(one) is int for one in value)),
+    "list[int]": (
+        "a list of whole numbers, each above 0",
+        lambda value: isinstance(value, list) and all(type(one) is int and one > 0 for one in value),
+    ),
+}
+# What a key for fetching admits, by its type.
+FETCHED: dict[Any, tuple[str, Callable[[Any], bool]]] = {
+    str: ("a text", lambda value: isinstance(value, str) and value != ""),
+    str | None: ("a text (quote digits), or null", lambda value: value is None or (isinstance(value, str) and value != "")),
+    int | None: ("a number of bytes, or null", lambda value: value is None or (type(value) is int and value > 0)),
+    dict[str, str]: ("a mapping of names to texts", lambda value: _maps(value, str)),
+    dict[str, str | None]: ("a mapping of names to md5 sums (quote digits), or null", lambda value: _maps(value, str, type(None))),
 }
 
 
@@ -99,6 +111,9 @@ def modules(name: str, entry: dict[str, Any]) -> dict[str, str]:
 def _of_entry(name: str, entry: dict[str, Any], entries: dict[str, dict[str, Any]]) -> Iterator[str]:
     from stages.datasets.fetch import Archive, Source  # here, for a project without data sets has no such module
 
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", str(name)):
+        yield " is no name of a module: it should have small letters, digits and _, and begin with a letter"
+        return
     yield from _keys(entry, Source, OWN, ("kind",))
     archives = entry.get("archives")
     if "archives" in entry and not (isinstance(archives, list) and archives and all(isinstance(archive, dict) for archive in archives)):
@@ -108,10 +123,14 @@ def _of_entry(name: str, entry: dict[str, Any], entries: dict[str, dict[str, Any
         yield from (f".archives[{number}]{problem}" for problem in _keys(archive, Archive))
     if "kind" in entry:
         yield from _kind(name, entry["kind"])
-    if "stands_in_for" in entry and entry["stands_in_for"] not in entries.keys() - {name}:
+    if "stands_in_for" in entry and entry["stands_in_for"] not in [other for other in entries if other != name]:
         yield f".stands_in_for is {entry['stands_in_for']}, which is no other entry"
     if "miniature" in entry:
         yield from (f".miniature{problem}" for problem in _miniature(entry))
+
+
+def _maps(value: Any, *kinds: type) -> bool:
+    return isinstance(value, dict) and all(isinstance(name, str) and isinstance(one, kinds) for name, one in value.items())
 
 
 def _keys(entry: dict[str, Any], kind: type, more: tuple[str, ...] = (), needed: tuple[str, ...] = ()) -> Iterator[str]:
@@ -119,6 +138,8 @@ def _keys(entry: dict[str, Any], kind: type, more: tuple[str, ...] = (), needed:
     wanted = [field.name for field in fields(kind) if field.default is MISSING and field.default_factory is MISSING]
     yield from (f" has the unknown key {key}" for key in entry if key not in {field.name for field in fields(kind)}.union(more))
     yield from (f" lacks the key {key}" for key in (*wanted, *needed) if key not in entry)
+    admitted = {field.name: FETCHED[field.type] for field in fields(kind) if field.type in FETCHED and field.name in entry}
+    yield from (f".{key} is {entry[key]!r}: it should be {words}" for key, (words, holds) in admitted.items() if not holds(entry[key]))
 
 
 def _kind(name: str, value: Any) -> Iterator[str]:
@@ -130,7 +151,7 @@ def _kind(name: str, value: Any) -> Iterator[str]:
     if not file.is_file():
         yield f" is of the kind {value}, and there is no {file}"
     elif missing := [offer for offer in kind.offers if offer not in _definitions(file)]:
-        yield f" is of the kind {value}, and {file} does not define {missing[0]}"
+        yield f" is of the kind {value}, and {file} does not define {missing[0]}, or import it by that name"
 
 
 def _writer(entry: dict[str, Any]) -> tuple[str, str] | None:

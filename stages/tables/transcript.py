@@ -111,6 +111,8 @@ def load_references(published: Path) -> dict[int, str]:
     """The cited works by their number in the thesis's bibliography."""
     file = published / REFERENCES
     content = read_yaml(file) or {}
+    if not isinstance(content, dict):
+        raise UserError(f"{file}: must be a mapping of numbers of the bibliography to quoted texts.")
     for number, work in content.items():
         if not isinstance(number, int) or not isinstance(work, str):
             raise UserError(f"{file}: {number!r}: must be a number of the bibliography with a quoted text.")
