@@ -194,4 +194,4 @@ def test_our_own_release_beside_the_working_tree(monkeypatch):
     assert f"-> {value:g}" in next(line for line in text.splitlines() if "Table 2.2 cfn-a cifar10" in line)
     assert "data        kind: miniature -> official" in text
     assert "parameter   ch2_fusion.training.iterations: 60 -> 4000" in text
-    assert "stage       B has no such instance of ch2_train_cifar100" in text
+    assert "stage       B has no such instance of ch2_train\n" in text  # of CIFAR-100

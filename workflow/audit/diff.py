@@ -50,6 +50,12 @@ class Side:
     cells: dict[Key, str]
     commit: bool
     files: dict[str, dict[str, MetricsFile]] = field(default_factory=dict)
+    renamed: dict[str, str] = field(default_factory=dict)
+    """What the other side calls a stage -> what this one does, where it makes the same under another name."""
+
+    def own(self, stage: str) -> str:
+        """What this side calls a stage of the other's name."""
+        return self.renamed.get(stage, stage)
 
     def metrics(self, chapter: str) -> dict[str, MetricsFile]:
         """The metrics files of a chapter, by experiment."""
@@ -63,6 +69,7 @@ class Side:
 
     def record(self, stage: str) -> dict[str, Any] | None:
         """The stage's run record, if there is one that is not of another run."""
+        stage = self.own(stage)
         found = runs.read(stage, self.origin.lock.stages.get(stage, {"cmd": ""}), self.origin.runs)
         if found is None:
             return None
@@ -188,7 +195,17 @@ def _git(*arguments: str) -> str:
 # ------------------------------------------------------------------------------------------------------ comparison
 
 
+def _renamed(a: Side, b: Side) -> dict[str, str]:
+    """A's names of stages that make what a stage of B makes under a name that A has not, each with B's."""
+    of_a, of_b = (
+        {frozenset(_unscaled(out["path"]) for out in one.get("outs", [])): name for name, one in side.origin.lock.stages.items()}
+        for side in (a, b)
+    )
+    return {of_a[outs]: name for outs, name in of_b.items() if outs in of_a and name not in a.origin.lock.stages}
+
+
 def _compare(a: Side, b: Side) -> str:
+    b.renamed = _renamed(a, b)
     keys = list(dict.fromkeys([*a.cells, *b.cells]))
     differing = [key for key in keys if a.cells.get(key) != b.cells.get(key)]
     one_sided = [sum(key not in other.cells for key in differing) for other in (b, a)]
@@ -239,7 +256,8 @@ def _causes(a: Side, b: Side, key: Key, table: Table | None) -> list[str]:
     if len(absent) == 2 or any(one is None and key in s.cells for one, s in zip(found, (a, b), strict=True)):
         return ["not known: the transcribed tables or the lock do not lead to this cell"]
     known = [one for one in found if one]
-    chain = list(dict.fromkeys(name for one in known for name in one.chain))
+    of_a = {theirs: ours for ours, theirs in b.renamed.items()}
+    chain = list(dict.fromkeys(of_a.get(name, name) for one in known for name in one.chain))
     stages = [name for name in chain if _differs(a, b, name)]
     if not stages and table:  # the same numbers: it is how the table was made of them
         stages = [name for name in (f"tables@{table.chapter}",) if _differs(a, b, name)]
@@ -262,7 +280,7 @@ def _evidence(one: Side, key: Key, table: Table | None) -> Evidence | None:
 
 
 def _entry(one: Side, stage: str) -> dict[str, Any]:
-    return one.origin.lock.stages.get(stage, {})
+    return one.origin.lock.stages.get(one.own(stage), {})
 
 
 def _differs(a: Side, b: Side, stage: str) -> bool:
@@ -299,7 +317,8 @@ def _data(a: Side, b: Side, stages: list[str], stated: list[Dataset | None]) -> 
             if (match := SOURCE.fullmatch(one["path"])) and one.get("md5") != other.get("md5"):
                 causes.append(f"data        {match[1]}: md5 {one.get('md5')} -> {other.get('md5')}")
         archives = [flat(entry_.get("params", {}).get(SOURCES, {})) for entry_ in (x, y)]
-        causes += [f"data        {change}" for change in _changes(*archives)]
+        if archives[0].keys() & archives[1].keys():  # else the one is official and the other generated, which has been said
+            causes += [f"data        {change}" for change in _changes(*archives)]
     for _, x, y in _shared(a, b, stages):
         given = [{d["path"]: d.get("md5") for d in e.get("deps", []) if not s.origin.lock.maker(d["path"])} for e, s in ((x, a), (y, b))]
         inside = [[path for path in paths if _is_input(s.origin.lock, path)] for paths, s in zip(given, (a, b), strict=True)]
@@ -331,7 +350,7 @@ def _code(a: Side, b: Side, stages: list[str]) -> list[str]:
         hashes = [[dep.get("md5") for dep in one.get("deps", []) if dep["path"].startswith("reports/code/")] for one in (x, y)]
         if hashes[0] == hashes[1]:
             continue
-        (before, gone), (after, lost) = code(a.origin, name), code(b.origin, name)
+        (before, gone), (after, lost) = code(a.origin, name), code(b.origin, b.own(name))
         if gone or lost:
             which = ", ".join(dep["path"] for dep in y.get("deps", []) if dep["path"].startswith("reports/code/"))
             causes.append(f"code        {which}; modules not known: the fingerprint that the stage ran with is not there")
