@@ -51,6 +51,11 @@ def test_every_printed_number_against_a_second_transcription(file: Path) -> None
         assert row.cells == {column.id: cell for column, cell in zip(table.columns, cells, strict=True) if cell not in ("", "-")}
 
 
+def test_every_table_has_a_second_transcription() -> None:
+    tables = {(chapter, table.name) for chapter in CHAPTERS for table in load_tables(PUBLISHED, chapter)}
+    assert {(file.parent.name, file.stem) for file in TRANSCRIPTS.glob("*/*.txt")} == tables
+
+
 def test_cited_works_are_those_of_the_bibliography() -> None:
     typed = {int(number): author for number, author in lines(TRANSCRIPTS / "references.txt")}
     known = load_references(PUBLISHED)
