@@ -56,6 +56,13 @@ def test_every_table_has_a_second_transcription() -> None:
     assert {(file.parent.name, file.stem) for file in TRANSCRIPTS.glob("*/*.txt")} == tables
 
 
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_a_chapters_readme_speaks_of_each_of_its_tables(chapter: str) -> None:
+    readme = (ROOT / "stages" / chapter / "README.md").read_text(encoding="utf-8")
+    numbers = [table.id.removeprefix("text ") for table in load_tables(PUBLISHED, chapter)]
+    assert [number for number in numbers if number not in readme] == []
+
+
 def test_cited_works_are_those_of_the_bibliography() -> None:
     typed = {int(number): author for number, author in lines(TRANSCRIPTS / "references.txt")}
     known = load_references(PUBLISHED)

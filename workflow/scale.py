@@ -51,6 +51,7 @@ def compose(scale: str, overrides: list[str], path: Path = PARAMS) -> None:
     known = sorted(file.stem for file in (CONFIG / "scale").glob("*.yaml"))
     if scale not in known:
         sys.exit(f"error: there is no scale {scale}: it may be {', '.join(known)}")
+    _check_lists()
     wanted = " ".join([scale, *overrides])
     plain = [override for override in overrides if not override.startswith(("+only=", "+leave_out="))]
     only, left_out = _named("only", overrides), _named("leave_out", overrides)
@@ -70,6 +71,14 @@ def compose(scale: str, overrides: list[str], path: Path = PARAMS) -> None:
                 sys.exit(f"error: {wanted}: {'; '.join(wrong)}; {path} is left as it was")
     except Exception as error:  # Hydra's own, of several kinds
         sys.exit(f"error: {wanted}: {' '.join(str(error).split())}; {path} is left as it was")
+
+
+def _check_lists() -> None:
+    """Leave with one sentence where workflow/scales/config.yaml takes no parameters of a chapter that there is."""
+    file = CONFIG / "config.yaml"
+    taken = next(one["chapter"] for one in read(file)["defaults"] if isinstance(one, dict) and "chapter" in one)
+    if absent := [name for name in chapters() if name not in taken]:
+        sys.exit(f"error: {file} does not take chapter/{absent[0]}.yaml: name {absent[0]} in both of its lists of chapters")
 
 
 def _composed(path: Path, scale: str, overrides: list[str]) -> Any:
