@@ -16,7 +16,7 @@ from typing import Any
 
 from stages.core.command import exit_on_error
 from stages.core.files import replacing
-from workflow.parameters import PARAMS
+from workflow.parameters import PARAMS, SOURCES
 from workflow.params import chapters, problems, used_sets
 
 CONFIG = Path("workflow/scales")
@@ -38,9 +38,9 @@ def check(path: Path = PARAMS) -> None:
     """Leave with one sentence and status 1 unless the parameters at `path` are valid."""
     if not path.exists():
         sys.exit(f"error: there is no {path}: write it with `python -m workflow.scale mini`")
-    found = problems(read(path))
-    if found:
-        sys.exit(f"error: {path}: " + "; ".join(found))
+    if wrong := problems(read(path)):
+        file = "" if wrong[0].startswith(f"{SOURCES}: ") else f"{path}: "  # those of the data sets name their own
+        sys.exit(f"error: {file}{'; '.join(wrong)}")
 
 
 def compose(scale: str, overrides: list[str], path: Path = PARAMS) -> None:
