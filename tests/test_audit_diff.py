@@ -143,6 +143,16 @@ def test_the_making_of_the_table(project):
     assert found == ["data        stages/tables/published/ch9_toy: md5 p1 -> p2"]
 
 
+def test_a_stage_of_another_name_is_the_one_that_made_the_same(project):
+    build({"a": [22.0, 26.0], "b": [12.0]}, steps=180)
+    lock = yaml.safe_load(Path("dvc.lock").read_text())
+    lock["stages"] = {name.replace("ch9_train@", "ch9_fit@"): entry for name, entry in lock["stages"].items()}
+    write("dvc.lock", yaml.safe_dump(lock))
+    for sides, change in ((("first", "."), "90 -> 180"), ((".", "first"), "180 -> 90")):
+        lines = [line for line in causes(diff(*sides)) if not line.startswith("machine")]
+        assert lines == [f"parameter   toy.training.steps: {change}"]
+
+
 def test_a_stale_fingerprint_names_no_modules(project):
     release(model_hash="m2", errors={"a": [1.0, 1.0], "b": [1.0]})
     write("reports/releases/paper-1/code/ch9_toy.train.json", {})

@@ -145,7 +145,7 @@ def replace_an_output_in_the_cache(project: Path) -> str:
 
 
 def change_the_code(project: Path) -> str:
-    replace(project / "stages/ch2_fusion/train.py", "training.learning_rate / 10 **", "training.learning_rate / 9 **")
+    replace(project / "stages/ch2_fusion/train.py", "stepped(training.learning_rate,", "stepped(2 * training.learning_rate,")
     return "reports/code/ch2_fusion.train.json is not the fingerprint of the code as it is"
 
 
@@ -193,7 +193,7 @@ def forge_predictions(project: Path) -> str:
     np.savez(file, scores=np.eye(10, dtype=np.float32)[stored["labels"]], labels=stored["labels"])
     for command in (["dvc", "commit", "-q", "-f", "workflow/pipelines/ch2_fusion/dvc.yaml:ch2_predict@cifar10"], ["dvc", "repro", "-q"]):
         assert run_in(project, *command).returncode == 0
-    assert '"metric": "error", "model": "cfn-a", "n": 100' in (project / METRICS).read_text()
+    assert '"metric": "error", "model": "cfn-a", "n": 400' in (project / METRICS).read_text()
     return (
         "ch2_predict@cifar10: of what dvc.lock has of it there is no run record, though there are of other runs: was it committed by hand?"
     )

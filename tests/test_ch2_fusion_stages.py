@@ -51,7 +51,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for experiment in (SET, f"{SET}_augmented"):
             run(predict, experiment)
             run(evaluate, experiment)
-        run(architectures)
+        run(architectures, "cifar10")
         run(figures, SET)
     return folder
 

@@ -48,14 +48,6 @@ def test_a_chapters_file_has_its_part_and_what_all_share(project: Path) -> None:
     }
 
 
-def test_a_chapter_that_is_left_out_has_no_stages(project: Path) -> None:
-    """Also none that needs no data, and hence has no matrix."""
-    write("dvc.yaml", {"stages": {"last": {"cmd": "cat data/one > data/last", "deps": ["data/one"], "outs": ["data/last"]}}})
-    assert {step.name for step in graph.resolve()} == {"last", "a_train", "b_train@x", "b_train@y"}
-    write("params.yaml", {**yaml.safe_load(Path("params.yaml").read_text()), "chapters": ["a"]})
-    assert {step.name for step in graph.resolve()} == {"last", "a_train"}
-
-
 def test_only_what_differs_is_written(project: Path) -> None:
     parameters.write()
     Path("reports/params/gone.json").write_text("{}")

@@ -51,6 +51,18 @@ def test_every_printed_number_against_a_second_transcription(file: Path) -> None
         assert row.cells == {column.id: cell for column, cell in zip(table.columns, cells, strict=True) if cell not in ("", "-")}
 
 
+def test_every_table_has_a_second_transcription() -> None:
+    tables = {(chapter, table.name) for chapter in CHAPTERS for table in load_tables(PUBLISHED, chapter)}
+    assert {(file.parent.name, file.stem) for file in TRANSCRIPTS.glob("*/*.txt")} == tables
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_a_chapters_readme_speaks_of_each_of_its_tables(chapter: str) -> None:
+    readme = (ROOT / "stages" / chapter / "README.md").read_text(encoding="utf-8")
+    numbers = [table.id.removeprefix("text ") for table in load_tables(PUBLISHED, chapter)]
+    assert [number for number in numbers if number not in readme] == []
+
+
 def test_cited_works_are_those_of_the_bibliography() -> None:
     typed = {int(number): author for number, author in lines(TRANSCRIPTS / "references.txt")}
     known = load_references(PUBLISHED)

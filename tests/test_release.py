@@ -16,7 +16,7 @@ from stages.core import metrics
 from stages.core.errors import UserError
 from stages.core.files import write_json
 from stages.core.metrics import Dataset, Record
-from workflow import release
+from workflow import release, sources
 from workflow.lock import lock_files
 from workflow.runs import record_path
 
@@ -85,6 +85,9 @@ def project(tmp_path, monkeypatch):
         write_json(record_path(record["stage"], STAGES.get(record["stage"], {"cmd": ""})), record)
     Path(".git/info/exclude").write_text("data/\n")
     monkeypatch.setattr(release, "stale", list)
+    entries = sources.load(ROOT / sources.SOURCES)  # the parameters are ours, and name sets that this project has no readers of
+    monkeypatch.setattr(sources, "load", lambda: entries)
+    monkeypatch.setattr(sources, "problems", lambda entries: [])
     audit_finds(monkeypatch, [])
     return tmp_path
 

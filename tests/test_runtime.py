@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from stages.ch2_fusion.model import Network, build
+from stages.ch2_fusion.model import build
+from stages.ch2_fusion.training_settings import Network, Variant
 from stages.core.errors import UserError
 from stages.core.runtime import Runtime, to_device
 
@@ -17,7 +18,7 @@ GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def loss_and_gradients(settings: Runtime) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """Of one batch through CFN-A, on the device that `settings` name."""
     device = settings.start()
-    model = settings.place(build("cfn-a", 10, SMALL, torch.Generator().manual_seed(0)), device)
+    model = settings.place(build(Variant(base="a", fusion="local"), 10, SMALL, torch.Generator().manual_seed(0)), device)
     images = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(1)).to(device)
     with settings.autocast(device):
         loss = F.cross_entropy(model(images), torch.arange(4, device=device))

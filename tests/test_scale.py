@@ -125,6 +125,16 @@ def test_a_chapter_alone_has_the_sets_that_one_says(tmp_path: Path) -> None:
         scale.compose("real_cpu", ["+only=ch3_edges", "data.sets=[vgg16]"], tmp_path / "params.yaml")
 
 
+def test_a_chapter_that_no_list_names_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = shutil.copytree("workflow/scales", tmp_path / "scales")
+    file = folder / "config.yaml"
+    file.write_text(file.read_text().replace(f", {CHAPTERS[-1]}", ""))
+    monkeypatch.setattr(scale, "CONFIG", folder)
+    with pytest.raises(SystemExit, match=rf"config\.yaml does not take chapter/{CHAPTERS[-1]}\.yaml: name {CHAPTERS[-1]} in both"):
+        scale.compose("mini", [], tmp_path / "params.yaml")
+    assert not (tmp_path / "params.yaml").exists()
+
+
 @pytest.mark.parametrize("override", ["+only=nope", "+leave_out=[ch3_edges,nope]"])
 def test_a_chapter_that_there_is_not_is_one_sentence(tmp_path: Path, override: str) -> None:
     with pytest.raises(SystemExit) as error:

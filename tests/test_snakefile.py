@@ -27,10 +27,10 @@ stages:
   prepare:
     cmd: sh step.sh prepared/x reports/code/a.json
     deps: [reports/code/a.json, step.sh]
-    params: [ch4_deepindex.kmeans_iterations]
+    params: [ch4_deepindex.codebooks]
     outs: [prepared]
   train:
-    matrix: {set: "${ch4_deepindex.sets}", seed: [0]}
+    matrix: {set: "${ch4_deepindex.sets.indexed}", seed: [0]}
     cmd: sh step.sh models/${item.set}/x prepared/x
     deps: [prepared, reports/code/b.json, step.sh]
     params: [runtime, ch2_fusion.training]

@@ -17,7 +17,7 @@ from stages.core.command import exit_on_error
 from stages.core.files import sha256, write_json
 from stages.core.stage import GRAPH
 from workflow import parameters, scale
-from workflow.lock import PARAMS_FOLDER, PIPELINES, Lock, name_of, pipeline_files, put
+from workflow.lock import PARAMS_FOLDER, Lock, name_of, pipeline_files, put
 
 # Below these, only what the graph declares may lie: results of another scale or seed would pass for this one's.
 OWNED = ("reports/metrics", "reports/tables", "reports/figures")
@@ -46,7 +46,7 @@ def made_from() -> list[Path]:
 
 
 def resolve(repo: Any = None) -> list[Step]:
-    """All stage instances, in an order in which they can run; of chapters that are not among `chapters`, none.
+    """All stage instances, in an order in which they can run.
 
     repo : DVC's, which has read the pipeline once if it is used again.
     """
@@ -70,9 +70,6 @@ def resolve(repo: Any = None) -> list[Step]:
         values[file] = scale.read(Path(file))
     order = {stage: place for place, stage in enumerate(networkx.dfs_postorder_nodes(index.graph))}
     steps = [_step(stage, values) for stage in sorted((s for s in index.stages if s.cmd), key=order.__getitem__)]
-    # What needs no data has no matrix that could be empty; a bare `dvc repro` leaves it out too, for no table asks for it.
-    off = {str(PIPELINES / name / "dvc.yaml") for name in parameters.left_out()}
-    steps = [step for step in steps if step.file not in off]
     first: dict[str, Step] = {}
     for step in steps:
         other = first.setdefault(step.name, step)

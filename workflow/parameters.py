@@ -46,12 +46,6 @@ def contents() -> dict[str, dict[str, Any]]:
     return {f"{PARAMS_FOLDER}{name}.json": content for name, content in files.items()}
 
 
-def left_out() -> set[str]:
-    """The chapters with a pipeline that params.yaml does not have among its `chapters`."""
-    chapters = _read(PARAMS).get("chapters") if PIPELINES.is_dir() else None
-    return set() if chapters is None else {file.parent.name for file in PIPELINES.glob("*/dvc.yaml")} - set(chapters)
-
-
 def texts() -> dict[str, str]:
     """The same as text."""
     return {path: json.dumps(content, indent=1) + "\n" for path, content in contents().items()}

@@ -16,7 +16,7 @@ from typing import Any
 
 from stages.core.command import exit_on_error
 from stages.core.files import replacing
-from workflow.parameters import PARAMS
+from workflow.parameters import PARAMS, SOURCES
 from workflow.params import chapters, problems, used_sets
 
 CONFIG = Path("workflow/scales")
@@ -38,9 +38,9 @@ def check(path: Path = PARAMS) -> None:
     """Leave with one sentence and status 1 unless the parameters at `path` are valid."""
     if not path.exists():
         sys.exit(f"error: there is no {path}: write it with `python -m workflow.scale mini`")
-    found = problems(read(path))
-    if found:
-        sys.exit(f"error: {path}: " + "; ".join(found))
+    if wrong := problems(read(path)):
+        file = "" if wrong[0].startswith(f"{SOURCES}: ") else f"{path}: "  # those of the data sets name their own
+        sys.exit(f"error: {file}{'; '.join(wrong)}")
 
 
 def compose(scale: str, overrides: list[str], path: Path = PARAMS) -> None:
@@ -52,6 +52,7 @@ def compose(scale: str, overrides: list[str], path: Path = PARAMS) -> None:
     known = sorted(file.stem for file in (CONFIG / "scale").glob("*.yaml"))
     if scale not in known:
         sys.exit(f"error: there is no scale {scale}: it may be {', '.join(known)}")
+    _check_lists()
     wanted = " ".join([scale, *overrides])
     if twice := next((override for override in overrides if override.startswith("scale=")), None):
         sys.exit(f"error: {wanted}: the scale is {scale} already: leave {twice} out")
@@ -76,6 +77,14 @@ def compose(scale: str, overrides: list[str], path: Path = PARAMS) -> None:
                 sys.exit(f"error: {wanted}: {'; '.join(wrong)}; {path} is left as it was")
     except Exception as error:  # Hydra's own, of several kinds
         sys.exit(f"error: {wanted}: {' '.join(str(error).split())}; {path} is left as it was")
+
+
+def _check_lists() -> None:
+    """Leave with one sentence where workflow/scales/config.yaml takes no parameters of a chapter that there is."""
+    file = CONFIG / "config.yaml"
+    taken = next(one["chapter"] for one in read(file)["defaults"] if isinstance(one, dict) and "chapter" in one)
+    if absent := [name for name in chapters() if name not in taken]:
+        sys.exit(f"error: {file} does not take chapter/{absent[0]}.yaml: name {absent[0]} in both of its lists of chapters")
 
 
 def _composed(path: Path, scale: str, overrides: list[str]) -> Any:

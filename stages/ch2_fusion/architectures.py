@@ -1,6 +1,8 @@
 """Table 2.1 and the parameter counts of Table 2.2, read from the modules at the thesis's own width.
 
-python -m stages.ch2_fusion.architectures
+    python -m stages.ch2_fusion.architectures cifar10
+
+Counts are of all data sets of the parameters `counted`; the layers, those of the plain networks for the data set named.
 """
 
 import argparse
@@ -16,7 +18,7 @@ from stages.core import metrics, stage
 
 
 def parser() -> argparse.ArgumentParser:
-    return stage.parser(__doc__)
+    return stage.parser(__doc__, "dataset")
 
 
 def thesis_model(variant: Variant, classes: int, side_kernel_cifar100_b: Literal[1, 3]) -> FusionNetwork:
@@ -61,8 +63,8 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         for name, variant in variants.items():
             records += records_of(name, dataset, thesis_model(variant, classes, kernel))
     plain = {name: variant for name, variant in variants.items() if variant.fusion == "none"}
-    fewest = min(counted.values())  # Table 2.1 has ten classes
-    layers = {name: describe(thesis_model(variant, fewest, kernel)) for name, variant in plain.items()}
+    classes = counted[args.dataset]
+    layers = {name: describe(thesis_model(variant, classes, kernel)) for name, variant in plain.items()}
     metrics.publish(job, "ch2_fusion", "architectures", None, records, protocol="full")
     job.out("reports/metrics/ch2_fusion/layers.json").write_text(json.dumps(layers, indent=1) + "\n")
 

@@ -75,6 +75,8 @@ class Chapter(core.Chapter):
             raise ValueError(f"sets.{role} has {names[0]}, and models.{role} is empty: nothing would be trained on it")
 
     def _check_figures(self) -> None:
+        if uncounted := [name for name in self.sets.shown if name not in self.counted]:
+            raise ValueError(f"counted lacks {uncounted[0]}, which sets.shown has: say how many classes it has")
         for key, names in (("activations", self.figures.activations), ("weights", [self.figures.weights])):
             if untrained := [model for model in names if model not in self.models.plain]:
                 raise ValueError(f"figures.{key} shows {untrained[0]}, which models.plain does not train")

@@ -14,8 +14,8 @@ from stages.core.settings import Context, Count, Len, Name, Names, Seeds, Use, r
 class Sets:
     """train : what networks are trained on. transfer : where their features are judged.
 
-    shown : of `train`, whose networks' weights and maps, and what these are transferred to, Figures 2.8b, 2.12 and 2.13
-    show; one at most, for each is one figure.
+    shown : of `train`, whose networks' parameters are counted, and whose networks' weights and maps, and what these are
+    transferred to, Figures 2.8b, 2.12 and 2.13 show; one at most, for each is one figure.
     """
 
     train: Names
@@ -39,13 +39,15 @@ class Figures:
 class Chapter(core.Chapter):
     """The whole section.
 
-    models : of the variants those that are trained. batch_size : of pictures that are only looked at.
+    models : of the variants those that are trained. counted : the classes for which parameters are counted, by data set.
+    batch_size : of pictures that are only looked at.
     """
 
     sets: Sets
     variants: dict[Name, Variant]
     models: Names
     seeds: Seeds
+    counted: dict[Name, Count]
     encoder: Encoder
     prepare: Preparation
     crop: Side
@@ -102,6 +104,8 @@ class Chapter(core.Chapter):
         branches, (shown,) = self.figures.branches, self.sets.shown
         if shown not in self.sets.train:
             raise ValueError(f"sets.shown has {shown}, which sets.train lacks")
+        if shown not in self.counted:
+            raise ValueError(f"counted lacks {shown}, which sets.shown has: say how many classes it has")
         if branches not in self.models:
             raise ValueError(f"figures shows {branches}, which models does not train")
         if self.variants[branches].sides != "fused":
