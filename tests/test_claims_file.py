@@ -131,6 +131,8 @@ def test_a_case_with_lists_stands_for_each_combination(tmp_path):
         ("below: 0.06}", "below: 0.06, dataset: 3}", "(small): case 1: dataset is 3; it must be a non-empty string"),
         ("    reason: no number\n", "", "(unjudged): key 'reason' is missing"),
         ("id: about", "id: lower", "claim 'lower' is given twice"),
+        ("{a: net, b: older, experiment: one}", "{a: net, b: old, experiment: one}", "(lower): case 2 is given twice"),
+        ("metric: [top1, top5]", "metric: [top1, top5, top1]", "(about): case 3 is given twice"),
         ("claims:\n", "claims: [\n", "not valid YAML"),
         ("claims:\n", "claim:\n", "must be a mapping with the key claims"),
     ],

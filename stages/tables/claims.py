@@ -95,6 +95,8 @@ def read_claim(entry: Any, where: str) -> Claim:
         return dataclasses.replace(claim, cases=(reading.complete(kind, shared, where),))
     entries = _expanded(reading.items(entry, "cases", where), kind)
     cases = [_case(kind, shared, case, f"{where}: case {number}") for number, case in enumerate(entries, 1)]
+    if twins := [number for number, case in enumerate(cases, 1) if case in cases[: number - 1]]:
+        raise UserError(f"{where}: case {twins[0]} is given twice.")
     return dataclasses.replace(claim, cases=tuple(cases))
 
 
