@@ -193,6 +193,13 @@ def dvc_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
+def here(world: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that a file's own fixture `world` has made, which is the working directory."""
+    monkeypatch.chdir(world)
+    return world
+
+
+@pytest.fixture
 def toy(tmp_path: Path) -> Toy:
     """An empty project; `toy.write` gives it its stage."""
     root = tmp_path / "project"

@@ -2,9 +2,12 @@
 
 import argparse
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+import pytest
 
 from stages.core import stage
 
@@ -31,3 +34,12 @@ def run_main(module: ModuleType, words: str, params: dict[str, Any]) -> Here:
     parser = module.parser() if hasattr(module, "parser") else argparse.ArgumentParser()
     module.main(parser.parse_args(words.split()), job)
     return job
+
+
+def make_world(folder: Path, *steps: Callable[[], object]) -> Path:
+    """The folder, after the steps have been taken in it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for step in steps:
+            step()
+    return folder

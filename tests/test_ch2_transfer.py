@@ -100,12 +100,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def here(world: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(world)
-    return world
-
-
-@pytest.fixture
 def copy(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The world, to be spoilt."""
     shutil.copytree(world / "data", tmp_path / "data")

@@ -81,12 +81,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def here(world: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(world)
-    return world
-
-
 def ready_maps(folder: Path) -> Path:
     """Where ready maps of bsds500 lie in `folder`."""
     (folder / "bsds500").mkdir(exist_ok=True)

@@ -10,6 +10,7 @@ import pytest
 import torch
 from deepindex_world import BOOKS, HOLIDAYS, LAYERS, OWN, PARIS, by_sklearn, make_words, run
 from numpy.typing import NDArray
+from stage_runs import make_world
 from torch.nn import functional as F
 
 from stages.ch4_deepindex import codebooks, features, quantise
@@ -26,17 +27,7 @@ from stages.encoders import vision
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project folder with the data sets, their features and codebooks."""
-    folder = tmp_path_factory.mktemp("world")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        make_words()
-    return folder
-
-
-@pytest.fixture
-def here(world: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(world)
-    return world
+    return make_world(tmp_path_factory.mktemp("world"), make_words)
 
 
 @pytest.fixture

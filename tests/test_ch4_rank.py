@@ -19,6 +19,7 @@ from deepindex_world import (
     shares_of,
 )
 from numpy.typing import NDArray
+from stage_runs import make_world
 
 from stages.ch4_deepindex import quantise, rank, rankings, signature
 from stages.ch4_deepindex.rank import Task, Words
@@ -31,18 +32,7 @@ from stages.datasets.described import load_set
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project folder with the data sets, their features, codebooks, rankings and scores."""
-    folder = tmp_path_factory.mktemp("world")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        make_words()
-        make_rankings()
-    return folder
-
-
-@pytest.fixture
-def here(world: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(world)
-    return world
+    return make_world(tmp_path_factory.mktemp("world"), make_words, make_rankings)
 
 
 # Rankings

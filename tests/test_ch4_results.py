@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from deepindex_world import HOLIDAYS, OWN, UKB, make_rankings, make_words, query_of, run, write_predictions
+from stage_runs import make_world
 
 from stages.ch4_deepindex import complexity, evaluate, figures, panels, store
 from stages.ch4_deepindex.rankings import Model
@@ -18,18 +19,7 @@ from stages.core.settings import build
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project folder with the data sets, their features, codebooks, rankings and scores."""
-    folder = tmp_path_factory.mktemp("world")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        make_words()
-        make_rankings()
-    return folder
-
-
-@pytest.fixture
-def here(world: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(world)
-    return world
+    return make_world(tmp_path_factory.mktemp("world"), make_words, make_rankings)
 
 
 # Scores

@@ -15,7 +15,7 @@ def load_mat(file: Path, key: str) -> np.ndarray:
         raise UserError(f"{file} is missing")
     try:
         content = loadmat(file, variable_names=[key])
-    except NotImplementedError as error:
+    except NotImplementedError as error:  # what SciPy raises for that version, which is HDF5
         raise UserError(f"{file} is a Matlab 7.3 file: save it with Matlab's option -v7") from error
     except Exception as error:  # a damaged file raises nearly anything
         raise UserError(f"{file} is damaged or no Matlab file ({error})") from error

@@ -4,6 +4,7 @@ The kinds of cases are in `stages.tables.kinds`; below are the steps that their 
 """
 
 import statistics
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -48,20 +49,20 @@ class Case(Family, tag="kind"):
         """Why nothing is compared where no source has all operands."""
         return "no result"
 
+    @abstractmethod
     def operands(self) -> list[Operand]:
         """What is compared, in the order in which `judge` takes the measurements."""
-        raise NotImplementedError
 
+    @abstractmethod
     def judge(self, measured: list[Measurement], alpha: float, tables: list[Table]) -> Outcome:
         """The outcome, of a measurement for each operand.
 
         Raises UserError where the tables lack what the claim names.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def describe(self) -> str:
         """The case in a line."""
-        raise NotImplementedError
 
     def within(self, metric: str, experiment: str) -> str:
         """Where the values are; the metric too, if the claim has several."""

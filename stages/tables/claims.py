@@ -88,7 +88,7 @@ def read_claim(entry: Any, where: str) -> Claim:
         raise UserError(f"{where}: must be a mapping with the keys {', '.join(about)}, kind and those of its kind.")
     where = reading.named(entry, where)
     claim = reading.complete(Claim, reading.converted(Claim, entry, where), where)
-    kind = reading.chosen(Case, entry, where)
+    kind = reading.chosen(Case, entry, where)  # type: ignore[type-abstract] # it asks for no instance
     reading.refuse_unknown(entry, [*about, Case.tag, "cases", *reading.keys(kind)], where)
     shared = reading.converted(kind, entry, where)
     if "cases" not in entry:

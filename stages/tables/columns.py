@@ -11,6 +11,7 @@ none     text that explains, and numbers that are only cited
 import json
 import re
 import statistics
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
@@ -82,17 +83,17 @@ class Column(Family, tag="source"):
         """What a row lacks for a cell of this column, or has wrong in it; empty if nothing."""
         return ""
 
+    @abstractmethod
     def is_own(self, row: Row) -> bool:
         """Whether the cell is the project's to reproduce: not of a method that is only cited, nor explanatory text."""
-        raise NotImplementedError
 
     def why_cannot_run(self, row: Row) -> str:
         """Why a cell cannot be compared, whatever is measured; empty if it can."""
         return row.cannot_run
 
+    @abstractmethod
     def measure(self, rows: Sequence[Row], row: Row, results: Results) -> Measurement | None:
         """What `results` has for an own cell; None if nothing."""
-        raise NotImplementedError
 
     def obstacle(self, measurement: Measurement) -> str:
         """Why a value is not to be judged; empty if it is."""
@@ -309,6 +310,9 @@ class Text(Column, kind="none"):
 
     def is_own(self, row: Row) -> bool:
         return False
+
+    def measure(self, rows: Sequence[Row], row: Row, results: Results) -> Measurement | None:
+        return None
 
 
 def _no_number(column: Column, row: Row) -> str:

@@ -3,6 +3,7 @@
 import math
 import re
 import statistics
+from abc import abstractmethod
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Annotated
@@ -58,12 +59,12 @@ class Tolerance(Family, tag="kind"):
 
     origin: str
 
+    @abstractmethod
     def width(self, printed: Printed, operands: tuple[Printed, ...] = ()) -> float | None:
         """Half of the interval around a printed value, in its unit.
 
         `operands` are the two printed numbers whose quotient it is, if it is one.
         """
-        raise NotImplementedError
 
     def describe(self) -> str:
         return self.origin

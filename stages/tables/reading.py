@@ -7,6 +7,7 @@ is `derived` is no key. A Family has several kinds of entries, of which each ent
 
 import dataclasses
 import types
+from abc import ABC
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +40,7 @@ class Entry:
         return ""
 
 
-class Family(Entry):
+class Family(Entry, ABC):
     """Kinds of entries that one key tells apart.
 
     The base says which key, `class Column(Family, tag="source")`, a kind what stands there,
