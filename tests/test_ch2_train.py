@@ -67,7 +67,7 @@ def test_seeds_depend_on_every_word_and_on_nothing_else():
 def test_augmentation_is_a_crop_of_the_padded_image_or_its_mirror():
     count = 400
     images = torch.randn(count, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    found = data.augment(images, torch.Generator().manual_seed(1))
+    found = data.shifted(images, *data.draw_views(count, torch.Generator().manual_seed(1), images.device))
     padded = F.pad(images, (4, 4, 4, 4))
     shifts, mirrors = [], 0
     for image, result in zip(padded, found, strict=True):

@@ -53,11 +53,15 @@ def scores_of(model: nn.Module, images: Images, precision: Runtime, batch_size: 
     return torch.cat(scores)
 
 
-def augment(images: Tensor, generator: torch.Generator) -> Tensor:
-    """The standard augmentation [125]: pad by 4 zeros, crop at random, mirror every second image on average. Shape is kept."""
+def draw_views(count: int, generator: torch.Generator, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The standard augmentation [125] of `count` images: shifts (2, count, 1), 0 to 8 down and right, and which are mirrored (count, 1)."""
+    shifts = torch.randint(9, (2, count, 1), generator=generator)
+    return to_device(shifts, device), to_device(torch.rand(count, 1, generator=generator) < 0.5, device)
+
+
+def shifted(images: Tensor, shifts: Tensor, mirrored: Tensor) -> Tensor:
+    """What `draw_views` has drawn, done: images are padded by 4 zeros, cropped there, and mirrored. Shape is kept."""
     count, _, height, width = images.shape
-    shifts = to_device(torch.randint(9, (2, count, 1), generator=generator), images.device)
-    mirrored = to_device(torch.rand(count, 1, generator=generator) < 0.5, images.device)
     rows = shifts[0] + torch.arange(height, device=images.device)
     columns = torch.arange(width, device=images.device).expand(count, -1)
     columns = shifts[1] + torch.where(mirrored, columns.flip(1), columns)

@@ -15,9 +15,9 @@ from stages.ch2_fusion import data
 from stages.ch2_fusion.experiments import dataset_of, is_augmented
 from stages.ch2_fusion.model import FusionNetwork, build, count_parameters
 from stages.ch2_fusion.training_settings import Network, Training, Variant
-from stages.core import loop, stage
+from stages.core import capture, loop, stage
 from stages.core.branches import fusion_weights
-from stages.core.optimisers import set_rate, sgd, stepped
+from stages.core.optimisers import set_rate, sgd, stepped, update
 from stages.core.runtime import Runtime
 from stages.core.seeds import generator, seed_for
 
@@ -63,16 +63,20 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     def rate(iteration: int) -> float:
         return stepped(training.learning_rate, training.learning_rate_steps, iteration)
 
-    def step(iteration: int) -> torch.Tensor:
+    def batch(iteration: int) -> capture.Batch:
         set_rate(optimizer, rate(iteration))
-        images, labels = train.batch(rows_of(iteration))
+        rows = rows_of(iteration)
         if is_augmented(args.experiment):
-            images = data.augment(images, generator(*seed, "augment", iteration))
+            return rows, *data.draw_views(len(rows), generator(*seed, "augment", iteration), device)
+        return (rows,)
+
+    def work(rows: torch.Tensor, *views: torch.Tensor) -> torch.Tensor:
+        images, labels = train.batch(rows)
+        if views:
+            images = data.shifted(images, *views)
         with precision.autocast(device):
             loss = F.cross_entropy(model(images), labels)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        update(loss, optimizer)
         return loss
 
     def observe(done: int) -> loop.Row:
@@ -81,6 +85,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
             row["test_error"] = error_percent(data.scores_of(model, test, precision), test.labels)
         return row
 
+    step = capture.Step(batch, work, [optimizer], device)
     trained = loop.train(
         step,
         observe,
@@ -91,7 +96,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     )
     about = {"iterations": training.iterations, "parameters": count_parameters(model)["parameters_total"]}
     out = job.data(f"models/ch2_fusion/{args.experiment}/{args.model}-seed{args.seed}")
-    loop.finish(job, out, model, trained, about, precision, device)
+    loop.finish(job, out, model, trained, about, precision, device, **step.notes())
 
 
 if __name__ == "__main__":

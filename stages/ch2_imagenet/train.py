@@ -14,11 +14,11 @@ from torch.nn import functional as F
 from stages.ch2_imagenet.data import Pictures, class_names, load_mean, random_crops
 from stages.ch2_imagenet.networks import ImageNetwork, build, count_parameters
 from stages.ch2_imagenet.training_settings import Network, Training, Variant
-from stages.core import loop, stage
+from stages.core import capture, loop, stage
 from stages.core.ahead import in_turn, workers
 from stages.core.branches import fusion_weights
 from stages.core.errors import UserError
-from stages.core.optimisers import set_rate, sgd, stepped
+from stages.core.optimisers import set_rate, sgd, stepped, update
 from stages.core.runtime import Runtime
 from stages.core.seeds import generator
 
@@ -82,7 +82,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     called = spread(Cast(precision.place(model, device), precision, device), training.gpus, device)
     optimiser = optimiser_for(model, training)
     rows_of = loop.batches(len(pictures), training.batch_size, seed, torch.device("cpu"))
-    batch_of = in_turn(
+    crops_of = in_turn(
         lambda iteration: random_crops(pictures, rows_of(iteration), crop, (*seed, "augment", iteration)),
         training.iterations,
         threads=workers(),
@@ -91,15 +91,16 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     def rate_of(iteration: int) -> float:
         return stepped(training.learning_rate, training.learning_rate_steps, iteration)
 
-    def step(iteration: int) -> torch.Tensor:
+    def batch(iteration: int) -> capture.Batch:
         set_rate(optimiser, rate_of(iteration))
-        images, labels = batch_of(iteration).normalised(mean, device)
+        return crops_of(iteration).normalised(mean, device)
+
+    def work(images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         loss = loss_of(called(images), labels, training.side_weight)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
+        update(loss, optimiser)
         return loss
 
+    step = capture.Step(batch, work, [optimiser], device, eager_because="several GPUs share a batch" if training.gpus > 1 else "")
     trained = loop.train(
         step,
         lambda done: {"lr": rate_of(done - 1), **fusion_weights(model.fusion)},
@@ -110,7 +111,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     )
     about = {"iterations": training.iterations, "parameters": count_parameters(model)}
     out = job.data(f"models/ch2_imagenet/{args.dataset}/{args.model}-seed{args.seed}")
-    loop.finish(job, out, model, trained, about, precision, device, gpus=training.gpus)
+    loop.finish(job, out, model, trained, about, precision, device, gpus=training.gpus, **step.notes())
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from stages.ch2_segmentation.data import TrainingImages, check
 from stages.ch2_segmentation.loss import segmentation_loss
 from stages.ch2_segmentation.model import count_parameters, initial_model, weights_called
 from stages.ch2_segmentation.training_settings import Network, Training, Variant
-from stages.core import loop, optimisers, provenance, runtime, stage
+from stages.core import capture, loop, optimisers, provenance, runtime, stage
 from stages.core.ahead import in_turn, workers
 from stages.core.runtime import Runtime, to_device
 from stages.core.seeds import generator, seed_for
@@ -65,18 +65,20 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     precision.place(model, device)
     optimizer = optimizer_for(model, training)
     torch.manual_seed(seed_for(NAME, args.seed, args.model, "dropout"))
-    batch = in_turn(images.batch, training.iterations, threads=workers())
+    read = in_turn(images.batch, training.iterations, threads=workers())
 
-    def step(iteration: int) -> torch.Tensor:
-        pixels, labels = (to_device(part, device) for part in batch(iteration))
+    def batch(iteration: int) -> capture.Batch:
+        pixels, labels = (to_device(part, device) for part in read(iteration))
+        return normalise(pixels, weights), labels
+
+    def work(pixels: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         with precision.autocast(device):
-            logits = model(normalise(pixels, weights))
+            logits = model(pixels)
         value = segmentation_loss(logits, labels, training.reduction)
-        optimizer.zero_grad()
-        value.backward()
-        optimizer.step()
+        optimisers.update(value, optimizer)
         return value
 
+    step = capture.Step(batch, work, [optimizer], device)  # recorded only if all images have one size, as those of VOC have not
     trained = loop.train(
         step,
         lambda done: {},
@@ -91,7 +93,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         "encoder": f"VGG-16 ({source}), {provenance.kind_of(vgg16)} weights",
     }
     out = job.data(f"models/ch2_segmentation/{args.dataset}/{args.model}-seed{args.seed}")
-    loop.finish(job, out, model, trained, about, precision, device)
+    loop.finish(job, out, model, trained, about, precision, device, **step.notes())
 
 
 if __name__ == "__main__":

@@ -9,7 +9,10 @@ unthinned too, in `whole/`. Milliseconds an image (Section 3.4.4) go into the ru
 import argparse
 import json
 import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -20,13 +23,18 @@ from stages.ch3_edges.model import EdgeNetwork, from_vgg16
 from stages.ch3_edges.networks import tested_here
 from stages.ch3_edges.training_settings import FOLDER
 from stages.core import inference, metrics, provenance, runtime, stage, trainings
+from stages.core.ahead import AHEAD, map_ahead, workers
 from stages.core.files import write_json
 from stages.core.runtime import Runtime, gpu_name
 from stages.datasets import reader
+from stages.datasets.edges import Example
 from stages.datasets.pictures import read_image
 from stages.encoders.vgg16 import WEIGHTS, normalise
 from stages.metrics.edge_maps import write_map
 from stages.metrics.nms import thin_edges
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -51,6 +59,40 @@ def load(folder: Path, vgg16: dict[str, torch.Tensor], device: torch.device) -> 
     return model.to(device).eval()
 
 
+def beside(function: Callable[[Item], Result], items: Iterable[Item], device: torch.device) -> Iterator[Result]:
+    """`map`: beside a network on a GPU in threads, ahead of who asks; on a CPU, whose cores the network has, when it is asked for.
+
+    So the milliseconds of a CPU are the network's alone.
+    """
+    if device.type == "cpu":
+        return map(function, items)
+    return map_ahead(function, items, threads=workers(), ahead=AHEAD * workers())
+
+
+def predict(
+    model: EdgeNetwork,
+    examples: Sequence[Example],
+    save: Callable[[Example, np.ndarray], None],
+    precision: Runtime,
+    device: torch.device,
+    bar: Callable[..., Iterable] = iter,
+) -> float:
+    """Give `save` the map of each example, in any order of time; return the seconds that the network took."""
+    seconds = 0.0
+
+    def maps() -> Iterator[tuple[Example, np.ndarray]]:
+        nonlocal seconds
+        for example, image in beside(lambda example: (example, read_image(example.image)), examples, device):
+            started = time.perf_counter()
+            edges = fused_map(model, image, precision, device)
+            seconds += time.perf_counter() - started
+            yield example, edges
+
+    for _ in bar(beside(lambda predicted: save(*predicted), maps(), device)):
+        pass
+    return seconds
+
+
 def main(args: argparse.Namespace, job: stage.Job) -> None:
     precision, device = inference.start(job)
     suppression = vars(job.settings(Suppression, "ch3_edges.suppression"))
@@ -65,15 +107,16 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     for model_folder, seed, folder in there:
         name = model_folder.rpartition("/")[2]
         model = load(folder, vgg16, device)
-        for row, example in enumerate(tqdm(examples, unit="image", desc=f"{name} seed {seed}", disable=None)):
-            image = read_image(example.image)
-            started = time.perf_counter()
-            edges = fused_map(model, image, precision, device)
-            seconds += time.perf_counter() - started
-            images += 1
+        shown = examples[: job.param("ch3_edges.figures.images")] if (model_folder, seed) in first else []
+
+        def save(example: Example, edges: np.ndarray, name: str = name, seed: int = seed, shown: Sequence[Example] = shown) -> None:
             write_map(out / f"{name}-seed{seed}" / f"{example.name}.png", thin_edges(edges, **suppression))
-            if row < job.param("ch3_edges.figures.images") and (model_folder, seed) in first:
+            if example in shown:
                 write_map(out / "whole" / name / f"{example.name}.png", edges)
+
+        bar = partial(tqdm, total=len(examples), unit="image", desc=f"{name} seed {seed}", disable=None)
+        seconds += predict(model, examples, save, precision, device, bar)
+        images += len(examples)
         about = json.loads((folder / "about.json").read_text())
         made = metrics.made_by(about, precision.describe(device)) | {"trained": folder.as_posix()}
         write_json(out / f"{name}-seed{seed}.json", made)

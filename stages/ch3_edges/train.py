@@ -14,7 +14,7 @@ import torch
 from stages.ch3_edges import data, loss
 from stages.ch3_edges.model import EdgeNetwork, LocalFusion, count_parameters, from_vgg16
 from stages.ch3_edges.training_settings import FOLDER, Recipe, Training, Variant, finetuned_name
-from stages.core import loop, optimisers, provenance, runtime, stage
+from stages.core import capture, loop, optimisers, provenance, runtime, stage
 from stages.core.errors import UserError
 from stages.core.runtime import Runtime
 from stages.encoders.vgg16 import WEIGHTS
@@ -83,7 +83,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     name = finetuned_name(args.model, args.start.rpartition("/")[2]) if args.start else args.model
     precision = job.settings(Runtime, "runtime")
     device = precision.start()
-    images = read_images(variant, args.dataset, job)
+    images = data.nearest(read_images(variant, args.dataset, job), device)
     if (size := training.batch_size) > len(images):
         raise UserError(f"ch3_edges.training.batch_size is {size}, and {args.dataset} has {len(images)} training images")
     start = f"{args.start}-seed{args.seed}" if args.start else None
@@ -91,18 +91,19 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     optimizer = optimizer_for(model, training, recipe.learning_rate)
     weights_of = weigh(training, recipe)
     # The order of the images is the same for all networks of a seed, so that their results pair.
-    rows_of = loop.batches(len(images), training.batch_size, (NAME, args.dataset, args.seed), torch.device("cpu"))
+    rows_of = loop.batches(len(images), training.batch_size, (NAME, args.dataset, args.seed), images.device)
 
-    def step(iteration: int) -> torch.Tensor:
-        pixels, side_labels, truth = images.batch(rows_of(iteration), variant.sides, device)
+    def batch(iteration: int) -> capture.Batch:
+        return images.batch(rows_of(iteration), variant.sides, device)
+
+    def work(pixels: torch.Tensor, side_labels: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
         with precision.autocast(device):
             sides, fused = model(pixels)
             value = loss.deep_supervision_loss(sides, fused, side_labels, truth, weights_of)
-        optimizer.zero_grad()
-        value.backward()
-        optimizer.step()
+        optimisers.update(value, optimizer)
         return value
 
+    step = capture.Step(batch, work, [optimizer], device)
     trained = loop.train(
         step,
         lambda done: {},
@@ -114,7 +115,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     encoder = f"VGG-16, {provenance.kind_of(job.dep(job.data('sources/vgg16')))} weights"
     about = {"iterations": recipe.iterations, "parameters": count_parameters(model), "encoder": encoder}
     out = job.data(f"{FOLDER}/{args.dataset}/{name}-seed{args.seed}")
-    loop.finish(job, out, model, trained, about, precision, device)
+    loop.finish(job, out, model, trained, about, precision, device, **step.notes())
 
 
 if __name__ == "__main__":

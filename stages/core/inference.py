@@ -3,13 +3,10 @@
 import torch
 
 from stages.core import stage
-from stages.core.errors import UserError
 from stages.core.runtime import Runtime
 
 
 def start(job: stage.Job) -> tuple[Runtime, torch.device]:
     """Set threads and determinism by the parameters `inference`, and return them with the device."""
     precision = job.settings(Runtime, "inference")
-    if precision.device == "cuda" and not torch.cuda.is_available():
-        raise UserError("inference.device is cuda, but PyTorch finds no GPU here: set inference.device to cpu or auto")
-    return precision, precision.start()
+    return precision, precision.start("inference")

@@ -65,7 +65,7 @@ def train(
     Parameters
     ----------
     step : takes the iteration's number, returns its loss, a scalar tensor left on the device (reading it would make the
-        device wait, so it is read every `log_every` iterations only), or several by name, the same in every step.
+        device wait, so it is read every `log_every` iterations only), or several by name, the same in every step. A `capture.Step` is one.
     observe : takes the number of iterations done, returns what the curve holds besides `iteration` and the losses' means over
         the last `log_every` iterations, as `train_loss` or under their names. Its time is not counted.
     stateful : what a checkpoint holds. Randomness inside a step must come from the global generators, which are
@@ -82,7 +82,7 @@ def train(
     with show as bar:
         started = time.perf_counter()
         for iteration in range(done, schedule.iterations):
-            losses.append(_named(step(iteration)))
+            losses.append(named(step(iteration)))
             done = iteration + 1
             if done % schedule.log_every and done != schedule.iterations:
                 continue
@@ -101,7 +101,8 @@ def train(
     return trained
 
 
-def _named(losses: Losses) -> dict[str, torch.Tensor]:
+def named(losses: Losses) -> dict[str, torch.Tensor]:
+    """The losses by name, without their history."""
     return {name: loss.detach() for name, loss in ({LOSS: losses} if isinstance(losses, torch.Tensor) else losses).items()}
 
 

@@ -25,9 +25,41 @@ def sgd(
 
 
 def set_rate(optimiser: torch.optim.Optimizer, learning_rate: float) -> None:
-    """Let each group learn at its own multiple of `learning_rate`."""
+    """Let each group learn at its own multiple of `learning_rate`; where rates are tensors (`hold_rates`), these are filled anew."""
     for group in optimiser.param_groups:
-        group["lr"] = learning_rate * group["rate"]
+        rate = learning_rate * group["rate"]
+        if not isinstance(group["lr"], torch.Tensor):
+            group["lr"] = rate
+        elif group.get("filled") != rate:  # else a launch for every group and step
+            group["lr"].fill_(rate)
+            group["filled"] = rate
+
+
+def hold_rates(optimiser: torch.optim.Optimizer, device: torch.device) -> None:
+    """Keep the groups' rates, and what else changes from step to step, as tensors on the device, where a recorded step reads them.
+
+    Also after a checkpoint has been loaded, whose rates may be numbers or lie on the CPU.
+    """
+    for group in optimiser.param_groups:
+        group["lr"] = torch.as_tensor(group["lr"], dtype=torch.float32).to(device)
+        if "capturable" in group:  # Adam and its like, which count their steps
+            group["capturable"] = device.type == "cuda"
+    for state in optimiser.state.values():
+        if isinstance(state.get("step"), torch.Tensor):
+            state["step"] = state["step"].to(device)
+
+
+def clear(optimiser: torch.optim.Optimizer) -> None:
+    """Zero the gradients: in place where a recorded step has its rates, so that gradients stay where the recording knows them to be."""
+    in_place = any(isinstance(group["lr"], torch.Tensor) for group in optimiser.param_groups)
+    optimiser.zero_grad(set_to_none=not in_place)
+
+
+def update(loss: torch.Tensor, optimiser: torch.optim.Optimizer) -> None:
+    """A step of the optimiser by the gradient of `loss`, a scalar, alone."""
+    clear(optimiser)
+    loss.backward()
+    optimiser.step()
 
 
 def stepped(learning_rate: float, steps: Sequence[int], iteration: int) -> float:

@@ -3,6 +3,8 @@
 import contextlib
 import ctypes
 import io
+import sys
+import warnings
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from stages.core import settings
+from stages.core import device_errors, settings
 from stages.core.errors import UserError
 
 Model = TypeVar("Model", bound=torch.nn.Module)
@@ -20,13 +22,11 @@ Model = TypeVar("Model", bound=torch.nn.Module)
 class Runtime(settings.Runtime):
     """The parameters `runtime`, of what trains, or `inference`, of what only looks."""
 
-    def start(self) -> torch.device:
-        """Set threads and determinism, and return the device."""
+    def start(self, key: str = "runtime") -> torch.device:
+        """Set threads and determinism, and return the device. key : of these parameters."""
         torch.set_num_threads(self.threads)
         _keep_freed_memory()
-        name = ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
-        if name == "cuda" and not torch.cuda.is_available():
-            raise UserError("runtime.device is cuda, but PyTorch finds no GPU here: set runtime.device to cpu or auto")
+        name = self.device if self.device == "cpu" or _gpu_usable(key, self.device) else "cpu"
         if name == "cpu":
             torch.set_deterministic_debug_mode("error")  # as use_deterministic_algorithms, which imports the compiler as well
             torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined] # a debugging aid
@@ -55,6 +55,23 @@ class Runtime(settings.Runtime):
             "precision": self.precision,
             "determinism": determinism,
         }
+
+
+def _gpu_usable(key: str, device: str) -> bool:
+    """Whether there is a GPU; a UserError where there is none and `device` is cuda, else what PyTorch says of it on stderr."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        usable = torch.cuda.is_available()
+    if usable:
+        return True
+    said = " ".join(str(warning.message) for warning in caught)
+    old = device_errors.old_driver(said) if any(words in said for words in device_errors.OLD_DRIVER) else ""
+    why = f" ({said})" if said else ""
+    if device == "cuda":
+        raise UserError(f"{key}.device is cuda, but {old or f'PyTorch finds no GPU here{why}: set {key}.device to cpu or auto'}")
+    if caught:
+        print(f"on the CPU, for {old or said}", file=sys.stderr)
+    return False
 
 
 def _keep_freed_memory() -> None:

@@ -30,7 +30,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from stages.core import settings
+from stages.core import device_errors, settings
 from stages.core.errors import UserError
 from stages.core.files import md5, sha256, write_json
 from stages.core.fingerprint import syntax_hash
@@ -173,6 +173,8 @@ def _job() -> Iterator[Job]:
     except Exception as error:
         if guard.broken and not isinstance(error, UserError):
             raise UserError(guard.broken) from error
+        if said := device_errors.sentence(error, job.name, job.params, lambda: job.checkpoint):
+            raise UserError(said) from error
         raise
     finally:
         guard.active = False
