@@ -182,7 +182,7 @@ def agreement(make: Callable[[], Case]) -> dict[str, float]:
     curves = []
     with tempfile.TemporaryDirectory() as folder:
         for number, (name, cut_at) in enumerate([("as written", None), ("as written", None), ("replayed", None), ("replayed", 70)]):
-            checkpoint = Path(folder) / f"{number}.pt"
+            checkpoint = Path(folder) / str(number) / "c.pt"
             if cut_at is not None:
                 case = make()
                 with contextlib.suppress(CutError):

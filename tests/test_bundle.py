@@ -269,7 +269,7 @@ def test_a_killed_run_takes_its_stages_along_and_is_continued(slow: Callable[...
     checkpoints = folder / "project/data/checkpoints"
     process = subprocess.Popen([bare, "run.py", "--jobs", "2"], cwd=folder, stdout=subprocess.DEVNULL)
     try:
-        wait_for(lambda: sum(bool(file.read_text()) for file in checkpoints.glob("*")) == 2, process)
+        wait_for(lambda: sum(bool(file.read_text()) for file in checkpoints.glob("*/*")) == 2, process)
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()

@@ -189,7 +189,7 @@ def test_a_run_that_is_told_to_end_packs_what_has_finished(
     folder = slow(hold=str(tmp_path / "hold"))
     process = subprocess.Popen([bare, "run.py"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
-        wait_for(lambda: list((folder / "project/data/checkpoints").glob("*")), process)
+        wait_for(lambda: list((folder / "project/data/checkpoints").glob("*/*")), process)
     finally:
         process.send_signal(sent)
         out, err = process.communicate(timeout=PATIENCE)

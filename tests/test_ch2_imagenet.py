@@ -176,7 +176,7 @@ def test_a_killed_training_resumes_to_the_same_bytes(world, tmp_path, monkeypatc
     monkeypatch.setattr(Crops, "normalised", killed)
     with pytest.raises(KeyboardInterrupt):
         stage_runs.run_main(train, "imagenet cfn-11 --seed 0", parameters())
-    (checkpoint,) = (tmp_path / "data/checkpoints").iterdir()
+    (checkpoint,) = (tmp_path / "data/checkpoints").glob("*/*.pt")
     assert runtime.load(checkpoint)["done"] == 20
     stage_runs.run_main(train, "imagenet cfn-11 --seed 0", parameters())
     assert asked == 31 + 40  # from the checkpoint on

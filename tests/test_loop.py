@@ -304,12 +304,12 @@ def test_a_killed_training_stage_resumes_to_the_same_bytes(toy: Toy, tmp_path: P
     def write(rate: float) -> None:
         toy.write(STAGE_BODY, imports=IMPORTS, outs=["out/model"], params={"rate": rate})
 
-    checkpoints = toy.root / "data/checkpoints"
+    checkpoints = toy.root / "data/checkpoints/toy"
     write(0.1)
     whole = toy.run()
     assert (whole.returncode, whole.stdout.split()) == (0, [str(step) for step in range(20)]), whole.stderr
     expected = results(toy.root)
-    assert list(checkpoints.iterdir()) == []  # of no use any more
+    assert not checkpoints.exists()  # of no use any more
 
     (tmp_path / "kill").touch()
     toy.root.joinpath("out/model").rename(toy.root / "out/kept")
@@ -320,18 +320,22 @@ def test_a_killed_training_stage_resumes_to_the_same_bytes(toy: Toy, tmp_path: P
 
     write(0.2)  # another computation: starts from nothing and leaves the other's checkpoint alone
     (tmp_path / "spoil").touch()
-    sentence = toy.fail()
-    (own,) = set(checkpoints.iterdir()) - {kept}
-    assert sentence == (
-        f"error: the loss is nan at iteration 14; the last good checkpoint is data/checkpoints/{own.name};"
+    failed = toy.run()
+    assert failed.returncode == 1
+    (own,) = set(checkpoints.glob("*.pt")) - {kept}
+    assert failed.stderr == (
+        "the training begins anew, for what lies in data/checkpoints/toy is of other code, data, parameters or packages; "
+        "remove that if you do not go back to them\n"
+        f"error: the loss is nan at iteration 14; the last good checkpoint is data/checkpoints/toy/{own.name};"
         " lower the learning rate or change the seed\n"
     )
     assert runtime.load(own)["done"] == 12
     assert kept.exists()
 
     write(0.1)
+    kept.with_name(f"{kept.name}.1.partial").touch()  # as a run leaves it that is killed while it writes
     (tmp_path / "spoil").unlink()
     resumed = toy.run()
     assert (resumed.returncode, resumed.stdout.split()[0]) == (0, "12"), resumed.stderr
-    assert results(toy.root) == expected
-    assert not kept.exists()
+    assert results(toy.root) == expected and "anew" not in resumed.stderr
+    assert list(checkpoints.iterdir()) == [own]

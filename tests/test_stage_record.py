@@ -50,7 +50,7 @@ def test_the_key_depends_on_nothing_else(job: Job, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("THESIS_MIRROR", "elsewhere")
     again = replace(job, deps=job.deps[::-1], params={"training": {"steps": [1, 2], "rate": 0.1}}, notes={"gpu": None})
     assert again.key == before
-    assert job.checkpoint == Path("data/checkpoints") / f"{before}.pt"
+    assert job.checkpoint == Path("data/checkpoints") / job.name / f"{before}.pt"
 
 
 # The run record

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
@@ -70,7 +71,8 @@ def train(
         the last `log_every` iterations, as `train_loss` or under their names. Its time is not counted.
     stateful : what a checkpoint holds. Randomness inside a step must come from the global generators, which are
         saved along, or from the iteration's number.
-    checkpoint : written every `checkpoint_every` iterations, resumed from if it is there.
+    checkpoint : written every `checkpoint_every` iterations, resumed from if it is there. Where only others lie beside it, which are of
+        the same stage with other code, data, parameters or packages, standard error is told that the training begins anew.
 
     Raises
     ------
@@ -146,6 +148,9 @@ def _save(stateful: Mapping[str, Stateful], checkpoint: Path, done: int, trained
 
 def _resume(stateful: Mapping[str, Stateful], checkpoint: Path) -> tuple[int, Trained]:
     if not checkpoint.exists():
+        if any(checkpoint.parent.glob("*.pt")):
+            of_others = f"what lies in {checkpoint.parent} is of other code, data, parameters or packages"
+            print(f"the training begins anew, for {of_others}; remove that if you do not go back to them", file=sys.stderr)
         return 0, Trained([])
     try:
         state = runtime.load(checkpoint)

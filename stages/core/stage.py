@@ -122,8 +122,8 @@ class Job:
 
     @property
     def checkpoint(self) -> Path:
-        """Where this very computation keeps its checkpoint."""
-        return Path("data/checkpoints") / f"{self.key}.pt"
+        """Where this very computation keeps its checkpoint; beside it lie those of the same stage with other code, data or parameters."""
+        return Path("data/checkpoints") / self.name / f"{self.key}.pt"
 
 
 def parser(description: str | None, *arguments: str, seed: bool = False) -> argparse.ArgumentParser:
@@ -169,7 +169,7 @@ def _job() -> Iterator[Job]:
         guard.active = False
         _publish(job)
         _record(job, started, time.perf_counter() - clock, [part[0] for part in guard.unopened])
-        job.checkpoint.unlink(missing_ok=True)
+        _remove_checkpoint(job.checkpoint)
     except Exception as error:
         if guard.broken and not isinstance(error, UserError):
             raise UserError(guard.broken) from error
@@ -315,6 +315,14 @@ def _aside(out: str) -> Path:
 def _remove_asides(job: Job) -> None:
     for out in job.outs:
         shutil.rmtree(_aside(out).parent, ignore_errors=True)
+
+
+def _remove_checkpoint(checkpoint: Path) -> None:
+    # Also what a killed run has written of it in part. Others' stay: who goes back to earlier code goes on from them.
+    for file in checkpoint.parent.glob(f"{checkpoint.name}*"):
+        file.unlink()
+    with contextlib.suppress(OSError):  # not empty, or never made
+        checkpoint.parent.rmdir()
 
 
 def packages() -> dict[str, str]:
