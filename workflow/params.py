@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import StringConstraints, TypeAdapter, ValidationError
 
 import stages
-from stages.core.settings import Chapter, Context, Len, Name, Names, Runtime, Use, settings
+from stages.core.settings import Chapter, Context, Inference, Len, Name, Names, Runtime, Use, settings
 from workflow import sources
 
 NAME = r"[a-z0-9][a-z0-9_-]*"  # of a variant
@@ -32,7 +32,7 @@ class Shared:
     protocol: Literal["miniature", "shortened", "full"]
     chapters: Annotated[Names, Len(1)]
     runtime: Runtime
-    inference: Runtime
+    inference: Inference
     data: Data
 
     def __post_init__(self) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from stages.ch2_fusion.training_settings import Network, Variant
+from stages.core.layers.avg_pool import CeilAvgPool2d
 
 
 class SumFusion(nn.Module):
@@ -81,7 +82,7 @@ class FusionNetwork(nn.Module):
         self.block1 = block(3, widths[0], kernel, depth)
         self.pool1 = nn.MaxPool2d(3, 2, ceil_mode=True)  # ceil_mode as in Caffe: 32, 16, 8
         self.block2 = block(widths[0], widths[1], kernel, depth)
-        self.pool2 = nn.AvgPool2d(3, 2, ceil_mode=True)
+        self.pool2 = CeilAvgPool2d(3, 2)
         self.block3 = block(widths[1], widths[2], kernel, depth)
         self.top = block(widths[2], features, 1, 1)
         self.dropout = nn.Dropout(dropout)

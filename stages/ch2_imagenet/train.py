@@ -56,7 +56,7 @@ class Cast(nn.Module):
             return self.model(images).float()
 
 
-def spread(model: nn.Module, gpus: int, device: torch.device) -> nn.Module:
+def spread(model: Cast, gpus: int, device: torch.device) -> nn.Module:
     """The model as it is called: on several GPUs each takes a part of the batch, with batch norm's statistics of its part."""
     if gpus == 1:
         return model
@@ -64,6 +64,8 @@ def spread(model: nn.Module, gpus: int, device: torch.device) -> nn.Module:
         used = torch.cuda.device_count() if device.type == "cuda" else 0
         remedy = "set it to 1, or runtime.device to cuda"
         raise UserError(f"ch2_imagenet.training.gpus is {gpus}, and PyTorch uses {used} here: {remedy}")
+    if model.precision.fused:
+        raise UserError(f"runtime.fused is true, and ch2_imagenet.training.gpus {gpus}: set one to false, or the other to 1")
     return nn.DataParallel(model, list(range(gpus)))
 
 

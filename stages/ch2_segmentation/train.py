@@ -62,7 +62,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     images = training_images(reader, job.dep(job.data(f"sources/{args.dataset}")), training, network.size, args.seed)
     random = generator(NAME, args.seed, args.model, "weights")
     model = initial_model(variant, runtime.load(vgg16 / weights.file), weights, network, len(reader.CLASSES), random)
-    precision.place(model, device)
+    precision.place(model, device, unfused_because="its images have many sizes, and it would be compiled for each")
     optimizer = optimizer_for(model, training)
     torch.manual_seed(seed_for(NAME, args.seed, args.model, "dropout"))
     read = in_turn(images.batch, training.iterations, threads=workers())

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import torch
 
-from stages.core import runtime
+from stages.core import fused, runtime
 from stages.core.errors import UserError
 from stages.core.files import write_csv, write_json
 from stages.core.runtime import Runtime, gpu_name
@@ -179,7 +179,7 @@ def finish(
     The weights as model.pt, on the CPU, the curve as curve.csv, and as about.json `about` with what it was computed on.
     """
     about = {**about, **precision.describe(device)}
-    job.note(**trained.notes(), **about, gpu=gpu_name(device), **notes)
+    job.note(**trained.notes(), **about, **fused.notes(model), gpu=gpu_name(device), **notes)
     folder = job.out(out)
     runtime.save({name: tensor.cpu() for name, tensor in model.state_dict().items()}, folder / "model.pt")
     write_json(folder / "about.json", about)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from stages.core import device_errors, settings
+from stages.core import device_errors, fused, settings
 from stages.core.errors import UserError
 
 Model = TypeVar("Model", bound=torch.nn.Module)
@@ -35,10 +35,15 @@ class Runtime(settings.Runtime):
             torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32
         return torch.device(name)
 
-    def place(self, model: Model, device: torch.device) -> Model:
-        """`model` on the device, channels last on a GPU, which is cuDNN's own layout."""
+    def place(self, model: Model, device: torch.device, *, unfused_because: str = "") -> Model:
+        """`model` on the device, channels last on a GPU, which is cuDNN's own layout, and fused if it is to be.
+
+        unfused_because : why this one cannot be fused, if it cannot.
+        """
         if device.type == "cuda":
             model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if self.fused:
+            fused.fuse(model, device, unfused_because)
         return model
 
     def autocast(self, device: torch.device) -> AbstractContextManager:

@@ -42,12 +42,19 @@ def settings(cls: type[Class]) -> type[Class]:
 
 
 @settings
-class Runtime:
+class Inference:
     """Device auto, cpu or cuda; threads of the CPU kernels; precision fp32 or bf16 (autocast)."""
 
     device: Literal["auto", "cpu", "cuda"]
     threads: Count
     precision: Literal["fp32", "bf16"]
+
+
+@settings
+class Runtime(Inference):
+    """The same of what trains; fused: on a GPU its networks are compiled (`fused.Fused`)."""
+
+    fused: bool = False
 
 
 @settings
