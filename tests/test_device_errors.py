@@ -27,6 +27,11 @@ def said(error: Exception, checkpoint: Path = Path("data/checkpoints/none.pt")) 
 
 def test_a_full_gpu_is_named_with_what_was_asked_for_and_what_to_lower() -> None:
     assert said(torch.OutOfMemoryError(GPU_FULL)) == (
+        "ch2_train@cfn-a is out of memory: it asked for 1.95 GiB of GPU 0, of whose 14.57 GiB 1.58 GiB are free, and process 2493055 has "
+        "12.02 GiB of it; lower ch2_fusion.training.batch_size (100), or wait for the other"
+    )
+    alone = GPU_FULL.replace("Process 2493055 has", "Including non-PyTorch memory, this process has")
+    assert said(torch.OutOfMemoryError(alone)) == (
         "ch2_train@cfn-a is out of memory: it asked for 1.95 GiB of GPU 0, of whose 14.57 GiB 1.58 GiB are free; "
         "lower ch2_fusion.training.batch_size (100), or run fewer stages at a time"
     )
@@ -112,5 +117,5 @@ def test_what_else_torch_says_of_a_gpu_is_handed_on(monkeypatch: pytest.MonkeyPa
 
 def test_a_stage_that_is_out_of_memory_ends_with_the_sentence(toy: Toy) -> None:
     toy.write("raise torch.OutOfMemoryError(job.params['said'])", imports="import torch", params={"said": GPU_FULL, "batch_size": 8})
-    asked = "it asked for 1.95 GiB of GPU 0, of whose 14.57 GiB 1.58 GiB are free"
-    assert toy.fail() == f"error: toy is out of memory: {asked}; lower batch_size (8), or run fewer stages at a time\n"
+    asked = "it asked for 1.95 GiB of GPU 0, of whose 14.57 GiB 1.58 GiB are free, and process 2493055 has 12.02 GiB of it"
+    assert toy.fail() == f"error: toy is out of memory: {asked}; lower batch_size (8), or wait for the other\n"

@@ -63,7 +63,11 @@ def _out_of_memory(text: str, stage: str, params: Mapping[str, Any]) -> str:
     amount = asked[1] if asked else f"{int(asked_bytes[1]) / 2**30:.2f} GiB" if asked_bytes else "more"
     has = re.search(r"(GPU \d+) has a total capacity of ([\d.]+ \w+) of which ([\d.]+ \w+) is free", text)
     where = f"{has[1]}, of whose {has[2]} {has[3]} are free" if has else "the GPU" if "CUDA" in text else "this machine"
-    lower = [f"lower {key} ({value})" for key, value in _batch_sizes(params)] + ["run fewer stages at a time"]
+    others = re.findall(r"Process (\d+) has ([\d.]+ \w+) memory in use", text)
+    if others:  # of its own torch says "this process"
+        where += f", and {' and '.join(f'process {number} has {size}' for number, size in others)} of it"
+    lower = [f"lower {key} ({value})" for key, value in _batch_sizes(params)]
+    lower.append("wait for the other" if others else "run fewer stages at a time")
     return f"{stage} is out of memory: it asked for {amount} of {where}; {', or '.join(lower)}"
 
 
