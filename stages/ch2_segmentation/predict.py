@@ -8,6 +8,7 @@ Images are at their own size, once each. Milliseconds an image go into the run r
 import argparse
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from stages.ch2_segmentation.data import pixels_of
 from stages.ch2_segmentation.model import FCN8s, trained_model, weights_called
 from stages.ch2_segmentation.training_settings import Network, Variant
 from stages.core import inference, metrics, provenance, runtime, stage
+from stages.core.ahead import beside
 from stages.core.files import write_json
 from stages.core.runtime import Runtime, gpu_name
 from stages.datasets.pictures import read_image
@@ -55,12 +57,18 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     out = job.out(job.data(f"predictions/{name}"))
     model = trained_model(variant, runtime.load(folder / "model.pt"), network).to(device)
     examples, seconds = datasets.reader(args.dataset).val_examples(source), 0.0
-    for example in tqdm(examples, unit="image", desc=f"{args.model} seed {args.seed}", disable=None):
-        image = read_image(example.image)
-        started = time.perf_counter()
-        labels = label_map(model, image, weights, precision, device)
-        seconds += time.perf_counter() - started
-        write_labels(out / f"{example.name}.png", labels)
+
+    def label_maps() -> Iterator[tuple[Path, np.ndarray]]:
+        nonlocal seconds
+        for example, image in beside(lambda example: (example, read_image(example.image)), examples, device):
+            started = time.perf_counter()
+            labels = label_map(model, image, weights, precision, device)
+            seconds += time.perf_counter() - started
+            yield out / f"{example.name}.png", labels
+
+    writing = beside(lambda labelled: write_labels(*labelled), label_maps(), device)
+    for _ in tqdm(writing, total=len(examples), unit="image", desc=f"{args.model} seed {args.seed}", disable=None):
+        pass
     here = precision.describe(device)
     write_json(out / "about.json", metrics.made_by(json.loads((folder / "about.json").read_text()), here))
     provenance.hand_on(source, out)

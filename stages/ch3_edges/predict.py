@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -23,7 +22,7 @@ from stages.ch3_edges.model import EdgeNetwork, from_vgg16
 from stages.ch3_edges.networks import tested_here
 from stages.ch3_edges.training_settings import FOLDER
 from stages.core import inference, metrics, provenance, runtime, stage, trainings
-from stages.core.ahead import AHEAD, map_ahead, workers
+from stages.core.ahead import beside
 from stages.core.files import write_json
 from stages.core.runtime import Runtime, gpu_name
 from stages.datasets import reader
@@ -32,9 +31,6 @@ from stages.datasets.pictures import read_image
 from stages.encoders.vgg16 import WEIGHTS, normalise
 from stages.metrics.edge_maps import write_map
 from stages.metrics.nms import thin_edges
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -57,16 +53,6 @@ def load(folder: Path, vgg16: dict[str, torch.Tensor], device: torch.device) -> 
     model = from_vgg16(vgg16, (height, width) if height * width > 1 else None)
     model.load_state_dict(state)
     return model.to(device).eval()
-
-
-def beside(function: Callable[[Item], Result], items: Iterable[Item], device: torch.device) -> Iterator[Result]:
-    """`map`: beside a network on a GPU in threads, ahead of who asks; on a CPU, whose cores the network has, when it is asked for.
-
-    So the milliseconds of a CPU are the network's alone.
-    """
-    if device.type == "cpu":
-        return map(function, items)
-    return map_ahead(function, items, threads=workers(), ahead=AHEAD * workers())
 
 
 def predict(
