@@ -1,6 +1,8 @@
 """The training loop: its curve, checkpoints that resume to the same bytes, a loss that is not finite."""
 
 import signal
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +60,9 @@ def test_the_loss_is_read_no_more_often_than_it_is_logged(tmp_path: Path, monkey
     assert moved == [(50,), (50,)]
 
 
-def train_small_network(checkpoint: Path, stop_at: int | None = None, rate: float = 0.1) -> tuple[dict[str, Any], list[loop.Row], int]:
+def train_small_network(
+    checkpoint: Path, stop_at: int | None = None, rate: float = 0.1, term_at: int | None = None
+) -> tuple[dict[str, Any], list[loop.Row], int]:
     """20 steps with momentum, dropout and weight decay; also returns the first step that was done."""
     torch.manual_seed(3)
     model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 2))
@@ -68,6 +72,8 @@ def train_small_network(checkpoint: Path, stop_at: int | None = None, rate: floa
     def step(iteration: int) -> torch.Tensor:
         if iteration == stop_at:
             raise KeyboardInterrupt
+        if iteration == term_at:
+            signal.raise_signal(signal.SIGTERM)
         done.append(iteration)
         optimizer.param_groups[0]["lr"] = rate / (1 + iteration)
         images = torch.randn(5, 8, generator=generator("images", iteration))
@@ -94,6 +100,27 @@ def test_training_resumes_to_the_same_bits(tmp_path: Path, stop_at: int, resumed
     assert whole.keys() == resumed.keys()
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
     assert not list(tmp_path.glob("*.partial"))
+
+
+@pytest.mark.parametrize("stop_at", [0, 4, 7, 12, 19])
+def test_sigterm_ends_a_training_after_its_step_and_it_goes_on_to_the_same_bits(tmp_path: Path, stop_at: int) -> None:
+    whole, whole_rows, _ = train_small_network(tmp_path / "whole.pt")
+    handler = signal.getsignal(signal.SIGTERM)
+    ends = stop_at < 19  # in its last step a training is over all the same
+    with pytest.raises(UserError, match=f"ended by SIGTERM after iteration {stop_at + 1} of 20") if ends else nullcontext():
+        resumed, rows, first = train_small_network(tmp_path / "broken.pt", term_at=stop_at)
+    if ends:
+        resumed, rows, first = train_small_network(tmp_path / "broken.pt")
+        assert first == stop_at + 1
+    assert signal.getsignal(signal.SIGTERM) is handler
+    assert rows == whole_rows
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_no_handler_is_set_where_none_can_be(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as other:
+        rows = other.submit(train_small_network, tmp_path / "c.pt").result()[1]
+    assert [row["iteration"] for row in rows] == list(range(2, 21, 2))
 
 
 def test_an_interrupted_checkpoint_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,10 +2,12 @@
 
 import os
 import pickle
+import signal
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -76,14 +78,19 @@ def train(
 
     Raises
     ------
-    UserError : a loss or a weight that is not finite, with its iteration and the last good checkpoint; a damaged checkpoint.
+    UserError : a loss or a weight that is not finite, with its iteration and the last good checkpoint; a damaged checkpoint; SIGTERM,
+        after the step in work has been finished and a checkpoint written.
     """
-    done, trained = _resume(stateful, checkpoint)
-    losses: list[dict[str, torch.Tensor]] = []
-    show = tqdm(total=schedule.iterations, initial=done, desc=label, disable=None, leave=False) if tqdm else nullcontext()
-    with show as bar:
+    done, trained, losses = _resume(stateful, checkpoint)
+    show = tqdm(total=schedule.iterations, initial=done - len(losses), desc=label, disable=None, leave=False) if tqdm else nullcontext()
+    with show as bar, _asked_to_end() as asked:
         started = time.perf_counter()
         for iteration in range(done, schedule.iterations):
+            if asked:
+                trained.seconds += time.perf_counter() - started
+                _refuse_broken(stateful, done, checkpoint)
+                _save(stateful, checkpoint, done, trained, losses)
+                raise UserError(f"ended by SIGTERM after iteration {done} of {schedule.iterations}; run again, it goes on from there")
             losses.append(named(step(iteration)))
             done = iteration + 1
             if done % schedule.log_every and done != schedule.iterations:
@@ -97,10 +104,24 @@ def train(
             losses.clear()
             if done % schedule.checkpoint_every == 0 and done != schedule.iterations:
                 _refuse_broken(stateful, done, checkpoint)
-                _save(stateful, checkpoint, done, trained)
+                _save(stateful, checkpoint, done, trained, [])
             started = time.perf_counter()
         _refuse_broken(stateful, done, checkpoint)
     return trained
+
+
+@contextmanager
+def _asked_to_end() -> Iterator[list[int]]:
+    """A list that SIGTERM puts itself into; elsewhere than in the main thread, where no handler can be set, it stays empty."""
+    asked: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    before = signal.signal(signal.SIGTERM, lambda sign, _: asked.append(sign))
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def named(losses: Losses) -> dict[str, torch.Tensor]:
@@ -109,7 +130,8 @@ def named(losses: Losses) -> dict[str, torch.Tensor]:
 
 
 def _mean(name: str, losses: list[torch.Tensor], done: int, checkpoint: Path) -> float:
-    window = torch.stack(losses).float().cpu()
+    # Those that a checkpoint held lie on the CPU.
+    window = torch.stack([loss.to(losses[-1].device) for loss in losses]).float().cpu()
     if not window.isfinite().all():
         first = done - len(window) + int((~window.isfinite()).nonzero()[0]) + 1
         which = "" if name == LOSS else f" {name}"
@@ -129,9 +151,13 @@ def _not_finite(what: str, iteration: int, checkpoint: Path) -> str:
     return f"{what} at iteration {iteration}; {kept}; lower the learning rate or change the seed"
 
 
-def _save(stateful: Mapping[str, Stateful], checkpoint: Path, done: int, trained: Trained) -> None:
+def _save(
+    stateful: Mapping[str, Stateful], checkpoint: Path, done: int, trained: Trained, losses: list[dict[str, torch.Tensor]]
+) -> None:
+    """losses : those of the curve's next point that are already known."""
     state = {
         "done": done,
+        "losses": [{name: loss.cpu() for name, loss in one.items()} for one in losses],
         "rows": trained.rows,
         "seconds": trained.seconds,
         "random": torch.get_rng_state(),
@@ -146,12 +172,12 @@ def _save(stateful: Mapping[str, Stateful], checkpoint: Path, done: int, trained
         aside.unlink(missing_ok=True)
 
 
-def _resume(stateful: Mapping[str, Stateful], checkpoint: Path) -> tuple[int, Trained]:
+def _resume(stateful: Mapping[str, Stateful], checkpoint: Path) -> tuple[int, Trained, list[dict[str, torch.Tensor]]]:
     if not checkpoint.exists():
         if any(checkpoint.parent.glob("*.pt")):
             of_others = f"what lies in {checkpoint.parent} is of other code, data, parameters or packages"
             print(f"the training begins anew, for {of_others}; remove that if you do not go back to them", file=sys.stderr)
-        return 0, Trained([])
+        return 0, Trained([]), []
     try:
         state = runtime.load(checkpoint)
         for name, item in stateful.items():
@@ -159,7 +185,7 @@ def _resume(stateful: Mapping[str, Stateful], checkpoint: Path) -> tuple[int, Tr
         torch.set_rng_state(state["random"])
         if state["random_cuda"] and torch.cuda.is_available():
             torch.cuda.set_rng_state_all(state["random_cuda"])
-        return state["done"], Trained(state["rows"], state["seconds"], resumed=True)
+        return state["done"], Trained(state["rows"], state["seconds"], resumed=True), state["losses"]
     except (RuntimeError, EOFError, KeyError, OSError, pickle.UnpicklingError) as error:
         raise UserError(f"the checkpoint {checkpoint} cannot be read ({type(error).__name__}): remove it and run again") from error
 
