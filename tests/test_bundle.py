@@ -37,8 +37,8 @@ from conftest import record_of, run_in, wait_for
 
 from stages.core import files
 from stages.core.errors import UserError
-from workflow import bundle, bundle_run, code
-from workflow.bundle_run import BundleError
+from workflow import bundle, bundle_archive, bundle_run, code
+from workflow.bundle_archive import BundleError
 
 # ruff: noqa: F811 - fixtures are asked for by name
 
@@ -52,7 +52,7 @@ def test_there_and_back_is_the_same_as_here(base: Path, packed: Path, ran: Path,
     names = subprocess.run(["tar", "tf", packed], capture_output=True, text=True).stdout.split()
     assert {name.split("/")[0] for name in names} == {"job"}
     modules = {name for name in names if name.startswith("job/project/stages/") and name.endswith(".py")}
-    core = {"__init__", "errors", "files", "fingerprint", "settings", "stage"}
+    core = {"__init__", "device_errors", "errors", "files", "fingerprint", "settings", "stage"}
     assert modules == {f"job/project/stages/{name}.py" for name in ("__init__", "prepare", "train", *(f"core/{name}" for name in core))}
     assert not [name for name in names if "total" in name or name.startswith("job/project/data/mini/prepared/s")]
     about = json.loads((ran / "bundle.json").read_text())
@@ -107,7 +107,7 @@ def test_parts_are_restored_by_the_printed_command(project: Path, tmp_path: Path
     assert [part.name for part in parts] == [f"job.tar.{i:02}-of-{count:02}" for i in range(1, count + 1)]
     assert count == -(-whole[0].stat().st_size // 20_000)
     assert [part.stat().st_size for part in parts[:-1]] == [20_000] * (count - 1)
-    subprocess.run(bundle_run.restoring(parts), shell=True, cwd=tmp_path, check=True)
+    subprocess.run(bundle_archive.restoring(parts), shell=True, cwd=tmp_path, check=True)
     untar(whole[0], tmp_path)
     assert everything(tmp_path / "job") == everything(tmp_path / "whole")
     assert sorted(file.name for file in tmp_path.iterdir() if file.is_file()) == ["job.tar." + part.name[8:] for part in parts] + [
@@ -186,17 +186,17 @@ def test_a_fingerprint_that_is_not_current_is_not_packed(project: Path, monkeypa
 @pytest.mark.parametrize("size", ["0", "60X", "-1M", "1K", "M"])
 def test_sizes_of_parts(size: str) -> None:
     with pytest.raises(Exception, match="is no size of a part"):
-        bundle_run.byte_count(size)
-    assert bundle_run.byte_count("60M") == 60_000_000
+        bundle_archive.byte_count(size)
+    assert bundle_archive.byte_count("60M") == 60_000_000
 
 
 def test_checksums_are_those_of_dvc(tmp_path: Path) -> None:
     for name in ("b", "a/x", "a b", "ü/y"):
         (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "data" / name).write_text(name)
-    found = {file.relative_to(tmp_path).as_posix(): bundle_run.md5(file) for file in bundle_run.files_of(tmp_path / "data")}
+    found = {file.relative_to(tmp_path).as_posix(): bundle_archive.md5(file) for file in bundle_archive.files_of(tmp_path / "data")}
     assert found["data/b"] == hashlib.md5(b"b").hexdigest()
-    assert bundle_run.md5_of("data", found) == files.md5(tmp_path / "data")
+    assert bundle_archive.md5_of("data", found) == files.md5(tmp_path / "data")
 
 
 def test_packages_that_a_module_can_do_without_are_not_asked_for(tmp_path: Path) -> None:
@@ -256,7 +256,9 @@ def test_a_stage_that_fails_stops_those_that_need_it_and_no_others(slow: Callabl
     assert "    error: a was told to fail\n" in done.stdout
     assert "total cannot run: it needs train@a" in done.stdout
     assert "train@b finished" in done.stdout
-    assert done.stderr == "error: not all stages have finished, see above; 2 of 4 are packed; call run.py again to continue\n"
+    assert (
+        done.stderr == "error: not all stages have finished, see above; 2 of 4 are packed, and checkpoints; call run.py again to continue\n"
+    )
     again = run(folder, bare)
     assert "2 of 4 finished earlier" in again.stdout
     assert "train@b" not in again.stdout

@@ -193,7 +193,10 @@ def test_a_run_that_is_told_to_end_packs_what_has_finished(
     finally:
         process.send_signal(sent)
         out, err = process.communicate(timeout=PATIENCE)
-    assert (process.returncode, err) == (1, "error: ended by a signal; 1 of 4 are packed; call run.py again to continue\n")
+    assert (process.returncode, err) == (
+        1,
+        "error: ended by a signal; 1 of 4 are packed, and checkpoints; call run.py again to continue\n",
+    )
     assert "take back and unpack" in out
     before = everything(project)
     (taken,) = bundle.unpack([folder / "results.tar"])
@@ -208,7 +211,6 @@ def test_nothing_is_packed_where_nothing_has_finished(project: Path, bare: Path,
     bundle.pack(["train@a"], tmp_path / "job.tar", None)
     folder = untar(tmp_path / "job.tar", tmp_path)
     done = run(folder, bare)
-    assert (
-        done.stderr == "error: not all stages have finished, see above; there are no results to take back; call run.py again to continue\n"
-    )
+    said = "not all stages have finished, see above; only checkpoints are packed"
+    assert done.stderr == f"error: {said}; call run.py again to continue\n"
     assert not list(folder.glob("results*"))

@@ -31,7 +31,7 @@ from bundle_project import (  # noqa: F401 - fixtures
 from conftest import run_in
 
 from stages.core.errors import UserError
-from workflow import bundle, bundle_run
+from workflow import bundle, bundle_archive
 
 # ruff: noqa: F811 - fixtures are asked for by name
 
@@ -134,8 +134,8 @@ def test_folders_and_devices_are_no_results(tmp_path: Path) -> None:
 
 
 def test_printed_commands_are_quoted() -> None:
-    assert bundle_run.restoring([Path("my job.tar")]) == "tar xf 'my job.tar'"
-    assert bundle_run.restoring([Path("my job.tar.01-of-02"), Path("my job.tar.02-of-02")]) == "cat 'my job.tar'.* | tar x"
+    assert bundle_archive.restoring([Path("my job.tar")]) == "tar xf 'my job.tar'"
+    assert bundle_archive.restoring([Path("my job.tar.01-of-02"), Path("my job.tar.02-of-02")]) == "cat 'my job.tar'.* | tar x"
 
 
 def test_a_bundle_is_no_result(packed: Path, project: Path) -> None:

@@ -39,12 +39,14 @@ from typing import Any, BinaryIO
 from stages.core.errors import UserError
 from stages.core.files import write_json
 from stages.core.stage import CODE, RUNS, run_key
-from workflow import bundle_run, environment, parameters
-from workflow.bundle_run import FORMAT, PART, RESULTS, Archive, BundleError, byte_count, covers, md5_of, overlap, pour
+from workflow import bundle_archive, bundle_run, environment, parameters
+from workflow.bundle_archive import PART, Archive, BundleError, byte_count, covers, md5_of, overlap, pour
+from workflow.bundle_run import CHECKPOINTS, FORMAT, RESULTS
 from workflow.graph import Step
 from workflow.lock import BEFORE_STAGES, Lock, lock_files, name_of, nested_params
 
 LOGS = Path("data/logs")
+KEPT = Path("data/checkpoints")
 STAGING = Path("data/.unpack.partial")
 WHAT = {"cmd": "command", "params": "parameters", "deps": "dependencies", "outs": "outputs"}
 
@@ -67,7 +69,7 @@ def pack(names: list[str], out: Path, part_size: int | None, returned: list[str]
     if out.name in ("", ".."):
         raise UserError(f"-o {out} is a folder: give the file to write, such as job.tar")
     Lock()  # what is no lock file is a sentence of ours before it is one of DVC's
-    if there := bundle_run.earlier(out):
+    if there := bundle_archive.earlier(out):
         remove = "remove it, or " if there[0].is_file() else ""
         raise UserError(f"{there[0]} exists: {remove}choose another name")
     if not out.parent.is_dir():
@@ -101,6 +103,10 @@ def pack(names: list[str], out: Path, part_size: int | None, returned: list[str]
         }
         archive.add_text("project/data/graph.json", _json({"made_from": {}, "stages": stages}))
         archive.add_text("run.py", Path(bundle_run.__file__).read_text(encoding="utf-8"))
+        for module in ("bundle_archive", "bundle_gpu"):  # which run.py imports
+            archive.add_text(f"workflow/{module}.py", Path(bundle_run.__file__).with_name(f"{module}.py").read_text(encoding="utf-8"))
+        for checkpoint in (one for step in chosen for one in sorted((KEPT / step.name).glob("*.pt"))):
+            archive.add(f"{CHECKPOINTS}/{checkpoint.relative_to(KEPT).as_posix()}", checkpoint)  # not in project/, where it will change
         known = {dep: None if any(overlap(dep, path) for path in made) else md5_of(dep, files) for dep in deps}
         bundle = {
             "format": FORMAT,
@@ -291,7 +297,7 @@ def _archives(paths: list[Path]) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
     for path in dict.fromkeys(paths):
         if not path.is_file():
-            near = [part.name for part in bundle_run.earlier(path)]
+            near = [part.name for part in bundle_archive.earlier(path)]
             missing = f"{path} is not a file: give the results.tar of a run.py" if path.exists() else f"there is no file {path}"
             raise UserError(f"{missing}: give its parts, {', '.join(near)}" if near and not path.exists() else missing)
         found.setdefault(PART.sub("", str(path)), []).append(path)
@@ -305,7 +311,7 @@ def _complete(title: str, paths: list[Path]) -> list[Path]:
     counts = {match[2] if (match := PART.search(path.name)) else None for path in paths}
     if len(counts) > 1:
         raise UserError(f"{', '.join(map(str, paths))} are not the parts of one archive: give one results.tar, or all its parts")
-    wanted = bundle_run.part_names(Path(title), int(counts.pop() or 0))
+    wanted = bundle_archive.part_names(Path(title), int(counts.pop() or 0))
     if missing := [path.name for path in wanted if path not in paths]:
         raise UserError(f"{', '.join(missing)} is missing: give all parts of {title}, {title}.*")
     return wanted
@@ -504,7 +510,7 @@ class _Judge:
         """The checksum of a dependency once the results are in place; None if it is not there."""
         if any(overlap(dep, out) for out in self.made):
             others = [file for file in _files(dep, self.repo) if not any(covers(out, file) for out in self.made)]
-            return md5_of(dep, {**self.files, **{file: bundle_run.md5(Path(file)) for file in others}})
+            return md5_of(dep, {**self.files, **{file: bundle_archive.md5(Path(file)) for file in others}})
         if not Path(dep).exists():
             return None
         # DVC remembers the checksums of files that have not been touched.
@@ -521,7 +527,7 @@ def _refuse_others(stage: dict[str, Any]) -> None:
 
 
 def _md5_here(path: str) -> str:
-    return md5_of(path, {file.as_posix(): bundle_run.md5(file) for file in bundle_run.files_of(Path(path))})
+    return md5_of(path, {file.as_posix(): bundle_archive.md5(file) for file in bundle_archive.files_of(Path(path))})
 
 
 def _sums(left: dict[str, Any]) -> dict[str, str]:
@@ -573,6 +579,7 @@ def _install(taken: list[dict[str, Any]], repo: Any) -> None:
             moves += [(record, RUNS / name / f"{key}.json")]
             if (log := STAGING / "logs" / f"{name}.log").exists():
                 moves += [(log, LOGS / log.name)]
+    moves += [(file, KEPT / file.relative_to(STAGING / CHECKPOINTS)) for file in sorted((STAGING / CHECKPOINTS).glob("*/*.pt"))]
     locks = {file: file.read_bytes() for file in lock_files()}
     replaced: list[tuple[Path, Path | None]] = []
     try:
@@ -586,6 +593,8 @@ def _install(taken: list[dict[str, Any]], repo: Any) -> None:
         for file in {*locks, *lock_files()}:
             file.write_bytes(locks[file]) if file in locks else file.unlink()
         raise
+    for record in {target for _, target in moves if target.is_relative_to(RUNS)}:  # of these stages no training is to go on
+        (KEPT / record.parent.name / f"{json.loads(record.read_text())['key']}.pt").unlink(missing_ok=True)
 
 
 def _commit_outputs(taken: list[dict[str, Any]], repo: Any) -> None:
@@ -624,7 +633,7 @@ def _declare(entry: Any, md5: str, left: dict[str, Any]) -> None:
     from dvc_data.hashfile.meta import Meta
 
     sizes = {file: about["size"] for file, about in left.items() if covers(entry.def_path, file)}
-    sizes |= {file.as_posix(): file.stat().st_size for file in bundle_run.files_of(Path(entry.def_path)) if file.exists()}
+    sizes |= {file.as_posix(): file.stat().st_size for file in bundle_archive.files_of(Path(entry.def_path)) if file.exists()}
     is_folder = md5.endswith(".dir")
     entry.hash_name = "md5"
     entry.hash_info = HashInfo("md5", md5)
@@ -734,12 +743,15 @@ def main() -> None:
             parts = pack(args.stages, args.out, args.part_size, args.returned)
             for part in parts:
                 print(f"{part}: {part.stat().st_size / 1e6:.1f} MB")
-            print(f"there: {bundle_run.restoring(parts)} && cd {shlex.quote(args.out.stem)} && python run.py")
+            print(f"there: {bundle_archive.restoring(parts)} && cd {shlex.quote(args.out.stem)} && python run.py")
         else:
             for results in unpack(args.files):
                 for stage in results["stages"]:
                     left = "" if stage.get("returned", True) else " (left where they were made: dvc.lock has their checksums)"
                     print(f"{stage['name']}: {', '.join(stage['outs'])}{left}")
+                for name in results["files"]:
+                    if name.startswith(f"{CHECKPOINTS}/"):
+                        print(f"{name.split('/')[1]}: goes on from its checkpoint, here or in the next bundle")
                 print(f"made on {results['machine']['processor']}, {results['machine']['platform']}; data/runs/ says so")
     except (UserError, BundleError) as error:
         sys.exit(f"error: {error}")

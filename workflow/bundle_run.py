@@ -1,10 +1,13 @@
 """Run the stages that were packed here, and pack their results: `python run.py --jobs 2`.
 
 What was packed is checked first. Each stage's words go to logs/. A run that was killed continues when it is called again: stages
-that have finished are not run twice, trainings go on from their checkpoint. At the end, also one that comes early (a stage that
-fails, a signal to end), what has finished is packed: results.tar is to be taken back and given to `python -m workflow.bundle unpack`.
+that have finished are not run twice, trainings go on from their checkpoint. What has finished is packed after each stage, and at the
+end, also one that comes early (a stage that fails, a signal to end, the last of `--minutes`): results.tar is to be taken back and given
+to `python -m workflow.bundle unpack`, and so is checkpoints.tar, of trainings that were in work, which go on from there in the next
+bundle. With several jobs and a GPU NVIDIA's MPS daemon is started, and ended.
 
-This file is the run.py of every bundle (see workflow/bundle.py): it needs Python 3.10 and nothing else; the stages need more.
+This file is the run.py of every bundle, with the two modules that it imports (see workflow/bundle.py): they need Python 3.10 and
+nothing else; the stages need more.
 """
 
 import argparse
@@ -14,217 +17,35 @@ import fcntl
 import hashlib
 import importlib.metadata
 import importlib.util
-import io
 import json
 import os
 import platform
-import re
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
-import tarfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
+
+if __name__ == "__main__":  # PYTHONSAFEPATH would leave this folder out
+    sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from workflow import bundle_gpu
+from workflow.bundle_archive import Archive, BundleError, byte_count, covers, earlier, files_of, md5, md5_of, overlap
 
 FORMAT = 1
-CHUNK = 1 << 20
 PROJECT = Path("project")
+CHECKPOINTS = "checkpoints"  # the folder of those that were packed, and the archive of those that are to go on elsewhere
 RESULTS = "results"  # the archive's name, and its one top folder
-PART = re.compile(r"\.(\d{2,})-of-(\d{2,})$")
 LOG_LINES = 10
-
-
-class BundleError(Exception):
-    """One sentence that says what is wrong and what to do."""
-
-
-# Checksums: DVC's own, so that a folder's follows from those of its files
-
-
-def md5(file: Path) -> str:
-    """Checksum of a file."""
-    digest = hashlib.md5(usedforsecurity=False)
-    with file.open("rb") as stream:
-        while chunk := stream.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def md5_of(path: str, files: Mapping[str, str]) -> str:
-    """Checksum of a file or a folder as dvc.lock has it, from the checksums of all files by path."""
-    if path in files:
-        return files[path]
-    below = {name[len(path) + 1 :]: found for name, found in files.items() if name.startswith(f"{path}/")}
-    entries = [{"md5": below[name], "relpath": name} for name in sorted(below)]
-    return hashlib.md5(json.dumps(entries).encode(), usedforsecurity=False).hexdigest() + ".dir"
-
-
-def files_of(path: Path) -> list[Path]:
-    """The files that a path stands for: itself, or all below it."""
-    return sorted(file for file in path.rglob("*") if not file.is_dir()) if path.is_dir() else [path]
-
-
-def covers(path: str, other: str) -> bool:
-    """Whether `other` is `path` or lies below it."""
-    return other == path or other.startswith(f"{path}/")
-
-
-def overlap(path: str, other: str) -> bool:
-    return covers(path, other) or covers(other, path)
-
-
-# Archives
-
-
-class Archive:
-    """A tar file with one top folder, in parts of at most `size` bytes if that is given.
-
-    It appears under its name once all of it is written; each file is read once, and `files` has the checksum of each by name.
-    """
-
-    def __init__(self, path: Path, top: str, size: int | None):
-        self.files: dict[str, str] = {}
-        self.top = top
-        self.parts = _Parts(path, size)
-        self.written: list[Path] = []
-
-    def __enter__(self) -> "Archive":
-        return self
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        try:
-            if kind is None:
-                self.parts.write(bytes(2 * tarfile.BLOCKSIZE))
-                self.parts.write(bytes(-self.parts.position % tarfile.RECORDSIZE))
-                self.written = self.parts.finish()
-        finally:
-            self.parts.discard()
-
-    def add(self, name: str, file: Path) -> None:
-        with file.open("rb", buffering=0) as stream:
-            found = os.fstat(stream.fileno())
-            self._add(name, stream, found.st_size, found.st_mtime)
-            if len(stream.read(1)):
-                raise BundleError(f"{file} grew while it was being packed: wait until nothing writes to it")
-
-    def add_text(self, name: str, text: str) -> None:
-        content = text.encode()
-        self._add(name, io.BytesIO(content), len(content), time.time())
-
-    def add_folder(self, name: str) -> None:
-        """Say that there is a folder, for it may be empty."""
-        info = tarfile.TarInfo(f"{self.top}/{name}/")
-        info.type, info.mode, info.mtime = tarfile.DIRTYPE, 0o755, int(time.time())
-        self.parts.write(info.tobuf(tarfile.PAX_FORMAT))
-
-    def _add(self, name: str, stream: Any, size: int, changed: float) -> None:
-        # Not by TarFile, which would copy every byte several times over.
-        info = tarfile.TarInfo(f"{self.top}/{name}")
-        info.size, info.mtime = size, int(changed)
-        self.parts.write(info.tobuf(tarfile.PAX_FORMAT))
-        try:
-            self.files[name] = pour(stream, self.parts.write, size)
-        except EOFError:
-            raise BundleError(f"{name} shrank while it was being packed: wait until nothing writes to it") from None
-        self.parts.write(bytes(-size % tarfile.BLOCKSIZE))
-
-
-def pour(stream: Any, write: Callable[[memoryview], object], size: int) -> str:
-    """Copy `size` bytes, and return their checksum. Raises EOFError if there are fewer.
-
-    Another thread hashes, for that takes longer than reading and writing.
-    """
-    digest = hashlib.md5(usedforsecurity=False)
-    buffers = [memoryview(bytearray(min(size, CHUNK))) for _ in range(2)]
-    with ThreadPoolExecutor(1) as other:
-        hashed: Future | None = None
-        while size:
-            chunk = buffers[0][: min(size, CHUNK)]
-            read = stream.readinto(chunk)
-            if not read:
-                raise EOFError
-            chunk = chunk[:read]
-            if hashed:
-                hashed.result()  # the other buffer is free again
-            hashed = other.submit(digest.update, chunk)
-            write(chunk)
-            size -= read
-            buffers.reverse()
-    return digest.hexdigest()
-
-
-class _Parts:
-    """What an archive is written to."""
-
-    def __init__(self, path: Path, size: int | None):
-        self.path, self.size = path, size
-        self.asides: list[Path] = []
-        self.stream: BinaryIO | None = None
-        self.position = 0
-
-    def write(self, data: bytes | memoryview) -> None:
-        rest = memoryview(data)
-        while rest:
-            room = len(rest) if self.size is None else self.size * len(self.asides) - self.position
-            if self.stream is None or room == 0:
-                self._next()
-                continue
-            self.position += self.stream.write(rest[:room])
-            rest = rest[room:]
-
-    def _next(self) -> None:
-        if self.stream:
-            self.stream.close()
-        self.asides.append(self.path.with_name(f".{self.path.name}.{os.getpid()}.partial-{len(self.asides)}"))
-        self.stream = self.asides[-1].open("wb", buffering=CHUNK)
-
-    def finish(self) -> list[Path]:
-        if self.stream:
-            self.stream.close()
-        names = part_names(self.path, len(self.asides))
-        for old in earlier(self.path):
-            old.unlink()
-        for aside, name in zip(self.asides, names):  # noqa: B905 - Python 3.10
-            aside.replace(name)
-        return names
-
-    def discard(self) -> None:
-        if self.stream:
-            self.stream.close()
-        for aside in self.asides:
-            aside.unlink(missing_ok=True)
-
-
-def part_names(path: Path, count: int) -> list[Path]:
-    """The names of an archive's parts, which sort in their order; its own if there is one only."""
-    width = max(2, len(str(count)))
-    return [path] if count == 1 else [path.with_name(f"{path.name}.{i:0{width}}-of-{count:0{width}}") for i in range(1, count + 1)]
-
-
-def earlier(path: Path) -> list[Path]:
-    """The archive `path` and the parts of it that are there."""
-    found = [other for other in path.parent.glob("*") if other.name.startswith(path.name)]
-    return sorted(other for other in found if other == path or PART.fullmatch(other.name[len(path.name) :]))
-
-
-def byte_count(text: str) -> int:
-    """60M -> 60,000,000: no part is larger, whichever way the limit counts."""
-    match = re.fullmatch(r"(\d+)([KMG]?)", text)
-    size = int(match[1]) * {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}[match[2]] if match else 0
-    if size < 10_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size of a part: give bytes, or K, M or G, at least 10K, as in 60M")
-    return size
-
-
-def restoring(parts: list[Path]) -> str:
-    """The command that unpacks an archive's parts."""
-    return f"tar xf {shlex.quote(parts[0].name)}" if len(parts) == 1 else f"cat {shlex.quote(PART.sub('', parts[0].name))}.* | tar x"
+RESERVE = 40  # of --minutes, seconds that are kept for ending trainings and packing
+GRACE = 25  # of these, seconds in which a training finishes its step and writes its checkpoint
+QUICK = 10  # results that take longer than this many seconds to pack are packed at the end only
 
 
 # What is checked before anything runs
@@ -337,8 +158,25 @@ def finished(stages: list[dict[str, Any]]) -> set[str]:
     return done
 
 
-def run(stages: list[dict[str, Any]], jobs: int, lock: int) -> bool:
-    """Run what has not finished, at most `jobs` stages at a time; whether all have finished."""
+class TimeIsUpError(Exception):
+    """The last of --minutes has come."""
+
+
+def run(
+    stages: list[dict[str, Any]],
+    jobs: int,
+    lock: int,
+    variables: Mapping[str, str],
+    deadline: float,
+    packed: Callable[[set[str]], object],
+) -> bool:
+    """Run what has not finished, at most `jobs` stages at a time; whether all have finished.
+
+    variables : of the stages' environment. deadline : by time.monotonic(), after which stages are ended. packed : packs the results of
+    the stages that have finished, which it is given after each.
+
+    Raises TimeIsUpError.
+    """
     done, needs = finished(stages), upstream(stages)
     failed: set[str] = set()
     waiting = [stage for stage in stages if stage["name"] not in done]
@@ -347,11 +185,15 @@ def run(stages: list[dict[str, Any]], jobs: int, lock: int) -> bool:
     for stage in waiting:  # else one that is to be made again would count as finished if this call is killed
         shutil.rmtree(PROJECT / "data/runs" / stage["name"], ignore_errors=True)
     if waiting:
-        for old in earlier(results_file()):
+        for old in [*earlier(results_file()), *earlier(results_file(CHECKPOINTS))]:
             old.unlink()
+        _bring_checkpoints(waiting)
+    unpacked, cost = bool(waiting and done), 0.0
     running: dict[subprocess.Popen, tuple[str, float]] = {}
     try:
         while waiting or running:
+            if time.monotonic() >= deadline:
+                raise TimeIsUpError
             for stage in list(waiting):
                 name = stage["name"]
                 if broken := needs[name] & failed:
@@ -360,12 +202,17 @@ def run(stages: list[dict[str, Any]], jobs: int, lock: int) -> bool:
                     waiting.remove(stage)
                 elif needs[name] <= done and len(running) < jobs:
                     _say(f"{name} starts")
-                    running[_start(stage, lock)] = name, time.monotonic()
+                    running[_start(stage, lock, variables)] = name, time.monotonic()
                     waiting.remove(stage)
+            if unpacked and cost < QUICK and running:  # else the end packs them, and is near
+                began = time.monotonic()
+                packed(done)
+                unpacked, cost = False, time.monotonic() - began
             for process in [process for process in running if process.poll() is not None]:
                 name, began = running.pop(process)
                 if process.returncode == 0:
                     done.add(name)
+                    unpacked = True
                     _say(f"{name} finished in {timedelta(seconds=round(time.monotonic() - began))} ({len(done)} of {len(stages)})")
                 else:
                     failed.add(name)
@@ -374,18 +221,41 @@ def run(stages: list[dict[str, Any]], jobs: int, lock: int) -> bool:
             if running:
                 time.sleep(0.05)
     finally:
-        for process in running:
-            process.terminate()
-        for process in running:
-            process.wait()
+        _end(list(running))
     return not failed
 
 
-def _start(stage: dict[str, Any], lock: int) -> subprocess.Popen:
+def _end(processes: list[subprocess.Popen]) -> None:
+    """End stages: a training finishes its step, and keeps it in a checkpoint, the others stop at once."""
+    for process in processes:
+        process.terminate()
+    latest = time.monotonic() + GRACE
+    for process in processes:
+        try:
+            process.wait(max(0.0, latest - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _bring_checkpoints(stages: list[dict[str, Any]]) -> None:
+    """Put the checkpoints that were packed to where these stages look for them; those that are there are newer."""
+    for name in (stage["name"] for stage in stages):
+        packed, place = Path(CHECKPOINTS, name), _checkpoints(name)
+        if packed.is_dir() and not place.exists():
+            shutil.copytree(packed, place)
+
+
+def _checkpoints(name: str) -> Path:
+    return PROJECT / "data/checkpoints" / name
+
+
+def _start(stage: dict[str, Any], lock: int, variables: Mapping[str, str]) -> subprocess.Popen:
     log = _log(stage["name"])
     log.parent.mkdir(exist_ok=True)
     command = [sys.executable, *shlex.split(stage["cmd"])[1:]]
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONSAFEPATH"}  # the project is imported from its folder
+    # The project is imported from its folder.
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONSAFEPATH"} | dict(variables)
     with log.open("ab") as words:
         return subprocess.Popen(
             command,
@@ -423,10 +293,15 @@ def _say(words: str) -> None:
 # Results
 
 
-def results_file() -> Path:
-    """Where results are packed: results.tar here or, where that is a link, what it leads to. Raises BundleError if that is no file."""
+def results_file(name: str = RESULTS) -> Path:
+    """Where results are packed: results.tar here or, where that is a link, what it leads to; checkpoints.tar lies beside it.
+
+    Raises BundleError if that is no file.
+    """
     file = Path(f"{RESULTS}.tar")
     target = Path(os.path.realpath(file)) if file.is_symlink() else file
+    if name != RESULTS:
+        file = target = target.with_name(f"{name}.tar")
     if target.exists() and not target.is_file():
         raise BundleError(f"{file} is no file, and the results are to be written there: move it away, and call run.py again")
     return target
@@ -458,23 +333,45 @@ def pack(bundle: dict[str, Any], done: set[str], size: int | None) -> list[Path]
         files |= {name: about["md5"] for name, about in left.items()}
         begun = [datetime.fromisoformat(record["started"]) for record in records]
         ended = [start + timedelta(seconds=record["duration_s"]) for start, record in zip(begun, records)]  # noqa: B905 - Python 3.10
-        results = {
-            "format": FORMAT,
-            **{key: bundle[key] for key in ("commit", "code_differs", "scale")},
-            "bundle": bundle["id"],
-            "machine": {"platform": platform.platform(), "processor": records[0]["machine"]["processor"], "cores": os.cpu_count()},
-            "python": platform.python_version(),
-            "packages": versions(bundle["packages"]),
+        about = {
+            "processor": records[0]["machine"]["processor"],
             "started": min(begun).isoformat(timespec="seconds"),
             "ended": max(ended).isoformat(timespec="seconds"),
             "stages": [_as_run(stage, record, files) for stage, record in zip(chosen, records)],  # noqa: B905
-            "files": dict(archive.files),
             "left": left,
         }
-        archive.add_text(
-            f"{RESULTS}.json", json.dumps({**results, "id": identify(results)}, indent=1)
-        )  # last: a truncated archive has none
+        _close(archive, bundle, about)
     return archive.written
+
+
+def pack_checkpoints(bundle: dict[str, Any], done: set[str], size: int | None) -> list[Path]:
+    """Write the checkpoints of the stages that are not `done`, and return the files that hold them; none if there are none."""
+    names = [stage["name"] for stage in bundle["stages"] if stage["name"] not in done]
+    found = [(name, file) for name in names for file in sorted(_checkpoints(name).glob("*.pt"))]
+    if not found:
+        return []
+    with Archive(results_file(CHECKPOINTS), RESULTS, size) as archive:
+        for name, file in found:
+            archive.add(f"{CHECKPOINTS}/{name}/{file.name}", file)
+        now = datetime.now().astimezone().isoformat(timespec="seconds")
+        _close(archive, bundle, {"processor": platform.processor(), "started": now, "ended": now, "stages": [], "left": {}})
+    return archive.written
+
+
+def _close(archive: Archive, bundle: dict[str, Any], about: dict[str, Any]) -> None:
+    """Write what the archive is, last: one that is cut off has none."""
+    processor = about.pop("processor")
+    results = {
+        "format": FORMAT,
+        **{key: bundle[key] for key in ("commit", "code_differs", "scale")},
+        "bundle": bundle["id"],
+        "machine": {"platform": platform.platform(), "processor": processor, "cores": os.cpu_count()},
+        "python": platform.python_version(),
+        "packages": versions(bundle["packages"]),
+        **about,
+        "files": dict(archive.files),
+    }
+    archive.add_text(f"{RESULTS}.json", json.dumps({**results, "id": identify(results)}, indent=1))
 
 
 def _facts_of(path: Path) -> dict[str, dict[str, Any]]:
@@ -520,9 +417,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="how many stages may run at a time (default 1)")
     parser.add_argument("--part-size", type=byte_count, metavar="SIZE", help="largest part of the results, as in 60M (60,000,000 bytes)")
+    parser.add_argument("--minutes", type=float, metavar="M", help="end after so long, what has been packed by then included")
     args = parser.parse_args()
     if args.jobs < 1:
         parser.error("--jobs must be at least 1")
+    if args.minutes is not None and not args.minutes > 0:
+        parser.error("--minutes must be above 0")
+    # Of a time that is short half is for the stages.
+    deadline = time.monotonic() + max(60 * args.minutes - RESERVE, 30 * args.minutes) if args.minutes else float("inf")
     os.chdir(Path(__file__).resolve().parent)
     for sign in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(sign, signal.default_int_handler)
@@ -530,25 +432,35 @@ def main() -> None:
         with _alone() as lock:
             bundle = read_bundle()
             check(bundle)
+            results_file(), results_file(CHECKPOINTS)
+            if there := bundle_gpu.others():
+                _say(f"note: others compute on this GPU ({there}): all take longer, and its memory may not be enough")
             try:
-                trouble = "" if run(bundle["stages"], args.jobs, lock) else "not all stages have finished, see above"
+                with bundle_gpu.shared(args.jobs, _say) as variables:
+                    each = partial(pack, bundle, size=args.part_size)
+                    whole = run(bundle["stages"], args.jobs, lock, variables, deadline, each)
+                trouble = "" if whole else "not all stages have finished, see above"
             except KeyboardInterrupt:
                 trouble = "ended by a signal"
+            except TimeIsUpError:
+                trouble = f"{args.minutes:g} minutes are over"
             done = finished(bundle["stages"])
             parts = pack(bundle, done, args.part_size) if done else []
+            kept = pack_checkpoints(bundle, done, args.part_size)
     except BundleError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
         sys.exit(f"error: {error.filename or 'this folder'}: {error.strerror or error}; mend that and call run.py again")
     except KeyboardInterrupt:
         sys.exit("error: interrupted: call run.py again to continue")
-    for part in parts:
+    for part in parts + kept:
         print(f"{part}: {part.stat().st_size / 1e6:.1f} MB")
-    if parts:
-        print(f"take back and unpack: python -m workflow.bundle unpack {shlex.join(part.name for part in parts)}")
+    if parts or kept:
+        print(f"take back and unpack: python -m workflow.bundle unpack {shlex.join(part.name for part in parts + kept)}")
     if trouble:
-        packed = f"{len(done)} of {len(bundle['stages'])} are packed" if parts else "there are no results to take back"
-        sys.exit(f"error: {trouble}; {packed}; call run.py again to continue")
+        packed = f"{len(done)} of {len(bundle['stages'])} are packed" + (", and checkpoints" if kept else "")
+        nothing = "only checkpoints are packed" if kept else "there are no results to take back"
+        sys.exit(f"error: {trouble}; {packed if parts else nothing}; call run.py again to continue")
 
 
 if __name__ == "__main__":

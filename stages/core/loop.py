@@ -151,9 +151,7 @@ def _not_finite(what: str, iteration: int, checkpoint: Path) -> str:
     return f"{what} at iteration {iteration}; {kept}; lower the learning rate or change the seed"
 
 
-def _save(
-    stateful: Mapping[str, Stateful], checkpoint: Path, done: int, trained: Trained, losses: list[dict[str, torch.Tensor]]
-) -> None:
+def _save(stateful: Mapping[str, Stateful], checkpoint: Path, done: int, trained: Trained, losses: list[dict[str, torch.Tensor]]) -> None:
     """losses : those of the curve's next point that are already known."""
     state = {
         "done": done,
