@@ -1,0 +1,207 @@
+"""A job made to measure for a GPU that is lent: stages in order of worth, as many as its minutes allow, in pieces that its door lets pass.
+
+    python -m workflow.gpu_job --minutes 15 --door 60M -o ../gpu         # make gpu-job MINUTES=15 DOOR=60M OUT=../gpu
+    python -m workflow.gpu_job --minutes 15 --door 60M -o ../gpu bsds500 # of the jobs in workflow/gpu_jobs/ this one only
+    python -m workflow.gpu_job --minutes 3 --door 1M -o ../rehearsal --scale mini --device cpu cifar10-b
+
+The folder gets project/, a clone whose params.yaml is that of the job, with DVC's cache of this one, and pieces/: the job, with what
+takes it in where it runs (workflow/arrive.py). Data sets are made in the clone, by the command that is printed where one is missing.
+What comes back is taken there too, `cd ../gpu/project && python -m workflow.bundle unpack results.tar checkpoints.tar`; called again,
+the command packs what is left, and trainings go on from their checkpoints.
+
+How long stages take is known from run records, see workflow/gpu_plan.py. What is worth running: workflow/gpu_entries.py.
+"""
+
+import argparse
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from stages.core.errors import UserError
+from stages.core.stage import RUNS
+from workflow import arrive, bundle, gpu_entries, gpu_plan, parameters, scale
+from workflow.bundle_archive import BundleError, byte_count
+from workflow.bundle_run import RESERVE
+from workflow.gpu_entries import Entry
+from workflow.gpu_plan import Duration
+from workflow.graph import Step, refresh, resolve
+from workflow.stale import upstream
+
+BESIDE = 20_000  # bytes that arrive.py and pieces.json take at the door, which travel with each piece
+
+
+# The clone
+
+
+def clone(tree: Path) -> None:
+    """A clone of the project, as it is here, with this one's cache of DVC and run records. One that is there is taken as it is."""
+    from workflow.audit.rerun import clone_here
+    from workflow.release import git
+
+    if (tree / ".git").exists():
+        if git("-C", str(tree), "rev-parse", "HEAD") != (here := git("rev-parse", "HEAD")):
+            print(f"note: {tree} is not of the commit {here[:8]}, and stays as it is: another folder gets a clone of that", file=sys.stderr)
+        return
+    if tree.exists():
+        raise UserError(f"{tree} is there, and is no clone of this project: give another folder with -o")
+    tree.parent.mkdir(parents=True, exist_ok=True)
+    clone_here(tree)
+    cache = subprocess.run(["dvc", "cache", "dir"], capture_output=True, text=True, check=True).stdout.strip()
+    subprocess.run(["dvc", "cache", "dir", "--local", cache], cwd=tree, capture_output=True, check=True)
+    if RUNS.exists():
+        shutil.copytree(RUNS, tree / RUNS)
+
+
+# What to run
+
+
+def unfinished(steps: list[Step]) -> list[Step]:
+    """Those of the stages that DVC would run, as it judges them one by one, if outputs are not missed that lie elsewhere."""
+    from dvc.repo import Repo, lock_repo
+
+    from workflow.lock import name_of
+
+    parameters.write()  # with which DVC compares
+    repo = Repo()
+    with lock_repo(repo):
+        known = {name_of(stage.addressing): stage for stage in repo.index.stages}
+        return [step for step in steps if known[step.name].changed(allow_missing=True)]
+
+
+def ready(entries: list[tuple[str, Entry]], left: list[Step], steps: list[Step]) -> list[tuple[Entry, Step]]:
+    """What is left of each entry whose inputs are made, in order; of the others a note says which command makes them.
+
+    Raises UserError where nothing is left, or nothing can run.
+    """
+    from dvc.repo import Repo
+
+    found: dict[str, tuple[Entry, Step]] = {}
+    wrong = []
+    for chapter, entry in entries:
+        if not any(entry.wants(step.name) for step in steps):
+            raise UserError(f"{gpu_entries.FOLDER}/{chapter}.yaml: {entry.name}: there is no stage {', '.join(entry.stages)} at this scale")
+        own = [step for step in left if entry.wants(step.name)]
+        try:
+            if own:
+                bundle.refuse_outdated(bundle.choose([step.name for step in own], steps), steps, Repo())
+        except UserError as error:
+            wrong.append(f"{entry.name}: {error}, in {Path.cwd()}")
+            print(f"note: {wrong[-1]}", file=sys.stderr)
+            continue
+        for step in own:
+            found.setdefault(step.name, (entry, step))
+    if not found:
+        raise UserError(wrong[0] if wrong else f"nothing is left to do of {', '.join(entry.name for _, entry in entries)}")
+    return list(found.values())
+
+
+def returned(chosen: list[str], wanted: dict[str, Entry], needs: dict[str, list[str]]) -> list[str]:
+    """The stages whose outputs are to come back: those that their entries say, and what no chosen stage reads."""
+    read = {other for name in chosen for other in needs[name]}
+    return [name for name in chosen if not wanted[name].returned or name not in read or gpu_entries.matches(name, wanted[name].returned)]
+
+
+def table(chosen: list[str], left: list[str], durations: dict[str, Duration | None]) -> str:
+    """The plan, a stage a line: its minutes, and where they were measured."""
+    width = max(len(name) for name in chosen + left)
+
+    def line(name: str) -> str:
+        known = durations[name]
+        minutes = f"{known.seconds / 60:7.1f}  {known.measured}" if known else "      ?  no run record, and no `minutes` in its entry"
+        return f"  {name:{width}}  {minutes}"
+
+    later = ["left for the next lease:", *map(line, left)] if left else ["nothing is left for another lease"]
+    return "\n".join([f"{'stage':{width + 2}}  minutes  measured", *map(line, chosen), *later])
+
+
+# The pieces
+
+
+def pack(names: list[str], back: list[str], door: int, folder: Path) -> list[Path]:
+    """Write the job in pieces to the folder, with what takes them in; the pieces. Raises UserError for a door that is too small."""
+    if door < 2 * BESIDE:
+        raise UserError(f"--door must be at least {2 * BESIDE} bytes, for arrive.py travels with each piece")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    pieces = bundle.pack(names, folder / "job.tar", door - BESIDE, back)
+    content = {"pieces": {piece.name: arrive.sha256(piece) for piece in pieces}}
+    (folder / "pieces.json").write_text(json.dumps(content, indent=1) + "\n")
+    shutil.copy(arrive.__file__, folder / "arrive.py")
+    return pieces
+
+
+# Command line
+
+
+def plan_and_pack(args: argparse.Namespace) -> None:
+    """In the clone: compose its parameters, choose and print, pack."""
+    entries, composed = gpu_entries.together(gpu_entries.read(args.jobs_wanted))
+    composed[0] = args.scale or composed[0]
+    devices = [f"runtime.device={args.device}", *(["inference.device=cpu"] if args.device == "cpu" else [])]
+    scale.compose(composed[0], [*composed[1:], *devices])
+    refresh()
+    steps = resolve()
+    left = unfinished([step for step in steps if any(entry.wants(step.name) for _, entry in entries)])
+    tasks = ready(entries, left, steps)
+    wanted = {step.name: entry for entry, step in tasks}
+    known = gpu_plan.records(args.device)
+    durations = {step.name: gpu_plan.duration(step, known, entry.estimate(step.name)) for entry, step in tasks}
+    seconds = {name: one.seconds for name, one in durations.items() if one}
+    needs = upstream(steps)
+    chosen, later = gpu_plan.fitting(list(wanted), seconds, needs, args.jobs, 60 * args.minutes - RESERVE)
+    if not chosen:
+        shortest = min(seconds, key=seconds.__getitem__, default=None)
+        what = (
+            f"the shortest, {shortest}, takes {seconds[shortest] / 60:.1f}" if shortest else "of none a run record says how long it takes"
+        )
+        raise UserError(
+            f"nothing fits into {args.minutes:g} minutes ({RESERVE} s of them for packing): {what}; "
+            "plan with more minutes, a training that is ended goes on in the next lease"
+        )
+    print(table(chosen, later, durations))
+    took = gpu_plan.makespan(chosen, seconds, needs, args.jobs)
+    print(f"{len(chosen)} stages, {args.jobs} at a time: {took / 60:.1f} of {args.minutes:g} minutes")
+    pieces = pack(chosen, returned(chosen, wanted, needs), args.door, args.out / "pieces")
+    size = sum(piece.stat().st_size for piece in pieces)
+    print(f"{len(pieces)} pieces, {size / 1e6:.1f} MB: {args.out / 'pieces'}")
+    limits = f"--minutes {args.minutes:g} --jobs {args.jobs} --part-size {args.door}"
+    print(f"there, with arrive.py, pieces.json and a piece in each call: python3 arrive.py --into FOLDER -- {limits}")
+    print(f"here again: cd {shlex.quote(str(Path.cwd()))} && python -m workflow.bundle unpack results.tar checkpoints.tar")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("jobs_wanted", nargs="*", metavar="NAME", help="jobs of workflow/gpu_jobs/; all if none is given")
+    parser.add_argument("--minutes", type=float, required=True, metavar="M", help="how long stages may run")
+    parser.add_argument("--door", type=byte_count, required=True, metavar="SIZE", help="what can be brought there at a time, as in 60M")
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="FOLDER", help="where to put the clone, and the pieces")
+    parser.add_argument("--jobs", type=int, default=8, metavar="N", help="how many stages run at a time (default 8)")
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="cpu: a rehearsal (default cuda)")
+    parser.add_argument("--scale", metavar="SCALE", help="another than the jobs have, for a rehearsal")
+    parser.add_argument("--here", action="store_true", help="in this very tree, whose params.yaml is written: what is called in the clone")
+    args = parser.parse_args()
+    if args.jobs < 1 or not args.minutes > 0:
+        parser.error("--jobs and --minutes must be above 0")
+    args.out = args.out.absolute()
+    try:
+        if args.here:
+            plan_and_pack(args)
+            return
+        gpu_entries.read(args.jobs_wanted)  # before anything is cloned
+        clone(args.out / "project")
+    except (UserError, BundleError) as error:
+        sys.exit(f"error: {error}")
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"error: {' '.join(error.cmd)} failed: {' '.join((error.stderr or '').split())}")
+    except OSError as error:
+        sys.exit(f"error: {error.filename or 'the files'}: {error.strerror or error}")
+    # The clone's own code and pipeline, by which it is packed and unpacked.
+    command = [sys.executable, "-m", "workflow.gpu_job", "--here", *sys.argv[1:], "-o", str(args.out)]
+    sys.exit(subprocess.run(command, cwd=args.out / "project").returncode)
+
+
+if __name__ == "__main__":
+    main()
