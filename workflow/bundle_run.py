@@ -354,7 +354,11 @@ def pack_checkpoints(bundle: dict[str, Any], done: set[str], size: int | None) -
         for name, file in found:
             archive.add(f"{CHECKPOINTS}/{name}/{file.name}", file)
         now = datetime.now().astimezone().isoformat(timespec="seconds")
-        _close(archive, bundle, {"processor": platform.processor(), "started": now, "ended": now, "stages": [], "left": {}})
+        _close(
+            archive,
+            bundle,
+            {"processor": platform.processor() or platform.machine(), "started": now, "ended": now, "stages": [], "left": {}},
+        )
     return archive.written
 
 

@@ -28,6 +28,7 @@ from workflow.bundle_run import RESERVE
 from workflow.gpu_entries import Entry
 from workflow.gpu_plan import Duration
 from workflow.graph import Step, refresh, resolve
+from workflow.lock import BEFORE_STAGES, name_of
 from workflow.stale import upstream
 
 BESIDE = 20_000  # bytes that arrive.py and pieces.json take at the door, which travel with each piece
@@ -62,8 +63,6 @@ def unfinished(steps: list[Step]) -> list[Step]:
     """Those of the stages that DVC would run, as it judges them one by one, if outputs are not missed that lie elsewhere."""
     from dvc.repo import Repo, lock_repo
 
-    from workflow.lock import name_of
-
     parameters.write()  # with which DVC compares
     repo = Repo()
     with lock_repo(repo):
@@ -79,7 +78,7 @@ def ready(entries: list[tuple[str, Entry]], left: list[Step], steps: list[Step])
     from dvc.repo import Repo
 
     found: dict[str, tuple[Entry, Step]] = {}
-    wrong = []
+    wrong, before = [], upstream(steps)
     for chapter, entry in entries:
         if not any(entry.wants(step.name) for step in steps):
             raise UserError(f"{gpu_entries.FOLDER}/{chapter}.yaml: {entry.name}: there is no stage {', '.join(entry.stages)} at this scale")
@@ -87,8 +86,11 @@ def ready(entries: list[tuple[str, Entry]], left: list[Step], steps: list[Step])
         try:
             if own:
                 bundle.refuse_outdated(bundle.choose([step.name for step in own], steps), steps, Repo())
-        except UserError as error:
-            wrong.append(f"{entry.name}: {error}, in {Path.cwd()}")
+        except UserError:
+            names = [step.name for step in own]
+            read = dict.fromkeys(name for step in own for name in before[step.name] if name not in {*names, *BEFORE_STAGES})
+            command = f"cd {shlex.quote(str(Path.cwd()))} && python -m workflow.repro {shlex.join(read)}"
+            wrong.append(f"{entry.name} needs what is not made, or of other code: {command}")
             print(f"note: {wrong[-1]}", file=sys.stderr)
             continue
         for step in own:
