@@ -1,5 +1,7 @@
 """A project of five stages on our own core, to be packed, run elsewhere and unpacked; what the tests of bundles share."""
 
+import contextlib
+import fcntl
 import functools
 import io
 import json
@@ -239,6 +241,13 @@ def _ran(packed: Path, bare: Path) -> Path:
 def ran(packed: Path, bare: Path) -> Path:
     """The folder in which that bundle has run."""
     return _ran(packed, bare)
+
+
+def unlocked(file: Path) -> bool:
+    with file.open() as lock, contextlib.suppress(BlockingIOError):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False
 
 
 def append(folder: Path, name: str) -> None:

@@ -1,6 +1,5 @@
 """Bundles: packed from a project, run where there is no DVC, unpacked again; and what is not packed, or not run."""
 
-import contextlib
 import fcntl
 import hashlib
 import json
@@ -31,6 +30,7 @@ from bundle_project import (  # noqa: F401 - fixtures
     run,
     slow,
     succeed,
+    unlocked,
     untar,
 )
 from conftest import record_of, run_in, wait_for
@@ -284,13 +284,6 @@ def test_a_killed_run_takes_its_stages_along_and_is_continued(slow: Callable[...
     assert [record["resumed_at"] for record in records] == [1, 1]
     bundle.unpack([folder / "results.tar"])
     assert json.loads((project / "reports/total.json").read_text()) == {"a": 12 * SQUARES, "b": 12 * SQUARES}
-
-
-def unlocked(file: Path) -> bool:
-    with file.open() as lock, contextlib.suppress(BlockingIOError):
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return True
-    return False
 
 
 def test_two_calls_do_not_run_the_same_stages(folder: Path, bare: Path) -> None:

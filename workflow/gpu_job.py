@@ -31,6 +31,7 @@ from workflow.graph import Step, refresh, resolve
 from workflow.lock import BEFORE_STAGES, name_of
 from workflow.stale import upstream
 
+ON_CPU = ["runtime.precision=fp32", "inference.device=cpu"]  # bfloat16 is slow there, and not the same bytes everywhere
 BESIDE = 20_000  # bytes that arrive.py and pieces.json take at the door, which travel with each piece
 
 
@@ -142,8 +143,7 @@ def plan_and_pack(args: argparse.Namespace) -> None:
     """In the clone: compose its parameters, choose and print, pack."""
     entries, composed = gpu_entries.together(gpu_entries.read(args.jobs_wanted))
     composed[0] = args.scale or composed[0]
-    devices = [f"runtime.device={args.device}", *(["inference.device=cpu"] if args.device == "cpu" else [])]
-    scale.compose(composed[0], [*composed[1:], *devices])
+    scale.compose(composed[0], [*composed[1:], f"runtime.device={args.device}", *(ON_CPU if args.device == "cpu" else [])])
     refresh()
     steps = resolve()
     left = unfinished([step for step in steps if any(entry.wants(step.name) for _, entry in entries)])
