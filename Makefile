@@ -4,6 +4,9 @@ VENV ?= .venv
 CORES ?= 2
 PORT ?= 5000
 SCALE ?= mini
+MINUTES ?= 15
+DOOR ?= 60M
+TO ?= ../gpu
 
 BIN := $(abspath $(VENV))/bin
 # Stages are `python -m stages...`, whichever engine runs them: the environment's python has to be the first one found.
@@ -11,10 +14,10 @@ export PATH := $(BIN):$(PATH)
 # Written last and named after the lock's content: an interrupted installation has no such file, nor has an outdated one.
 INSTALLED := $(VENV)/installed-$(firstword $(shell cksum < requirements.lock))
 
-.PHONY: help repro test lint audit snakemake push pull mlflow graph scale known-scale environment lock always
+.PHONY: help repro test lint audit snakemake push pull mlflow graph scale known-scale gpu-job environment lock always
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 repro: $(INSTALLED)  ## run what is out of date, at the scale in force: every table and figure; STAGE=ch3_edges chooses a chapter or stage
 	@python -m workflow.repro $(STAGE)
@@ -56,6 +59,9 @@ graph: $(INSTALLED)  ## draw the pipeline, by chapter and by table
 
 scale: known-scale $(INSTALLED)  ## choose the scale: SCALE=mini, real_cpu, real or paper
 	python -m workflow.scale $(SCALE)
+
+gpu-job: $(INSTALLED)  ## pack what is worth most for a GPU lent for MINUTES=15, in pieces below DOOR=60M, to TO=../gpu; JOB=cifar100 chooses
+	@python -m workflow.gpu_job --minutes $(MINUTES) --door $(DOOR) -o $(TO) $(JOB)
 
 # Before anything is installed for it.
 known-scale:

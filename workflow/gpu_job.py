@@ -1,6 +1,6 @@
 """A job made to measure for a GPU that is lent: stages in order of worth, as many as its minutes allow, in pieces that its door lets pass.
 
-    python -m workflow.gpu_job --minutes 15 --door 60M -o ../gpu         # make gpu-job MINUTES=15 DOOR=60M OUT=../gpu
+    python -m workflow.gpu_job --minutes 15 --door 60M -o ../gpu         # make gpu-job MINUTES=15 DOOR=60M TO=../gpu
     python -m workflow.gpu_job --minutes 15 --door 60M -o ../gpu bsds500 # of the jobs in workflow/gpu_jobs/ this one only
     python -m workflow.gpu_job --minutes 3 --door 1M -o ../rehearsal --scale mini --device cpu cifar10-b
 

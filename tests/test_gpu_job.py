@@ -1,0 +1,61 @@
+"""`make gpu-job`, whole: a clone with the job's parameters, what is missing, a plan, pieces; this tree stays as it is."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from bundle_project import everything, one_sentence
+from conftest import SMALLEST, run_in
+
+FOLDER = "workflow/gpu_jobs"
+WORDS = ("python", "-m", "workflow.gpu_job", "--minutes", "2", "--door", "300K", "--scale", "mini", "--device", "cpu")
+
+
+def entry(**changes: object) -> str:
+    overrides = [text for text in SMALLEST.split() if not text.startswith(("+only", "data.sets"))]
+    about = {"name": "small", "why": "a test", "worth": 1, "scale": "real", "overrides": overrides, "stages": ["ch2_train@cifar10-*"]}
+    return json.dumps({"jobs": [{**about, **changes}]})
+
+
+@pytest.fixture
+def project(finished: Path, tmp_path: Path) -> Path:
+    root = tmp_path / "project"
+    shutil.copytree(finished, root, symlinks=True)
+    for file in (root / FOLDER).iterdir():
+        file.unlink()
+    (root / FOLDER / "ch2_fusion.yaml").write_text(entry())
+    return root
+
+
+@pytest.mark.slow
+def test_a_job_is_packed_from_a_clone_with_parameters_of_its_own(project: Path, tmp_path: Path) -> None:
+    out = tmp_path / "gpu"
+    before = everything(project)
+    said = run_in(project, *WORDS, "-o", "../gpu")
+    advice = f"cd {out / 'project'} && python -m workflow.repro ch2_prepare@cifar10"
+    assert said.returncode == 1 and said.stderr.endswith(f"error: small needs what is not made, or of other code: {advice}\n"), said.stderr
+    assert run_in(out / "project", *advice.partition("&& ")[2].split()).returncode == 0
+
+    done = run_in(project, *WORDS, "-o", "../gpu")
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].split() == ["stage", "minutes", "measured"]
+    assert lines[1].split()[0] == "ch2_train@cifar10-cfn-a-0" and "ch2_train@cifar10-cfn-a-0, " in lines[1]  # as this tree has measured
+    assert lines[2] == "nothing is left for another lease"
+    pieces = {file.name: file.stat().st_size for file in (out / "pieces").iterdir()}
+    assert {"arrive.py", "pieces.json"} < pieces.keys() and max(pieces.values()) <= 300_000
+    assert "chapters:\n- ch2_fusion\n" in (out / "project/params.yaml").read_text()
+    assert everything(project) == before
+
+    short = run_in(project, *WORDS[:4], "0.0001", *WORDS[5:], "-o", "../gpu")
+    assert "nothing fits into 0.0001 minutes (40 s of them for packing): the shortest, ch2_train@cifar10-cfn-a-0, takes 0." in short.stderr
+    (out / "project" / FOLDER / "ch2_fusion.yaml").write_text(entry(stages=["ch2_trian@*"]))
+    wrong = one_sentence(run_in(project, *WORDS, "-o", "../gpu"))
+    assert wrong == f"error: {FOLDER}/ch2_fusion.yaml: small: there is no stage ch2_trian@* at this scale\n"
+
+
+def test_a_folder_that_holds_something_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "gpu/project").mkdir(parents=True)
+    said = one_sentence(run_in(Path(__file__).parents[1], *WORDS, "-o", str(tmp_path / "gpu")))
+    assert said == f"error: {tmp_path}/gpu/project is there, and is no clone of this project: give another folder with -o\n"
