@@ -594,7 +594,10 @@ def _install(taken: list[dict[str, Any]], repo: Any) -> None:
             file.write_bytes(locks[file]) if file in locks else file.unlink()
         raise
     for record in {target for _, target in moves if target.is_relative_to(RUNS)}:  # of these stages no training is to go on
-        (KEPT / record.parent.name / f"{json.loads(record.read_text())['key']}.pt").unlink(missing_ok=True)
+        kept = KEPT / record.parent.name
+        (kept / f"{json.loads(record.read_text())['key']}.pt").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # there are others, or there never was one
+            kept.rmdir()
 
 
 def _commit_outputs(taken: list[dict[str, Any]], repo: Any) -> None:

@@ -7,7 +7,8 @@ worth : a number; over all chapters what is worth more comes first.
 scale, overrides : its parameters, as `python -m workflow.scale` takes them. Entries of one scale whose overrides do not contradict each
     other run in one job.
 stages : patterns of the stages to run on the GPU, as in ch2_train@cifar10-*; what they read is made where the job is packed.
-returned : patterns of those whose outputs come back, of the others the checksums; all where there are none.
+returned : patterns of those whose outputs come back; of the others the checksums do, and they run only in one job with what reads them.
+    All come back where there are none.
 minutes : how long a stage of a pattern takes, where no run record says it.
 """
 
@@ -43,7 +44,12 @@ class Entry:
             raise ValueError(f"overrides has {plain[0]}: it must be of the form key=value, and +only is added for the chapter")
 
     def wants(self, stage: str) -> bool:
-        return matches(stage, self.stages)
+        """Whether the stage is one of the entry's."""
+        return any(fnmatchcase(stage, pattern) for pattern in self.stages)
+
+    def comes_back(self, stage: str) -> bool:
+        """Whether the stage's outputs are to come back."""
+        return not self.returned or any(fnmatchcase(stage, pattern) for pattern in self.returned)
 
     def estimate(self, stage: str) -> float | None:
         """The seconds that the entry says of a stage."""
@@ -55,10 +61,6 @@ class Jobs:
     """A chapter's file."""
 
     jobs: Annotated[list[Entry], Len(1)]
-
-
-def matches(stage: str, patterns: list[str]) -> bool:
-    return any(fnmatchcase(stage, pattern) for pattern in patterns)
 
 
 def read(names: list[str], folder: Path = FOLDER) -> list[tuple[str, Entry]]:

@@ -101,12 +101,6 @@ def ready(entries: list[tuple[str, Entry]], left: list[Step], steps: list[Step])
     return list(found.values())
 
 
-def returned(chosen: list[str], wanted: dict[str, Entry], needs: dict[str, list[str]]) -> list[str]:
-    """The stages whose outputs are to come back: those that their entries say, and what no chosen stage reads."""
-    read = {other for name in chosen for other in needs[name]}
-    return [name for name in chosen if not wanted[name].returned or name not in read or gpu_entries.matches(name, wanted[name].returned)]
-
-
 def table(chosen: list[str], left: list[str], durations: dict[str, Duration | None]) -> str:
     """The plan, a stage a line: its minutes, and where they were measured."""
     width = max(len(name) for name in chosen + left)
@@ -153,7 +147,8 @@ def plan_and_pack(args: argparse.Namespace) -> None:
     durations = {step.name: gpu_plan.duration(step, known, entry.estimate(step.name)) for entry, step in tasks}
     seconds = {name: one.seconds for name, one in durations.items() if one}
     needs = upstream(steps)
-    chosen, later = gpu_plan.fitting(list(wanted), seconds, needs, args.jobs, 60 * args.minutes - RESERVE)
+    back = {name: entry.comes_back(name) for name, entry in wanted.items()}
+    chosen, later = gpu_plan.fitting(back, seconds, needs, args.jobs, 60 * args.minutes - RESERVE)
     if not chosen:
         shortest = min(seconds, key=seconds.__getitem__, default=None)
         what = (
@@ -166,7 +161,7 @@ def plan_and_pack(args: argparse.Namespace) -> None:
     print(table(chosen, later, durations))
     took = gpu_plan.makespan(chosen, seconds, needs, args.jobs)
     print(f"{len(chosen)} stages, {args.jobs} at a time: {took / 60:.1f} of {args.minutes:g} minutes")
-    pieces = pack(chosen, returned(chosen, wanted, needs), args.door, args.out / "pieces")
+    pieces = pack(chosen, [name for name in chosen if back[name]], args.door, args.out / "pieces")
     size = sum(piece.stat().st_size for piece in pieces)
     print(f"{len(pieces)} pieces, {size / 1e6:.1f} MB: {args.out / 'pieces'}")
     limits = f"--minutes {args.minutes:g} --jobs {args.jobs} --part-size {args.door}"

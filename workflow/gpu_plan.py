@@ -81,7 +81,7 @@ def duration(step: Step, known: list[dict[str, Any]], estimate: float | None) ->
         else:
             continue
         common = sum(a == b for a, b in zip(mine[1:], other[1:], strict=False))
-        where = f"{record['stage']}, {record.get('gpu') or record['machine']['processor']}"
+        where = f"{'' if other == mine else 'like '}{record['stage']}, {record.get('gpu') or record['machine']['processor']}"
         alike.setdefault((other == mine, common), []).append((str(record["started"])[:10], factor * _seconds(record), where))
     if not alike:
         return None if estimate is None else Duration(estimate, UNMEASURED)
@@ -105,14 +105,15 @@ def makespan(stages: Iterable[str], seconds: Mapping[str, float], needs: Mapping
 
 
 def fitting(
-    wanted: list[str], seconds: Mapping[str, float], needs: Mapping[str, list[str]], jobs: int, limit: float
+    wanted: Mapping[str, bool], seconds: Mapping[str, float], needs: Mapping[str, list[str]], jobs: int, limit: float
 ) -> tuple[list[str], list[str]]:
     """Of the stages `wanted`, in order of worth, those that can be done within `limit` seconds, and those that are left.
 
-    A stage is taken whole, with those of the wanted that it needs. seconds : of each stage whose duration is known.
+    A stage is taken whole, with those of the wanted that it needs. wanted : whether a stage comes back, by name; one that does not is
+    taken with what needs it only. seconds : of each stage whose duration is known.
     """
     chosen: list[str] = []
-    for name in wanted:
+    for name in (name for name, comes_back in wanted.items() if comes_back):
         group = [one for one in dict.fromkeys(_with_needs(name, needs, set(wanted))) if one not in chosen]
         if group and seconds.keys() >= set(group) and makespan(chosen + group, seconds, needs, jobs) <= limit:
             chosen += group
