@@ -20,6 +20,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from stages.core.command import exit_on_error
 from stages.core.errors import UserError
 from stages.core.stage import RUNS
 from workflow import arrive, bundle, gpu_entries, gpu_plan, parameters, scale
@@ -49,12 +50,15 @@ def clone(tree: Path) -> None:
         return
     if tree.exists():
         raise UserError(f"{tree} is there, and is no clone of this project: give another folder with -o")
-    tree.parent.mkdir(parents=True, exist_ok=True)
-    clone_here(tree)
-    cache = subprocess.run(["dvc", "cache", "dir"], capture_output=True, text=True, check=True).stdout.strip()
-    subprocess.run(["dvc", "cache", "dir", "--local", cache], cwd=tree, capture_output=True, check=True)
+    aside = tree.with_name(f".{tree.name}.partial")
+    shutil.rmtree(aside, ignore_errors=True)  # of a call that was killed
+    aside.parent.mkdir(parents=True, exist_ok=True)
+    clone_here(aside)
+    cache = subprocess.run(["dvc", "cache", "dir"], capture_output=True, check=True).stdout.decode().strip()
+    subprocess.run(["dvc", "cache", "dir", "--local", cache], cwd=aside, capture_output=True, check=True)
     if RUNS.exists():
-        shutil.copytree(RUNS, tree / RUNS)
+        shutil.copytree(RUNS, aside / RUNS)
+    aside.replace(tree)
 
 
 # What to run
@@ -183,21 +187,20 @@ def main() -> None:
     if args.jobs < 1 or not args.minutes > 0:
         parser.error("--jobs and --minutes must be above 0")
     args.out = args.out.absolute()
-    try:
-        if args.here:
-            plan_and_pack(args)
-            return
-        gpu_entries.read(args.jobs_wanted)  # before anything is cloned
-        clone(args.out / "project")
-    except (UserError, BundleError) as error:
-        sys.exit(f"error: {error}")
-    except subprocess.CalledProcessError as error:
-        sys.exit(f"error: {' '.join(error.cmd)} failed: {' '.join((error.stderr or '').split())}")
-    except OSError as error:
-        sys.exit(f"error: {error.filename or 'the files'}: {error.strerror or error}")
-    # The clone's own code and pipeline, by which it is packed and unpacked.
-    command = [sys.executable, "-m", "workflow.gpu_job", "--here", *sys.argv[1:], "-o", str(args.out)]
-    sys.exit(subprocess.run(command, cwd=args.out / "project").returncode)
+    with exit_on_error():
+        try:
+            if args.here:
+                plan_and_pack(args)
+                return
+            gpu_entries.read(args.jobs_wanted)  # before anything is cloned
+            clone(args.out / "project")
+        except BundleError as error:
+            raise UserError(str(error)) from None
+        except subprocess.CalledProcessError as error:
+            raise UserError(f"{' '.join(error.cmd)} failed: {' '.join((error.stderr or b'').decode().split())}") from None
+        # The clone's own code and pipeline, by which it is packed and unpacked.
+        command = [sys.executable, "-m", "workflow.gpu_job", "--here", *sys.argv[1:], "-o", str(args.out)]
+        sys.exit(subprocess.run(command, cwd=args.out / "project").returncode)
 
 
 if __name__ == "__main__":
