@@ -5,9 +5,10 @@
     tar xf job.tar && cd job && python run.py --jobs 4                 # there: needs what the stages import, torch and numpy
     python -m workflow.bundle unpack results.tar                       # here again; several at once, if you like
 
-A bundle holds run.py, bundle.json and project/: the modules of the stages' code fingerprints, every input that no packed stage
-makes, and the resolved graph. Its inputs have to be those of dvc.lock. Results are taken if they are whole and what made them is
-still in force: then `dvc status` is clean for their stages, and data/runs/ says which machine made them.
+A bundle holds run.py, bundle.json, project/ (the modules of the stages' code fingerprints, every input that no packed stage makes, and
+the resolved graph), and checkpoints/, from which trainings go on that were ended here or elsewhere. Its inputs have to be those of
+dvc.lock. Results are taken if they are whole and what made them is still in force: then `dvc status` is clean for their stages, and
+data/runs/ says which machine made them.
 
 Where models are too large to come back and what was made of them is not, `--return STAGE...` brings back the outputs of these stages
 and the others' checksums: dvc.lock then has complete entries for all, and `dvc repro --allow-missing` makes none again. What reads

@@ -243,7 +243,10 @@ def _bring_checkpoints(stages: list[dict[str, Any]]) -> None:
     for name in (stage["name"] for stage in stages):
         packed, place = Path(CHECKPOINTS, name), _checkpoints(name)
         if packed.is_dir() and not place.exists():
-            shutil.copytree(packed, place)
+            aside = place.with_name(f".{name}.partial")
+            shutil.rmtree(aside, ignore_errors=True)
+            shutil.copytree(packed, aside)
+            aside.replace(place)
 
 
 def _checkpoints(name: str) -> Path:

@@ -96,10 +96,11 @@ def ready(entries: list[tuple[str, Entry]], left: list[Step], steps: list[Step])
             read = dict.fromkeys(name for step in own for name in before[step.name] if name not in {*names, *BEFORE_STAGES})
             command = f"cd {shlex.quote(str(Path.cwd()))} && python -m workflow.repro {shlex.join(read)}"
             wrong.append(f"{entry.name} needs what is not made, or of other code: {command}")
-            print(f"note: {wrong[-1]}", file=sys.stderr)
             continue
         for step in own:
             found.setdefault(step.name, (entry, step))
+    for sentence in wrong if found else wrong[1:]:
+        print(f"note: {sentence}", file=sys.stderr)
     if not found:
         raise UserError(wrong[0] if wrong else f"nothing is left to do of {', '.join(entry.name for _, entry in entries)}")
     return list(found.values())
@@ -112,7 +113,8 @@ def table(chosen: list[str], left: list[str], durations: dict[str, Duration | No
     def line(name: str) -> str:
         known = durations[name]
         minutes = f"{known.seconds / 60:7.1f}  {known.measured}" if known else "      ?  no run record, and no `minutes` in its entry"
-        return f"  {name:{width}}  {minutes}"
+        begun = "; goes on from a checkpoint" if any((bundle.KEPT / name).glob("*.pt")) else ""
+        return f"  {name:{width}}  {minutes}{begun}"
 
     later = ["left for the next lease:", *map(line, left)] if left else ["nothing is left for another lease"]
     return "\n".join([f"{'stage':{width + 2}}  minutes  measured", *map(line, chosen), *later])
