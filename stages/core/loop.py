@@ -204,7 +204,11 @@ def finish(
     """
     about = {**about, **precision.describe(device)}
     job.note(**trained.notes(), **about, **fused.notes(model), gpu=gpu_name(device), **notes)
-    folder = job.out(out)
+    leave(job.out(out), model, trained, about)
+
+
+def leave(folder: Path, model: torch.nn.Module, trained: Trained, about: Mapping[str, Any]) -> None:
+    """Write a network into a folder as `finish` does."""
     runtime.save({name: tensor.cpu() for name, tensor in model.state_dict().items()}, folder / "model.pt")
     write_json(folder / "about.json", about)
     write_csv(folder / "curve.csv", trained.rows)

@@ -100,6 +100,9 @@ class Chapter:
     """
 
     sets: Any
+    # Whether it has tables. What several chapters share has none, is no chapter by `chapters`, and is on where one that NEEDS it is.
+    TABLES: ClassVar[bool] = True
+    NEEDS: ClassVar[tuple[str, ...]] = ()
     # Settings, dotted, of which protocol `full` takes these values only: without them a run is not the thesis's.
     THESIS: ClassVar[Mapping[str, list[Any]]] = {}
 
