@@ -287,8 +287,8 @@ def test_a_folder_that_is_no_environment_is_left_alone(sandbox: Sandbox) -> None
 
 def test_help_is_the_default_and_lists_every_target(sandbox: Sandbox) -> None:
     shown = sandbox.make().stdout
-    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
-    assert {"repro", "test", "lint", "mlflow"} <= set(targets)
+    targets = re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    assert {"repro", "test", "lint", "mlflow", "gpu-job"} <= set(targets)
     assert [line.split()[1] for line in shown.splitlines()] == targets
 
 
