@@ -1,5 +1,6 @@
 """Pieces of a job, taken in one by one by a bare Python, put together and run; what is damaged, missing or another job's is refused."""
 
+import fcntl
 import json
 import shutil
 import subprocess
@@ -56,7 +57,7 @@ def test_pieces_come_in_any_order_and_the_last_one_runs_the_job(pieces: Path, ba
     done = call(bring(pieces, last, door), bare, into, *running)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "train@b finished" in done.stdout
-    assert {file.name for file in into.iterdir()} == {"job", "pieces.json"}
+    assert {file.name for file in into.iterdir()} == {".lock", "job", "pieces.json"}
     again = call(door, bare, into, *running)  # nothing is put together twice
     assert again.returncode == 0 and "3 of 3 finished earlier" in again.stdout
     bundle.unpack([tmp_path / "back/results.tar"])
@@ -70,7 +71,7 @@ def test_a_damaged_piece_is_not_kept(pieces: Path, bare: Path, tmp_path: Path) -
     content[5] ^= 1
     file.write_bytes(content)
     assert one_sentence(call(door, bare, into)).endswith(f"{first} is damaged, or of another job: bring it again\n")
-    assert [other.name for other in into.iterdir()] == ["pieces.json"]
+    assert {other.name for other in into.iterdir()} == {".lock", "pieces.json"}
     assert call(bring(pieces, first, door), bare, into).returncode == 0
 
 
@@ -86,6 +87,22 @@ def test_what_is_of_another_job_is_refused(pieces: Path, bare: Path, tmp_path: P
     assert f"{into} holds the pieces of another job: give another folder, or remove it" in one_sentence(call(door, bare, into))
     (door / "pieces.json").write_text("{")
     assert "pieces.json is missing or damaged: bring it again" in one_sentence(call(door, bare, into))
+
+
+def test_two_at_once_do_not_spoil_each_other(pieces: Path, bare: Path, tmp_path: Path) -> None:
+    into = tmp_path / "there"
+    into.mkdir()
+    with (into / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert f"another arrive.py is at work in {into}: wait for it" in one_sentence(call(pieces, bare, into))
+    assert call(pieces, bare, into).returncode == 0
+    assert (into / "job/run.py").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(pieces: Path, bare: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    said = one_sentence(call(pieces, bare, tmp_path / "file/there"))
+    assert said == f"error: {tmp_path}/file/there: Not a directory; mend that and call again\n"
 
 
 def test_a_door_that_is_too_small_is_one_sentence(project: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ run.py write its results there. Python 3.10 and nothing else.
 """
 
 import argparse
+import fcntl
 import hashlib
 import io
 import json
@@ -93,6 +94,11 @@ def main() -> None:
     args = parser.parse_args(sys.argv[1:place])
     pieces, into = pieces_of(HERE / "pieces.json"), args.into.resolve()
     into.mkdir(parents=True, exist_ok=True)
+    lock = (into / ".lock").open("w")  # until this process ends, or becomes run.py, which has a lock of its own
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit(f"error: another arrive.py is at work in {into}: wait for it, and call again")
     known = into / "pieces.json"
     if known.exists() and pieces_of(known) != pieces:
         sys.exit(f"error: {into} holds the pieces of another job: give another folder, or remove it")
@@ -116,4 +122,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except OSError as error:
+        sys.exit(f"error: {error.filename or 'the folder'}: {error.strerror or error}; mend that and call again")
