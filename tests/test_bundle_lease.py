@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from bundle_project import SQUARES, bare, base, contents, packed, project, ran, run, slow, unlocked, untar  # noqa: F401 - fixtures
-from conftest import record_of, wait_for
+from conftest import PATIENCE, record_of, wait_for
 
 from workflow import bundle, bundle_gpu, bundle_run
 
@@ -56,6 +57,51 @@ def test_a_machine_that_is_taken_away_has_left_the_results_there_were(slow: Call
     taken_away(folder, bare, (folder / "results.tar").exists)
     stages = json.loads(contents(folder / "results.tar")["results/results.json"])["stages"]
     assert [stage["name"] for stage in stages] == ["prepare"]
+
+
+def test_ctrl_c_ends_trainings_by_the_signal_that_they_keep_their_steps_at(slow: Callable[..., Path], bare: Path, tmp_path: Path) -> None:
+    hold = tmp_path / "hold"
+    hold.touch()
+    folder = slow(hold=str(hold))
+    process = subprocess.Popen([bare, "run.py"], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
+    try:
+        wait_for(lambda: list((folder / "project/data/checkpoints").glob("*/*")), process)
+    finally:
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal sends it: to run.py and all that share its group
+        _, err = process.communicate(timeout=PATIENCE)
+    assert b"ended by a signal; 1 of 4 are packed, and checkpoints" in err
+    assert "KeyboardInterrupt" not in (folder / "logs/train@a.log").read_text()
+
+
+def test_a_run_whose_last_stages_finish_as_time_is_up_is_whole(ran: Path, bare: Path) -> None:
+    script = "import run\ndef over(*_): raise run.TimeIsUpError\nrun.run = over\nrun.main()"
+    done = subprocess.run([bare, "-c", script, "--minutes", "1"], cwd=ran, capture_output=True, text=True, timeout=PATIENCE)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "take back and unpack: python -m workflow.bundle unpack results.tar\n" in done.stdout
+
+
+def test_a_checkpoint_of_an_earlier_lease_does_not_replace_a_later_one(
+    slow: Callable[..., Path], bare: Path, project: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    hold = tmp_path / "hold"
+    hold.touch()
+    folder = slow(hold=str(hold))
+    place = folder / "project/data/checkpoints/train@a"
+    taken_away(folder, bare, lambda: any(file.read_text() for file in place.glob("*.pt")))
+    wait_for(lambda: unlocked(folder / ".lock"))
+    run(folder, bare, "--minutes", "0.01", "--jobs", "2")
+    bundle.unpack([folder / "checkpoints.tar"])
+    (kept,) = (project / "data/checkpoints/train@a").iterdir()
+    came, written = kept.read_text(), kept.stat().st_mtime
+    assert written == int(next(place.iterdir()).stat().st_mtime)
+    kept.write_text("later")
+    os.utime(kept, (written + 1, written + 1))
+    bundle.unpack([folder / "checkpoints.tar"])
+    assert kept.read_text() == "later"
+    assert f"note: {kept.relative_to(project)} is newer than what came, and stays" in capsys.readouterr().err
+    os.utime(kept, (written - 1, written - 1))
+    bundle.unpack([folder / "checkpoints.tar"])
+    assert kept.read_text() == came
 
 
 def taken_away(folder: Path, bare: Path, when: Callable[[], bool]) -> None:
@@ -109,6 +155,17 @@ def test_an_mps_daemon_is_started_and_ended(card: Path) -> None:
     assert (card / "called").read_text().splitlines()[1] == f"quit {pipe} {log}"
     assert not Path(pipe).exists()
     assert said == [f"the stages share the GPU through an MPS daemon of this run's own ({pipe})", "the MPS daemon has ended"]
+
+
+def test_a_daemon_that_writes_as_it_ends_costs_no_results(card: Path) -> None:
+    with bundle_gpu.shared(2, lambda words: None) as variables:
+        log = Path(variables["CUDA_MPS_LOG_DIRECTORY"])
+        writes = f"while [ -e {card}/hold ]; do mkdir -p {log}; : > {log}/$$.$((n=n+1)); done"
+        (card / "hold").touch()
+        late = subprocess.Popen(["sh", "-c", writes])
+    (card / "hold").unlink()
+    assert late.wait(PATIENCE) == 0
+    shutil.rmtree(log.parent, ignore_errors=True)
 
 
 def test_without_a_daemon_the_stages_take_turns(card: Path, monkeypatch: pytest.MonkeyPatch) -> None:

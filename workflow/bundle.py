@@ -432,6 +432,8 @@ def _extract(stream: BinaryIO, member: tarfile.TarInfo, found: dict[str, str], t
     stream.seek(member.offset_data)
     with target.open("wb") as file:
         found[name] = pour(stream, file.write, member.size)
+    if path.parts[1] == CHECKPOINTS:  # by which it is judged beside one that is here
+        os.utime(target, (member.mtime, member.mtime))
 
 
 def _match(results: dict[str, Any], found: dict[str, str], title: str) -> None:
@@ -580,7 +582,7 @@ def _install(taken: list[dict[str, Any]], repo: Any) -> None:
             moves += [(record, RUNS / name / f"{key}.json")]
             if (log := STAGING / "logs" / f"{name}.log").exists():
                 moves += [(log, LOGS / log.name)]
-    moves += [(file, KEPT / file.relative_to(STAGING / CHECKPOINTS)) for file in sorted((STAGING / CHECKPOINTS).glob("*/*.pt"))]
+    moves += [(file, target) for file, target in _checkpoints() if not _is_older(file, target)]
     locks = {file: file.read_bytes() for file in lock_files()}
     replaced: list[tuple[Path, Path | None]] = []
     try:
@@ -599,6 +601,20 @@ def _install(taken: list[dict[str, Any]], repo: Any) -> None:
         (kept / f"{json.loads(record.read_text())['key']}.pt").unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # there are others, or there never was one
             kept.rmdir()
+
+
+def _checkpoints() -> list[tuple[Path, Path]]:
+    """Those in STAGING, each with where it is to be."""
+    came = sorted((STAGING / CHECKPOINTS).glob("*/*.pt"))
+    return [(file, KEPT / file.relative_to(STAGING / CHECKPOINTS)) for file in came]
+
+
+def _is_older(file: Path, there: Path) -> bool:
+    """Whether a checkpoint that came is older than the one of the same computation that is here, which stays; a note says so."""
+    if not there.exists() or int(there.stat().st_mtime) <= file.stat().st_mtime:  # archives have whole seconds
+        return False
+    print(f"note: {there} is newer than what came, and stays; remove it to go back to that", file=sys.stderr)
+    return True
 
 
 def _commit_outputs(taken: list[dict[str, Any]], repo: Any) -> None:

@@ -268,6 +268,7 @@ def _start(stage: dict[str, Any], lock: int, variables: Mapping[str, str]) -> su
             stdout=words,
             stderr=words,
             pass_fds=[lock],  # held for as long as any stage runs
+            start_new_session=True,  # Ctrl-C is for run.py, which ends stages by the signal that has trainings keep their last steps
             preexec_fn=_end_with_parent if sys.platform == "linux" else None,
         )
 
@@ -452,6 +453,8 @@ def main() -> None:
             except TimeIsUpError:
                 trouble = f"{args.minutes:g} minutes are over"
             done = finished(bundle["stages"])
+            if len(done) == len(bundle["stages"]):  # the last ones finished while they were being ended
+                trouble = ""
             parts = pack(bundle, done, args.part_size) if done else []
             kept = pack_checkpoints(bundle, done, args.part_size)
     except BundleError as error:
