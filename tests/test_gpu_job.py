@@ -48,11 +48,31 @@ def test_a_job_is_packed_from_a_clone_with_parameters_of_its_own(project: Path, 
     assert "chapters:\n- ch2_fusion\n" in (out / "project/params.yaml").read_text()
     assert everything(project) == before
 
+    (project / "workflow/new.py").touch()
+    again = run_in(project, *WORDS, "-o", "../gpu", "--", "small")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert f"note: {out / 'project'} has not workflow/new.py as it is here, and stays as it is" in again.stderr
+
     short = run_in(project, *WORDS[:4], "0.0001", *WORDS[5:], "-o", "../gpu")
     assert "nothing fits into 0.0001 minutes (40 s of them for packing): the shortest, ch2_train@cifar10-cfn-a-0, takes 0." in short.stderr
     (out / "project" / FOLDER / "ch2_fusion.yaml").write_text(entry(stages=["ch2_trian@*"]))
     wrong = one_sentence(run_in(project, *WORDS, "-o", "../gpu"))
     assert wrong == f"error: {FOLDER}/ch2_fusion.yaml: small: there is no stage ch2_trian@* at this scale\n"
+
+
+def test_a_folder_in_the_project_is_refused() -> None:
+    root = Path(__file__).parents[1]
+    said = one_sentence(run_in(root, *WORDS, "-o", "data/gpu"))
+    assert said.startswith(f"error: -o {root}/data/gpu lies in this project")
+    assert not (root / "data/gpu").exists()
+
+
+def test_what_git_refuses_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy without git's folder, as an archive of the source leaves it."""
+    shutil.copytree(Path(__file__).parents[1] / "workflow", tmp_path / "project/workflow")
+    shutil.copytree(Path(__file__).parents[1] / "stages", tmp_path / "project/stages")
+    said = one_sentence(run_in(tmp_path / "project", *WORDS, "-o", "../gpu", GIT_CEILING_DIRECTORIES=str(tmp_path)))
+    assert said.startswith("error: git clone --quiet --no-hardlinks . ") and "repository '.' does not exist" in said
 
 
 def test_a_folder_that_holds_something_else_is_refused(tmp_path: Path) -> None:

@@ -42,11 +42,14 @@ BESIDE = 20_000  # bytes that arrive.py and pieces.json take at the door, which 
 def clone(tree: Path) -> None:
     """A clone of the project, as it is here, with this one's cache of DVC and run records. One that is there is taken as it is."""
     from workflow.audit.rerun import clone_here
-    from workflow.release import git
+    from workflow.release import changed_code, git
 
     if (tree / ".git").exists():
-        if git("-C", str(tree), "rev-parse", "HEAD") != (here := git("rev-parse", "HEAD")):
-            print(f"note: {tree} is not of the commit {here[:8]}, and stays as it is: another folder gets a clone of that", file=sys.stderr)
+        here, there = git("rev-parse", "HEAD"), git("-C", str(tree), "rev-parse", "HEAD")
+        changed = [file for file in changed_code() if not _same(Path(file), tree / file)]
+        if here != there or changed:
+            lacks = f"is not of the commit {here[:8]}" if here != there else f"has not {changed[0]} as it is here"
+            print(f"note: {tree} {lacks}, and stays as it is: another folder gets a clone of that", file=sys.stderr)
         return
     if tree.exists():
         raise UserError(f"{tree} is there, and is no clone of this project: give another folder with -o")
@@ -59,6 +62,11 @@ def clone(tree: Path) -> None:
     if RUNS.exists():
         shutil.copytree(RUNS, aside / RUNS)
     aside.replace(tree)
+
+
+def _same(file: Path, other: Path) -> bool:
+    """Whether both are files of the same content, or neither is one."""
+    return file.is_file() == other.is_file() and (not file.is_file() or file.read_bytes() == other.read_bytes())
 
 
 # What to run
@@ -195,13 +203,19 @@ def main() -> None:
                 plan_and_pack(args)
                 return
             gpu_entries.read(args.jobs_wanted)  # before anything is cloned
+            if args.out.resolve().is_relative_to(Path.cwd()):
+                raise UserError(f"-o {args.out} lies in this project, which would become a part of its own clone: give a folder outside")
             clone(args.out / "project")
         except BundleError as error:
             raise UserError(str(error)) from None
         except subprocess.CalledProcessError as error:
-            raise UserError(f"{' '.join(error.cmd)} failed: {' '.join((error.stderr or b'').decode().split())}") from None
+            said = error.stderr if isinstance(error.stderr, str) else (error.stderr or b"").decode()
+            raise UserError(f"{' '.join(error.cmd)} failed: {' '.join(said.split())}") from None
         # The clone's own code and pipeline, by which it is packed and unpacked.
-        command = [sys.executable, "-m", "workflow.gpu_job", "--here", *sys.argv[1:], "-o", str(args.out)]
+        command = [sys.executable, "-m", "workflow.gpu_job", "--here", "--minutes", str(args.minutes), "--door", str(args.door)]
+        command += ["-o", str(args.out), "--jobs", str(args.jobs), "--device", args.device]
+        command += ["--scale", args.scale] if args.scale else []
+        command += ["--", *args.jobs_wanted]
         sys.exit(subprocess.run(command, cwd=args.out / "project").returncode)
 
 

@@ -98,6 +98,8 @@ def clone_here(clone: Path) -> None:
     git("clone", "--quiet", "--no-hardlinks", ".", str(clone))
     for line in git("status", "--porcelain", "--untracked-files=all", "--no-renames").splitlines():
         file = Path(line[3:].strip('"'))
+        if file.is_dir():  # a repository of its own in this one: no part of it
+            continue
         if file.exists():
             (clone / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(file, clone / file)
