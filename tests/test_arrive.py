@@ -108,3 +108,10 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(pieces: Path, bare: Pat
 def test_a_door_that_is_too_small_is_one_sentence(project: Path, tmp_path: Path) -> None:
     with pytest.raises(gpu_job.UserError, match="--door must be at least 40000 bytes"):
         gpu_job.pack(["prepare"], ["prepare"], 39_999, tmp_path / "pieces")
+
+
+def test_more_pieces_than_can_be_listed_are_one_sentence(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu_job, "BESIDE", 1000)
+    with pytest.raises(gpu_job.UserError, match=r"--door 20000 makes \d pieces, more than can be listed beside each: give a larger one"):
+        gpu_job.pack(["prepare"], ["prepare"], 20_000, tmp_path / "pieces")
+    assert not (tmp_path / "pieces").exists()

@@ -56,8 +56,15 @@ def test_a_job_is_packed_from_a_clone_with_parameters_of_its_own(project: Path, 
     short = run_in(project, *WORDS[:4], "0.0001", *WORDS[5:], "-o", "../gpu")
     assert "nothing fits into 0.0001 minutes (40 s of them for packing): the shortest, ch2_train@cifar10-cfn-a-0, takes 0." in short.stderr
     (out / "project" / FOLDER / "ch2_fusion.yaml").write_text(entry(stages=["ch2_trian@*"]))
-    wrong = one_sentence(run_in(project, *WORDS, "-o", "../gpu"))
+    wrong = run_in(project, *WORDS, "-o", "../gpu").stderr.splitlines()[-1] + "\n"
     assert wrong == f"error: {FOLDER}/ch2_fusion.yaml: small: there is no stage ch2_trian@* at this scale\n"
+    (out / "project" / FOLDER / "ch2_fusion.yaml").write_text(entry(returned=["ch2_predict@*"]))
+    wrong = run_in(project, *WORDS, "-o", "../gpu").stderr.splitlines()[-1]
+    assert wrong == f"error: {FOLDER}/ch2_fusion.yaml: small: none of its stages is ch2_predict@*, which are to come back"
+    others = json.loads(entry())["jobs"] + json.loads(entry(name="other", worth=0, scale="paper"))["jobs"]
+    (out / "project" / FOLDER / "ch2_fusion.yaml").write_text(json.dumps({"jobs": others}))
+    both = run_in(project, *WORDS, "-o", "../gpu")
+    assert both.returncode == 0 and "note: other: of other parameters than small, and so of another job\n" in both.stderr
 
 
 def test_a_folder_in_the_project_is_refused() -> None:

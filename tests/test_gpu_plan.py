@@ -143,6 +143,7 @@ ENTRY = {"name": "one", "why": "Table 1", "worth": 1, "scale": "mini", "stages":
         ({"jobs": [{**ENTRY, "stages": []}]}, "jobs.0.stages: "),
         ({"jobs": [{**ENTRY, "minutes": {"x@*": 0}}]}, "jobs.0.minutes.x@*: should be greater than 0, and is 0"),
         ({"jobs": [{**ENTRY, "overrides": ["seeds"]}]}, "jobs.0: overrides has seeds: it must be of the form key=value"),
+        (json.dumps({"jobs": [ENTRY]}).replace('"one"', "2026-11-26"), "date is not JSON serializable: write it in quotes"),
         ({"jobs": [ENTRY, ENTRY]}, "there is a job one in "),
     ],
 )
@@ -155,6 +156,8 @@ def test_a_file_that_is_wrong_is_one_sentence(tmp_path: Path, content: Any, says
 
 
 def test_a_file_is_named_after_its_chapter_and_a_job_has_to_be_there(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="there are no jobs in "):
+        gpu_entries.read([], tmp_path)
     (tmp_path / "ch2_fusion.yaml").write_text(json.dumps({"jobs": [ENTRY]}))
     with pytest.raises(UserError, match=r"there is no job two in .*: there are one$"):
         gpu_entries.read(["two"], tmp_path)

@@ -73,13 +73,18 @@ def read(names: list[str], folder: Path = FOLDER) -> list[tuple[str, Entry]]:
             content = load_yaml(file.read_text(encoding="utf-8"))
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise UserError(f"{file} is not YAML: {' '.join(str(error).split())}") from None
-        jobs, wrong = read_as(Jobs, content)
+        try:
+            jobs, wrong = read_as(Jobs, content)
+        except TypeError as error:  # YAML has dates
+            raise UserError(f"{file}: {error}: write it in quotes") from None
         if wrong:
             raise UserError(f"{file}: {wrong[0]}")
         for entry in jobs.jobs:
             if twice := [chapter for chapter, other in found if other.name == entry.name]:
                 raise UserError(f"{file}: there is a job {entry.name} in {folder}/{twice[0]}.yaml already: give one of them another name")
             found.append((file.stem, entry))
+    if not found:
+        raise UserError(f"there are no jobs in {folder}: see workflow/gpu_entries.py for what its files are to hold")
     known = {entry.name for _, entry in found}
     if unknown := [name for name in names if name not in known]:
         raise UserError(f"there is no job {unknown[0]} in {folder}: there are {', '.join(sorted(known))}")

@@ -95,6 +95,9 @@ def ready(entries: list[tuple[str, Entry]], left: list[Step], steps: list[Step])
     for chapter, entry in entries:
         if not any(entry.wants(step.name) for step in steps):
             raise UserError(f"{gpu_entries.FOLDER}/{chapter}.yaml: {entry.name}: there is no stage {', '.join(entry.stages)} at this scale")
+        if not any(entry.wants(step.name) and entry.comes_back(step.name) for step in steps):
+            nothing = f"none of its stages is {', '.join(entry.returned)}, which are to come back"
+            raise UserError(f"{gpu_entries.FOLDER}/{chapter}.yaml: {entry.name}: {nothing}")
         own = [step for step in left if entry.wants(step.name)]
         try:
             if own:
@@ -141,6 +144,9 @@ def pack(names: list[str], back: list[str], door: int, folder: Path) -> list[Pat
     content = {"pieces": {piece.name: arrive.sha256(piece) for piece in pieces}}
     (folder / "pieces.json").write_text(json.dumps(content, indent=1) + "\n")
     shutil.copy(arrive.__file__, folder / "arrive.py")
+    if sum((folder / name).stat().st_size for name in ("arrive.py", "pieces.json")) > BESIDE:
+        shutil.rmtree(folder)
+        raise UserError(f"--door {door} makes {len(pieces)} pieces, more than can be listed beside each: give a larger one")
     return pieces
 
 
@@ -149,7 +155,10 @@ def pack(names: list[str], back: list[str], door: int, folder: Path) -> list[Pat
 
 def plan_and_pack(args: argparse.Namespace) -> None:
     """In the clone: compose its parameters, choose and print, pack."""
-    entries, composed = gpu_entries.together(gpu_entries.read(args.jobs_wanted))
+    asked = gpu_entries.read(args.jobs_wanted)
+    entries, composed = gpu_entries.together(asked)
+    if others := [entry.name for _, entry in asked[1:] if entry not in [one for _, one in entries]]:
+        print(f"note: {', '.join(others)}: of other parameters than {asked[0][1].name}, and so of another job", file=sys.stderr)
     composed[0] = args.scale or composed[0]
     scale.compose(composed[0], [*composed[1:], f"runtime.device={args.device}", *(ON_CPU if args.device == "cpu" else [])])
     refresh()
@@ -196,14 +205,14 @@ def main() -> None:
     args = parser.parse_args()
     if args.jobs < 1 or not args.minutes > 0:
         parser.error("--jobs and --minutes must be above 0")
-    args.out = args.out.absolute()
+    args.out = args.out.resolve()
     with exit_on_error():
         try:
             if args.here:
                 plan_and_pack(args)
                 return
             gpu_entries.read(args.jobs_wanted)  # before anything is cloned
-            if args.out.resolve().is_relative_to(Path.cwd()):
+            if args.out.is_relative_to(Path.cwd()):
                 raise UserError(f"-o {args.out} lies in this project, which would become a part of its own clone: give a folder outside")
             clone(args.out / "project")
         except BundleError as error:
