@@ -1,5 +1,6 @@
 """A bundle on a machine that is lent: it ends in time, loses nothing that can be kept, and has an MPS daemon of its own."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -9,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from bundle_project import SQUARES, bare, base, contents, packed, project, ran, run, slow, unlocked, untar  # noqa: F401 - fixtures
+from bundle_project import SQUARES, bare, base, contents, packed, project, ran, reform, refuse, run, slow, unlocked, untar, write  # noqa: F401 - fixtures
 from conftest import PATIENCE, record_of, wait_for
 
 from workflow import bundle, bundle_gpu, bundle_run
@@ -102,6 +103,15 @@ def test_a_checkpoint_of_an_earlier_lease_does_not_replace_a_later_one(
     os.utime(kept, (written - 1, written - 1))
     bundle.unpack([folder / "checkpoints.tar"])
     assert kept.read_text() == came
+
+
+def test_a_checkpoint_of_no_stage_here_is_refused(ran: Path, project: Path, tmp_path: Path) -> None:
+    content, name = b"weights", "checkpoints/train@c/k.pt"
+    files = {name: hashlib.md5(content).hexdigest()}
+    changed = reform(contents(ran / "results.tar"), lambda results: results.update(stages=[], left={}, files=files))
+    members = {"results/results.json": changed["results/results.json"], f"results/{name}": content}
+    archive = write(tmp_path / "checkpoints.tar", members)
+    refuse([archive], "the checkpoint of train@c is of no stage with the lists now in params.yaml (packed at ", project)
 
 
 def taken_away(folder: Path, bare: Path, when: Callable[[], bool]) -> None:

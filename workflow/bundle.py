@@ -480,6 +480,9 @@ def refuse_stale(taken: list[dict[str, Any]], repo: Any) -> None:
             for dep, used in stage["deps"].items():
                 judge(stage["name"], dep, used, at)
             _refuse_others(stage)
+        for file in results["files"]:
+            if file.startswith(f"{CHECKPOINTS}/") and (name := file.split("/")[1]) not in steps:
+                raise UserError(f"the checkpoint of {name} is of no stage with the lists now in params.yaml ({at})")
 
 
 class _Judge:
