@@ -2,11 +2,14 @@
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 from bundle_project import everything, one_sentence
 from conftest import SMALLEST, run_in
+
+from workflow.audit.rerun import clone_here
 
 FOLDER = "workflow/gpu_jobs"
 WORDS = ("python", "-m", "workflow.gpu_job", "--minutes", "2", "--door", "300K", "--scale", "mini", "--device", "cpu")
@@ -72,6 +75,19 @@ def test_a_folder_in_the_project_is_refused() -> None:
     said = one_sentence(run_in(root, *WORDS, "-o", "data/gpu"))
     assert said.startswith(f"error: -o {root}/data/gpu lies in this project")
     assert not (root / "data/gpu").exists()
+
+
+def test_a_clone_has_what_is_not_committed_but_no_repository_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "project"
+    root.mkdir()
+    monkeypatch.chdir(root)
+    (root / "dvc.lock").write_text("schema: '2.0'\n")
+    for command in ("git init -q", "git add -A", "git -c user.name=n -c user.email=e commit -qm x", "git init -q other"):
+        subprocess.run(command.split(), check=True)
+    (root / "of mine, größer.txt").write_text("new")
+    (root / "other/file").touch()
+    clone_here(tmp_path / "clone")
+    assert {file.name for file in (tmp_path / "clone").iterdir()} == {".git", "of mine, größer.txt"}
 
 
 def test_what_git_refuses_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

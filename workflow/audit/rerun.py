@@ -96,7 +96,8 @@ def _commit(target: Target) -> str:
 def clone_here(clone: Path) -> None:
     """Clone the commit, and over it whatever differs from it here; without the results of any stage."""
     git("clone", "--quiet", "--no-hardlinks", ".", str(clone))
-    for line in git("status", "--porcelain", "--untracked-files=all", "--no-renames").splitlines():
+    changed = git("-c", "core.quotePath=false", "status", "--porcelain", "--untracked-files=all", "--no-renames")
+    for line in changed.splitlines():
         file = Path(line[3:].strip('"'))
         if file.is_dir():  # a repository of its own in this one: no part of it
             continue
