@@ -112,6 +112,10 @@ def test_sigterm_ends_a_training_after_its_step_and_it_goes_on_to_the_same_bits(
     if ends:
         resumed, rows, first = train_small_network(tmp_path / "broken.pt")
         assert first == stop_at + 1
+    else:  # and the next one that its stage begins ends at once
+        with pytest.raises(UserError, match="ended by SIGTERM after iteration 0 of 20"):
+            train_small_network(tmp_path / "next.pt")
+        assert train_small_network(tmp_path / "next.pt")[1] == whole_rows
     assert signal.getsignal(signal.SIGTERM) is handler
     assert rows == whole_rows
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)

@@ -5,6 +5,7 @@ and launched as a whole, the same kernels on the same memory take as long as the
 changes from step to step must lie in tensors on the device (the batch, the rates, the state of random generators).
 """
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -40,13 +41,12 @@ class Graph(Protocol):
 
 
 class CudaGraph:
-    """torch's, on a stream of its own, as recording demands. generators : those on the device that the work draws from, besides torch's."""
+    """torch's, on a stream of its own, as recording demands."""
 
-    def __init__(self, device: torch.device, generators: Sequence[torch.Generator] = ()):
+    def __init__(self, device: torch.device):
         self.device = device
         self.stream = torch.cuda.Stream(device)
         self.graph = torch.cuda.CUDAGraph()
-        self.generators = generators
 
     def warm_up(self, work: Callable[[], Named]) -> Named:
         here = torch.cuda.current_stream(self.device)
@@ -58,17 +58,17 @@ class CudaGraph:
 
     def capture(self, work: Callable[[], Named]) -> Named:
         here = torch.cuda.current_stream(self.device)
-        own = torch.cuda.default_generators[torch.cuda.current_device() if self.device.index is None else self.device.index]
-        before = [(generator, generator.clone_state()) for generator in (own, *self.generators)]
-        for generator in self.generators:  # torch's own generator a graph knows by itself
-            self.graph.register_generator_state(generator)
+        index = torch.cuda.current_device() if self.device.index is None else self.device.index
+        own, pool = torch.cuda.default_generators[index], torch.cuda.graph_pool_handle()
+        before = own.clone_state()
         try:
             # thread_local: threads that prepare batches may allocate pinned memory meanwhile.
-            with torch.cuda.graph(self.graph, stream=self.stream, capture_error_mode="thread_local"):
+            with torch.cuda.graph(self.graph, pool=pool, stream=self.stream, capture_error_mode="thread_local"):
                 return work()
         except Exception:
-            for generator, state in before:  # else they count themselves as being recorded, and refuse the next draw
-                generator.graphsafe_set_state(state)
+            with contextlib.suppress(Exception):  # one that was ended well has told the allocator, a spoilt one has not (torch up to 2.11):
+                torch._C._cuda_endAllocateToPool(index, pool)  # it would free no cached memory any more, and abort at the next recording
+            own.graphsafe_set_state(before)  # else it counts itself as being recorded, and refuses the next draw
             raise
         finally:
             torch.cuda.set_stream(here)  # a recording that fails at its end does not come back by itself
@@ -89,7 +89,6 @@ class Step:
         a replay it would not happen. `optimisers.update` and `optimisers.clear` zero gradients as a recording needs.
     optimisers : whose rates and state `work` uses. Their rates become tensors, before the first step and so after a resumption.
     eager_because : why this step is not to be recorded, if it is not.
-    generators : on the device, that `work` draws from, besides torch's own.
     graph : what records; by default a CUDA graph on a GPU, and nothing elsewhere.
 
     Steps of two kinds that alternate are two of these, each with its own recording.
@@ -103,7 +102,6 @@ class Step:
         device: torch.device,
         *,
         eager_because: str = "",
-        generators: Sequence[torch.Generator] = (),
         graph: Graph | None = None,
     ):
         self.batch, self.work, self.optimisers, self.device = batch, work, optimisers, device
@@ -112,7 +110,7 @@ class Step:
             self.eager_because = f"there are no graphs on a {device.type.upper()}"
         elif self.eager_because:
             self._say()
-        self._generators, self._graph = generators, graph
+        self._graph = graph
         self._warm = 0
         self._like: Batch | None = None  # a batch of the shape that all must have, and once recorded, the memory that they are copied to
         self._losses: Named | None = None  # where a replay leaves them
@@ -149,7 +147,7 @@ class Step:
 
     def _on_graph(self) -> Graph:
         if self._graph is None:
-            self._graph = CudaGraph(self.device, self._generators)
+            self._graph = CudaGraph(self.device)
         return self._graph
 
     def _named(self, *batch: Tensor) -> Named:

@@ -32,7 +32,12 @@ def sentence(error: Exception, stage: str, params: Mapping[str, Any], checkpoint
     if not isinstance(error, RuntimeError | MemoryError):
         return None
     text = str(error)
-    if isinstance(error, MemoryError) or "out of memory" in text or "DefaultCPUAllocator: can't allocate memory" in text:
+    if (
+        isinstance(error, MemoryError)
+        or "out of memory" in text
+        or "STATUS_ALLOC_FAILED" in text
+        or "DefaultCPUAllocator: can't allocate memory" in text
+    ):
         return _out_of_memory(text, stage, params)
     if any(words in text for words in OLD_DRIVER):
         return f"{stage} cannot use the GPU: {old_driver(text)}"
@@ -62,7 +67,7 @@ def _out_of_memory(text: str, stage: str, params: Mapping[str, Any]) -> str:
     asked_bytes = re.search(r"tried to allocate (\d+) bytes", text)
     amount = asked[1] if asked else f"{int(asked_bytes[1]) / 2**30:.2f} GiB" if asked_bytes else "more"
     has = re.search(r"(GPU \d+) has a total capacity of ([\d.]+ \w+) of which ([\d.]+ \w+) is free", text)
-    where = f"{has[1]}, of whose {has[2]} {has[3]} are free" if has else "the GPU" if "CUDA" in text else "this machine"
+    where = f"{has[1]}, of whose {has[2]} {has[3]} are free" if has else "the GPU" if "CU" in text else "this machine"
     others = re.findall(r"Process (\d+) has ([\d.]+ \w+) memory in use", text)
     if others:  # of its own torch says "this process"
         where += f", and {' and '.join(f'process {number} has {size}' for number, size in others)} of it"

@@ -90,6 +90,7 @@ def train(
                 trained.seconds += time.perf_counter() - started
                 _refuse_broken(stateful, done, checkpoint)
                 _save(stateful, checkpoint, done, trained, losses)
+                asked.clear()
                 raise UserError(f"ended by SIGTERM after iteration {done} of {schedule.iterations}; run again, it goes on from there")
             losses.append(named(step(iteration)))
             done = iteration + 1
@@ -110,18 +111,20 @@ def train(
     return trained
 
 
+_ASKED: list[int] = []  # of the process: a SIGTERM in a training's last steps ends the next one that its stage begins
+
+
 @contextmanager
 def _asked_to_end() -> Iterator[list[int]]:
-    """A list that SIGTERM puts itself into; elsewhere than in the main thread, where no handler can be set, it stays empty."""
-    asked: list[int] = []
+    """The list that SIGTERM puts itself into; elsewhere than in the main thread, where no handler can be set, one that stays empty."""
     if threading.current_thread() is not threading.main_thread():
-        yield asked
+        yield []
         return
-    before = signal.signal(signal.SIGTERM, lambda sign, _: asked.append(sign))
+    before = signal.signal(signal.SIGTERM, lambda sign, _: _ASKED.append(sign))
     try:
-        yield asked
+        yield _ASKED
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)  # None: not Python's own
 
 
 def named(losses: Losses) -> dict[str, torch.Tensor]:
@@ -182,9 +185,9 @@ def _resume(stateful: Mapping[str, Stateful], checkpoint: Path) -> tuple[int, Tr
             item.load_state_dict(state["stateful"][name])
         torch.set_rng_state(state["random"])
         if state["random_cuda"] and torch.cuda.is_available():
-            torch.cuda.set_rng_state_all(state["random_cuda"])
+            torch.cuda.set_rng_state_all(state["random_cuda"][: torch.cuda.device_count()])  # there may have been more GPUs
         return state["done"], Trained(state["rows"], state["seconds"], resumed=True), state["losses"]
-    except (RuntimeError, EOFError, KeyError, OSError, pickle.UnpicklingError) as error:
+    except (RuntimeError, EOFError, LookupError, TypeError, ValueError, OSError, pickle.UnpicklingError) as error:
         raise UserError(f"the checkpoint {checkpoint} cannot be read ({type(error).__name__}): remove it and run again") from error
 
 

@@ -89,7 +89,9 @@ def _keep_freed_memory() -> None:
 
 
 def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """A small tensor on the device, without making the host wait for the GPU's queue."""
+    """A small tensor on the device, without making the host wait for the GPU's queue. Raises RuntimeError in a step that is recorded."""
+    if device.type == "cuda" and torch.cuda.is_current_stream_capturing():
+        raise RuntimeError("a tensor is brought to the device inside the step, and a replay would bring what was there first")
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 

@@ -86,11 +86,13 @@ class Context:
     """What a chapter's settings must agree with.
 
     origin : official or generated. miniatures : of each data set the arguments of its miniature writer, by workflow/sources.yaml.
+    sections : all chapters' settings, by name.
     """
 
     protocol: str
     origin: str
     miniatures: Mapping[str, Mapping[str, Any]]
+    sections: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Chapter:
