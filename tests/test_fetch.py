@@ -305,6 +305,9 @@ def test_a_set_that_takes_a_registration_says_how_to_get_it(site: Site, mirror: 
     assert sentence(source, mirror) == f"the mirror {mirror} lacks tiny/set/one: {by_hand}"
     put("tiny.tar.gz", ARCHIVE)
     assert fetching.fetch("tiny", source, Path("out"), None)[0] == "official"
+    # One at no address, of a set that is else free.
+    made = source_of(replace(TINY, url="made.tgz"), access="free download, but for what one makes")
+    assert sentence(made).endswith(f"by this program: get made.tgz (3 MB, md5 {TINY.md5}), free download, but for what one makes, {HAND}")
     # What is said of a free download is passed on, too.
     slow = source_of(replace(TINY, url=f"{NOWHERE}/2.tgz"), access="free download (slow)")
     assert sentence(slow).endswith(f"get {NOWHERE}/2.tgz (3 MB, md5 {TINY.md5}), free download (slow), {HAND}")

@@ -38,6 +38,8 @@ KINDS = {
     "segmented": Kind("datasets", ("CLASSES", "train_examples", "val_examples", "read_labels", "read_pair", "palette")),
     "encoder": Kind("encoders", ("ENCODER",)),
     "vgg16": Kind("encoders", ("WEIGHTS",)),
+    "captioned": Kind("datasets", ("read",)),
+    "words": Kind("datasets", ("read",)),
 }
 OWN = ("kind", "miniature", "stands_in_for")  # keys that are not for fetching
 

@@ -1,7 +1,7 @@
 """The data sets in their official layouts, a reader each: a module by the set's name in workflow/sources.yaml.
 
-What a reader offers depends on the kind that its entry states: see the modules `edges`, `labelled`, `retrieval` and
-`cifar`.
+What a reader offers depends on the kind that its entry states: see the modules `edges`, `labelled`, `retrieval`,
+`captioned`, `word_vectors` and `cifar`.
 """
 
 from typing import Any

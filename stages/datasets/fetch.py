@@ -27,6 +27,7 @@ JUNK = ("Thumbs.db", ".DS_Store", "._*")
 class Archive:
     """A file to fetch: a tar or zip archive, of which `files` are taken, or a plain file that is put under the name `place`.
 
+    Of one that is at no address, so that somebody has to make it or to ask for it, `url` is the name alone.
     `files` maps files and folders of the unpacked layout to their md5, a folder's as `stages.core.files.md5` has it. What is not known
     is None; of `sha256` the first digits may be known. An archive whose files are in no folder is unpacked into `folder`.
     """
@@ -41,7 +42,7 @@ class Archive:
 
     @property
     def name(self) -> str:
-        return self.url.rsplit("/", 1)[1]
+        return self.url.rsplit("/", 1)[-1]
 
     @property
     def checksum(self) -> str:
@@ -188,7 +189,7 @@ def download(source: Source, archive: Archive) -> Path:
         if fault := archive.fault(file):
             raise UserError(f"{file} is truncated or damaged ({fault}): delete it and run again, or {by_hand}")
         return file
-    if not source.access.startswith(FREE):
+    if not source.access.startswith(FREE) or "://" not in archive.url:
         raise UserError(f"{source.title} cannot be fetched by this program: {by_hand}")
     known = archive.checksum.replace(" ", ":")
     try:

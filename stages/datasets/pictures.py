@@ -1,6 +1,7 @@
 """Pictures as they are found: turned, transparent, of 16 bits, damaged, no pictures at all."""
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -38,6 +39,19 @@ def decoded(
         raise  # not the file's fault
     except Exception as error:  # Pillow raises nearly anything, from OSError to struct.error
         raise BadPicture(f"{name or file} cannot be read: {_reason(error)}") from error
+
+
+def pictures_in(folder: Path) -> tuple[list[Path], Counter[str]]:
+    """The files of a folder, and of those below it, whose suffix is a picture's, by name; and the suffixes of its other files."""
+    if not folder.is_dir():
+        raise UserError(f"{folder} is no folder: name one with pictures")
+    Image.init()
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    known = {suffix for suffix, name in Image.EXTENSION.items() if name in FORMATS}
+    found = [file for file in files if file.suffix.lower() in known]
+    if not found:
+        raise UserError(f"{folder} has no pictures, no file whose name ends in .jpg, .png or another format's suffix")
+    return found, Counter(file.suffix.lower() or "without suffix" for file in files if file.suffix.lower() not in known)
 
 
 def as_stored(picture: Image.Image) -> tuple[str, np.ndarray]:
