@@ -13,6 +13,7 @@ import io
 import math
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -40,13 +41,22 @@ from stages.ch2_imagenet import training_settings as imagenet_settings
 from stages.ch2_segmentation import model as segmentation
 from stages.ch3_edges import loss as edge_loss
 from stages.ch3_edges.model import EdgeNetwork
+from stages.ch5_rrf import model as rrf
+from stages.ch5_rrf import training_settings as rrf_settings
+from stages.ch5_rrf.loss import objective
 from stages.core.layers.conv_transpose import ConvTranspose2d
+from stages.core.layers.linear import Linear
 from stages.core.layers.padded_conv import PaddedConv2d
 from stages.core.runtime import Runtime
-from stages.encoders.vision import encoder, features, load
+from stages.encoders import fisher, mixture, sentences
+from stages.encoders.vision import encoder, features, load, whole_features
+from stages.encoders.words import Tokens
+from stages.matching import cca
+from stages.matching.ranking import bi_rank
 from stages.metrics.correspondence import thin
 from stages.miniatures.alexnet import write as write_alexnet
 from stages.miniatures.efficientnet_lite0 import write as write_efficientnet_lite0
+from stages.miniatures.resnet152 import write as write_resnet152
 from stages.miniatures.squeezenet1_1 import write as write_squeezenet1_1
 from stages.miniatures.vgg19 import write as write_vgg19
 
@@ -107,6 +117,20 @@ def layers() -> Iterator[Line]:
     yield from layer("average pooling", nn.AvgPool2d(3, 2, ceil_mode=True), 4, 8, 47, 47)
     yield from layer("batch norm", nn.BatchNorm2d(8), 4, 8, 47, 47)
     yield from layer("linear", nn.Linear(300, 70), 50, 300)
+    yield from layer("linear by OpenBLAS", Linear(1000, 600), 200, 1000)
+    yield from forwards("conv 64>128 1x1 stride 2", nn.Conv2d(64, 128, 1, stride=2, bias=False), 4, 64, 24, 31)
+    yield from forwards("conv 64>64 3x3 stride 2", nn.Conv2d(64, 64, 3, stride=2, padding=1, bias=False), 4, 64, 24, 31)
+    yield from forwards("conv 16>256 7x7", nn.Conv2d(16, 256, 7), 2, 16, 9, 12)
+    yield from forwards("conv 256>256 1x1", nn.Conv2d(256, 256, 1), 2, 256, 3, 6)
+
+
+def forwards(name: str, module: nn.Module, *shape: int) -> Iterator[Line]:
+    """A layer of a network that is never trained."""
+    random = torch.Generator().manual_seed(0)
+    for parameter in module.parameters():
+        parameter.data = torch.randn(parameter.shape, generator=random) * 0.1
+    with torch.no_grad():
+        yield name, hashed(module(torch.randn(*shape, generator=random)))
 
 
 def layer(name: str, module: nn.Module, *shape: int) -> Iterator[Line]:
@@ -142,6 +166,14 @@ def functions() -> Iterator[Line]:
         weights.grad = maps * weights.detach()
         optimizer.step()
     yield "Adam, fused", hashed(weights)
+    sides = [F.normalize(side).requires_grad_() for side in maps.flatten()[: 2 * 120 * 64].view(2, 120, 64)]
+    loss = bi_rank(*sides, torch.arange(120) // 2, weights=(1, 0.5, 2, 1), margin=0.1, k=50)
+    yield "bi-rank loss", hashed(loss, *torch.autograd.grad(loss, sides))
+    lengths = np.array([7, 1, 12, 3, 12], np.int32)
+    captions = Tokens(np.arange(lengths.sum(), dtype=np.int32) % 20, lengths)
+    vectors = maps.flatten()[: 20 * 50].view(20, 50)
+    states = sentences.bilstm_max(sentences.random_lstm(50, 64, random), captions, vectors, batch_size=3)
+    yield "BiLSTM", hashed(*(value for _, value in states))
 
 
 def libraries() -> Iterator[Line]:
@@ -162,6 +194,19 @@ def libraries() -> Iterator[Line]:
     yield "scikit-image", hashed(rgb2luv(bytes_), canny(picture, 1.5))
     labels = vectors[:, 0] > 0.5
     yield "scikit-learn", hashed(LinearSVC().fit(vectors, labels).coef_, PCA(10, svd_solver="covariance_eigh").fit(vectors).components_)
+    rotation, _ = mixture.learn_rotation(vectors, 0)
+    yield "FastICA", hashed(rotation.matrix)
+    turned = rotation.apply(vectors)
+    fitted, likelihoods = mixture.fit(turned, 5, "hglmm", iterations=4, seed=0)
+    yield "HGLMM", hashed(fitted.location, fitted.deviation, fitted.laplacian, fitted.prior, likelihoods)
+    captions = Tokens(random.integers(0, 700, 4000).astype(np.int32), np.full(500, 8, np.int32))
+    fisher_vectors = [chunk for _, chunk in fisher.encoded(captions, turned, fitted)]
+    yield "Fisher vectors", hashed(*fisher_vectors)
+    projection = fisher.learn_projection(fisher_vectors, 40)
+    yield "PCA by covariance", hashed(projection.components, projection.apply(fisher_vectors[0]))
+    pairs = np.arange(len(vectors))
+    canonical = cca.fit(cca.moments(vectors[:, :20], vectors[:, 20:], pairs, pairs), 0.1, 20)
+    yield "CCA", hashed(canonical.correlations, *canonical.embed(vectors[:, :20], vectors[:, 20:]))
     yield "numba", hashed(thin(picture > 0.7))
     image = Image.fromarray(bytes_)
     yield "Pillow resize", hashed(*(image.resize((57, 91), kind) for kind in (Image.Resampling.BILINEAR, Image.Resampling.LANCZOS)))
@@ -251,6 +296,22 @@ def imagenet_network(name: str, variant: imagenet_settings.Variant) -> Iterator[
     yield from steps(name, model, lambda model: sum(F.cross_entropy(scores, labels) for scores in model(images).unbind(1)), 1)
 
 
+def matching_network(count: int) -> Iterator[Line]:
+    """RRF-Net with its convolutional fusion, the bi-rank loss of 100 pairs."""
+    network = rrf_settings.Network((128, 64, 64, 64), 0.2, True, 0.1, True, 0.05, "mean")
+    training = rrf_settings.Training(100, 0.1, 20, "author", "constant", "violators", 0.9, 5e-4, 2)
+    loss = rrf_settings.Loss((1, 0.5), (2, 1), 0.3, "he")
+    variant = rrf_settings.Variant("bi-rank", "images", 3, "conv")
+    model = rrf.build(variant, 256, 64, network, loss.start, torch.Generator().manual_seed(0))
+    random = torch.Generator().manual_seed(1)
+    images, texts = (torch.randn(100, width, generator=random) for width in (256, 64))
+    ids = torch.arange(100) // 2
+    times: Counter[str] = Counter()  # of FC3, which has a line for each of its applications
+    for name, value in steps("rrf-3", model, lambda model: objective(*model(images, texts), ids, loss, training), count):
+        times[name] += 1
+        yield f"{name}, {times[name]}" if times[name] > 1 else name, value
+
+
 def other_networks() -> Iterator[Line]:
     """All but those of `lines`' few: by layer one of each kind, and the rest of the kind by network."""
     yield from edge_network("fcfn of edges", (120, 120), 1)
@@ -270,12 +331,16 @@ def encoder_features() -> Iterator[Line]:
         write_vgg19(place, widths=[6, 8, 12, 16, 16], fc=128, seed=11)
         write_squeezenet1_1(place, seed=12)
         write_efficientnet_lite0(place, seed=13)
+        write_resnet152(place, width=8, seed=31)
         for side in (64, 224):
             pictures = torch.randint(0, 256, (2, 3, side, side), dtype=torch.uint8, generator=random)
             for name in ("alexnet", "vgg19", "squeezenet1_1", "efficientnet_lite0"):
                 network = encoder(name)
                 found = features(load(name, place), network, list(network.layers), pictures)
                 yield from ((f"{name} at {side}: {layer}", hashed(values)) for layer, values in found.items())
+        whole = torch.randint(0, 256, (2, 192, 250, 3), dtype=torch.uint8, generator=random).permute(0, 3, 1, 2)
+        for name in ("resnet152", "vgg19", "squeezenet1_1", "efficientnet_lite0"):
+            yield f"{name} of whole pictures", hashed(whole_features(load(name, place), encoder(name), whole))
 
 
 def lines(few: bool) -> Iterator[Line]:
@@ -287,6 +352,7 @@ def lines(few: bool) -> Iterator[Line]:
     yield from libraries()
     yield from edge_network("hed", None, 1 if few else 2)
     yield from segmentation_network("fcn-8s", segmentation.FCN8s, 1 if few else 2)
+    yield from matching_network(1)
     if not few:
         yield from other_networks()
         yield from encoder_features()

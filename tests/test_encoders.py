@@ -16,12 +16,15 @@ from stages.core.errors import UserError
 from stages.encoders.vision import encoder, features, import_timm, import_torchvision, load, normalise
 
 MIRROR = Path(os.environ.get("THESIS_MIRROR", "~/mirror")).expanduser()
-PUBLISHED = {"alexnet": 61_100_840, "vgg19": 143_667_240, "squeezenet1_1": 1_235_496, "efficientnet_lite0": 4_652_008}
+PUBLISHED = {
+    "alexnet": 61_100_840, "vgg19": 143_667_240, "squeezenet1_1": 1_235_496, "efficientnet_lite0": 4_652_008, "resnet152": 60_192_808,
+}  # fmt: skip
 DIMENSIONS = {
     "alexnet": {"fc6": 4096, "fc7": 4096},
     "vgg19": {"fc17": 4096, "fc18": 4096},
     "squeezenet1_1": {"fire8": 2048, "fire9": 2048},
     "efficientnet_lite0": {"block7": 1152, "head": 1280},
+    "resnet152": {"layer4": 2048},
 }
 NARROW = 8  # times
 NAMES = pytest.mark.parametrize("name", PUBLISHED)
@@ -162,8 +165,8 @@ def test_a_file_that_is_not_the_network_s_says_so(tmp_path):
 
 
 def test_names_that_are_not_known(tmp_path):
-    with pytest.raises(UserError, match=r"there is no encoder resnet: it would be stages/encoders/resnet\.py"):
-        load("resnet", tmp_path)
+    with pytest.raises(UserError, match=r"there is no encoder resnet18: it would be stages/encoders/resnet18\.py"):
+        load("resnet18", tmp_path)
     with pytest.raises(UserError, match="alexnet has no layer fire8: it has fc6, fc7"):
         features(narrow("alexnet", tmp_path), encoder("alexnet"), ["fire8"], pictures())
 

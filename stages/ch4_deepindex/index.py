@@ -17,7 +17,6 @@ import shutil
 import sys
 import tempfile
 import warnings
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,6 @@ import numpy as np
 import torch
 import yaml
 from numpy.typing import NDArray
-from PIL import Image
 from tqdm import tqdm
 
 from stages.ch4_deepindex import quantise, signature, store
@@ -40,7 +38,7 @@ from stages.core.errors import UserError
 from stages.core.files import replacing, sha256
 from stages.core.runtime import Runtime
 from stages.datasets.fetch import Source, fetch
-from stages.datasets.pictures import FORMATS
+from stages.datasets.pictures import pictures_in
 from stages.encoders import vision
 
 SOURCES = Path("workflow/sources.yaml")
@@ -85,19 +83,6 @@ def encoder_folder(encoder: str, weights: Path) -> Path:
 def _made(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-def pictures_in(folder: Path) -> tuple[list[Path], Counter[str]]:
-    """The files of a folder, and of those below it, whose suffix is a picture's, by name; and the suffixes of its other files."""
-    if not folder.is_dir():
-        raise UserError(f"{folder} is no folder: name one with pictures")
-    Image.init()
-    files = sorted(file for file in folder.rglob("*") if file.is_file())
-    known = {suffix for suffix, name in Image.EXTENSION.items() if name in FORMATS}
-    found = [file for file in files if file.suffix.lower() in known]
-    if not found:
-        raise UserError(f"{folder} has no pictures, no file whose name ends in .jpg, .png or another format's suffix")
-    return found, Counter(file.suffix.lower() or "without suffix" for file in files if file.suffix.lower() not in known)
 
 
 def check_settings(args: argparse.Namespace, pictures: int) -> None:

@@ -10,4 +10,5 @@ ENCODER = Encoder(
     "tf_efficientnet_lite0.pth",
     partial(from_timm, "tf_efficientnet_lite0"),
     {"block7": ("blocks.6.0.bn2", 1), "head": ("bn2", 1)},  # timm's bn2 includes the ReLU6
+    whole="bn2",
 )

@@ -9,4 +9,5 @@ ENCODER = Encoder(
     "squeezenet1_1.pth",
     partial(from_torchvision, "squeezenet1_1"),
     {"fire8": ("features.11", 2), "fire9": ("features.12", 2)},
+    whole="features.12",
 )

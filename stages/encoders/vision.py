@@ -33,6 +33,8 @@ class Encoder:
     file : its weights' file in data/<scale>/sources/<name>. build : makes it without weights, on the meta device.
     layers : where a layer's values are found, by its name: the module whose output they are, and the side of the grid that maps
     are averaged to (None: they are vectors). No layer here has negative values, which Section 4.3.3's root features need.
+    whole : what describes a picture of any size, averaged over its map: the module whose output that is, or, where layers have
+    to be made convolutional first, a function of the network and normalised pictures (B, 3, H, W) that gives it, (B, D, h, w).
     """
 
     name: str
@@ -41,6 +43,7 @@ class Encoder:
     layers: dict[str, tuple[str, int | None]]
     mean: tuple[float, float, float] = MEAN
     deviation: tuple[float, float, float] = DEVIATION
+    whole: str | Callable[[nn.Module, Tensor], Tensor] | None = None
 
 
 def import_torchvision() -> ModuleType:
@@ -157,8 +160,28 @@ def features(model: nn.Module, encoder: Encoder, layers: Sequence[str], images: 
     return found
 
 
+@torch.no_grad()
+def whole_features(model: nn.Module, encoder: Encoder, images: Tensor) -> Tensor:
+    """What the network says of whole pictures of one size, float32 (B, D), not normalised: Section 5.3.1's fully convolutional one.
+
+    images : uint8 (B, 3, H, W), RGB, on the model's device. A UserError where the encoder does not say how it reads such.
+    """
+    if encoder.whole is None:
+        raise UserError(f"{encoder.name} takes patches of one size: stages/encoders/{encoder.name}.py does not say what its `whole` is")
+    # For maps whose channels are last in memory, as decoded pictures' are, oneDNN takes `brg_conv_fwd`, which cuts sums by the
+    # second-level cache; a GPU is faster on them.
+    images = images.contiguous(memory_format=torch.channels_last if images.is_cuda else torch.contiguous_format)
+    if not isinstance(encoder.whole, str):
+        return encoder.whole(model, normalise(images, encoder)).float().mean((2, 3))
+    maps: dict[str, Tensor] = {}
+    keep = functools.partial(_keep, maps, encoder.whole, 1, 1)
+    with model.get_submodule(encoder.whole).register_forward_hook(keep), contextlib.suppress(_AllFoundError):
+        model(normalise(images, encoder))
+    return maps[encoder.whole]
+
+
 def normalise(images: Tensor, encoder: Encoder) -> Tensor:
-    """uint8 (B, 3, S, S) as the network takes them, float32."""
+    """uint8 (B, 3, H, W) as the network takes them, float32."""
     mean, deviation = (torch.tensor(values, device=images.device).view(1, 3, 1, 1) for values in (encoder.mean, encoder.deviation))
     return images.float().div_(255).sub_(mean).div_(deviation)
 
