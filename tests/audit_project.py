@@ -28,6 +28,7 @@ rows:
   - {id: b, label: Net B, model: b, cells: {error: "10.0"}}
   - {id: c, label: Net C, model: c, cells: {error: "5.0"}}
   - {id: old, label: Maxout, reference: 1, cells: {error: "30.0"}}
+  - {id: guess, label: Guessing, model: guess}
 """
 README = """# Toy
 

@@ -102,6 +102,8 @@ def test_a_data_set_that_nothing_tells_of(project):
 
 def test_cells_that_are_not_ours_or_not_run(project):
     assert "verdict     none: cited from the literature" in explain(["table 9.1", "old", "error"])
+    guess = explain(["table 9.1", "guess", "error"])
+    assert "printed     nothing" in guess and "verdict     none: a baseline of ours, for which the thesis has no number" in guess
     assert "not run: neither the metrics at hand nor a release have a value" in explain(["table 9.1", "c", "error"])
     assert "No stage made a value for it." in explain(["table 9.1", "c", "error"])
 

@@ -28,7 +28,7 @@ def test_a_cell_by_ids_or_headings(project, words):
 def test_all_cells_of_a_row_and_of_a_table(project):
     assert [cell.column.id for cell in find(["table 9.1", "a"]).cells] == ["error", "size"]
     table = find(["table 9.1"])
-    assert len(table.cells) == 5 and table.stages == ["ch9_evaluate", "ch9_sizes"]
+    assert len(table.cells) == 7 and table.stages == ["ch9_evaluate", "ch9_sizes"]
 
 
 @pytest.mark.parametrize(

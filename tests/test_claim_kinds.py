@@ -196,6 +196,23 @@ def test_above_the_cited_methods():
     assert one(claim, results({("cfn-b", "error"): [11.81]})).reason == "one seed"
 
 
+def test_above_or_below_one_cited_row():
+    claim = {
+        **ABOUT, "id": "cited", "kind": "below_cited", "metric": "error", "table": "2.3", "row": "dsn",
+        "cases": [{"model": "cfn-b", "experiment": "cifar10"}],
+    }  # fmt: skip
+    # DSN has 9.69 and NIN + SReLU, the lowest of all, 8.41: differences -0.99, -1.00, -1.01, t = -100 sqrt 3
+    run = results({("cfn-b", "error"): [8.70, 8.69, 8.68]})
+    found = one(claim, run)
+    assert (found.verdict, found.case) == ("reproduced", "cfn-b < row dsn of Table 2.3, cifar10")
+    assert found.p == pytest.approx(p_two(-100 * math.sqrt(3)), abs=1e-6)
+    assert found.observed == "cfn-b 8.69 < DSN 9.69 (difference -1)"
+    assert one({key: value for key, value in claim.items() if key != "row"}, run).verdict == "contradicted"
+    assert one({**claim, "kind": "above_cited"}, run).verdict == "contradicted"
+    with pytest.raises(UserError, match=r"claim cited: row is 'cnn-b', which is no cited row of Table 2\.3 with a number in column"):
+        one({**claim, "row": "cnn-b"}, run)
+
+
 def test_cited_rows_are_compared_in_the_column_of_metric_and_experiment():
     claim = {
         **ABOUT, "id": "cited", "kind": "above_cited", "metric": "ods_011", "table": "3.4",
@@ -239,6 +256,8 @@ def test_added_share_by_hand():
     assert (found.verdict, found.observed) == ("reproduced", "74,768 of 1,287,000: 5.81%")
     found = one(share, counts({("a", "side"): 663936, ("a", "fusion"): 768, ("a", "basic"): 1721572}))
     assert found.verdict == "contradicted"
+    small = share | {"cases": [{"model": "a", "dataset": "cifar10", "below": 0.00005}]}
+    assert one(small, Results(THIS_RUN, {})).case == "a: added share < 0.005%, cifar10"
 
 
 def test_counts_of_which_a_file_has_one_set_need_no_dataset():

@@ -163,7 +163,17 @@ def test_rendered_claims():
     short = judge(LESS, errors([14.0, 14.0], [15.0, 15.2], protocol="shortened"))
     assert "> **Shortened schedule.**" in render.render_claims(short, 0.95, ["Shortened schedule."])["md"]
     content = json.loads(files["json"])
-    assert content["counts"] == {"reproduced": 1, "contradicted": 0, "not decided": 0, "not tried": 0}
+    there = {"agrees there": 0, "disagrees there": 0, "open there": 0}
+    assert content["counts"] == {"reproduced": 1, "contradicted": 0, "not decided": 0, "not tried": 0} | there
     (claim,) = content["claims"]
     assert claim["p"] == pytest.approx(0.006536, abs=1e-6)
     assert (claim["test"], claim["confidence"]) == ("paired t-test", 0.95)
+
+
+def test_a_state_on_a_stand_in_is_rendered_with_its_test_and_why_it_is_no_verdict():
+    files = render.render_claims(judge(LESS, errors([14.0, 14.0, 15.0], [15.0, 15.2, 15.8], kind="stand-in")), 0.95, ["Stand-in data."])
+    assert "| 3 | paired t-test, 95 % | 0.007 | agrees there: stand-in |" in files["md"]
+    assert "> **Stand-in data.**" in files["md"]
+    assert "- The other 1 by the same tests on real data" in files["md"]
+    assert "verdict on what it says: 1 agrees there, 0 disagrees there, 0 open there.\n" in files["md"]
+    assert "there" not in render.render_claims(judge(LESS, errors([14.0], [15.0], protocol="shortened")), 0.95, [])["md"]

@@ -109,6 +109,27 @@ def test_a_cited_method_that_is_computed_too_has_verdicts_and_its_own_metrics_fi
     assert {key: row[key] for key in expected} == expected
 
 
+def test_a_baseline_of_ours_is_shown_beside_the_table_without_verdict(tmp_path):
+    def with_baseline(content):
+        content["rows"].append({"id": "sobel", "label": "Sobel", "model": "sobel"})
+
+    table = made(tmp_path, EDGES, with_baseline)
+    run = edge_results({"networks": {"sobel": 0.5234, "rds": 0.79}})
+    released = edge_results({"networks": {"sobel": 0.6}}, source="real-1", scale="real", protocol="shortened")
+    cells = ledger.resolve(table, run, [released])
+    found = cell(cells, "sobel", "ods")
+    assert (found.printed, found.verdict, found.difference, found.tolerance) == ("", "", None, None)
+    assert (found.run.mean, found.releases["real"].mean, found.judged.source) == (0.5234, 0.6, "this run")
+    assert cell(cells, "sobel", "ap").run is None
+    assert ledger.counts(cells) == ledger.counts(ledger.resolve(made(tmp_path, EDGES), run, [released]))
+    files = render.render_table(table, run, [released])
+    # with as many decimals as its column has, below the thesis's rows and not among them
+    assert "| Sobel | – | 0.523 | 0.600 [a] | – | networks, official | a baseline of ours |" in files["md"]
+    assert files["md"].count("| Sobel |") == 2  # ODS and AP
+    row = next(row for row in csv.DictReader(io.StringIO(files["csv"])) if row["row"] == "sobel")
+    assert (row["thesis"], row["run"], row["verdict"], row["tolerance"]) == ("", "0.5234", "", "")
+
+
 def test_a_cost_is_a_fact_of_the_run_record_of_exactly_its_stage(tmp_path):
     cost = {"cmd": "python -m stages.ch9_edges.train", "train_seconds": 1800, "iterations": 10, "peak_memory_mb": 1024, "gpu": "H100"}
     runs = [

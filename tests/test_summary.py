@@ -86,8 +86,8 @@ def test_one_line_a_chapter_counted_by_hand(project, monkeypatch):
     # cannot be compared; two errors and the ratio of times are not run
     assert line(text)[1:5] == ["9.1, text 9.1", "2 / 2 / 1 / 3 / 2", "2 / 0 / 3 / 3 / 2", "2 / 2 / 1 / 3 / 2"]
     # cfn-b below cnn-b: differences -1.06 and -1.16; 4.4 % are few. Not below the cited 8.41: above it, twice the same
-    assert line(text)[5] == "2 / 1 / 0 / 2"
-    assert line(text)[6] == "[real-1](reports/releases/real-1); shown, not judged: [cpu-1](reports/releases/cpu-1)"
+    assert line(text)[5:7] == ["2 / 1 / 0 / 2", "0 / 0 / 0"]
+    assert line(text)[7] == "[real-1](reports/releases/real-1); shown, no verdict: [cpu-1](reports/releases/cpu-1)"
     assert not list(project.glob("*.partial*"))
 
 
@@ -107,6 +107,17 @@ def test_the_counts_are_those_of_the_rendered_tables(project):
         assert cells[column] == " / ".join(str(found[verdict]) for verdict in ledger.VERDICTS)
     claims = json.loads(files["claims.json"])["counts"]
     assert cells[5] == " / ".join(str(claims[verdict]) for verdict in ("reproduced", "contradicted", "not decided", "not tried"))
+    assert cells[6] == " / ".join(str(claims[state]) for state in ("agrees there", "disagrees there", "open there"))
+
+
+def test_claims_on_a_stand_in_are_counted_apart_and_make_no_release_one_that_judges(project):
+    release("real-0", "2025-03-01", {"cfn-a": [14.0, 14.1, 14.3], "cnn-a": [15.0, 15.2, 15.2]}, kind="stand-in")
+    cells = line(summary.render())
+    assert cells[5:7] == ["2 / 1 / 0 / 1", "1 / 0 / 0"]
+    assert cells[7].partition("; ")[::2] == (
+        "[real-1](reports/releases/real-1)",
+        "shown, no verdict: [real-0](reports/releases/real-0), [cpu-1](reports/releases/cpu-1)",
+    )
 
 
 def test_check_says_whether_it_is_up_to_date_and_changes_nothing(project, monkeypatch):
@@ -151,7 +162,7 @@ def test_a_changed_fact_of_the_run_at_hand_counts(project, monkeypatch):
 def test_several_chapters_are_added_up(project):
     write_published("ch9_none/table_9_2.yaml")
     text = summary.render()
-    assert line(text, "[ch9_none]")[1:] == ["9.2", "0 / 0 / 0 / 1 / 0", "0 / 0 / 0 / 1 / 0", "0 / 0 / 0 / 1 / 0", "0 / 0 / 0 / 0", "none"]
+    assert line(text, "[ch9_none]")[1:] == ["9.2", *3 * ["0 / 0 / 0 / 1 / 0"], "0 / 0 / 0 / 0", "0 / 0 / 0", "none"]
     assert line(text, "in all")[2] == "2 / 2 / 1 / 4 / 2"
 
 

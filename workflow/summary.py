@@ -71,8 +71,9 @@ def render() -> str:
         verdicts.append(judge(chapter, replace(run, metrics=facts), releases[chapter]))
     if not verdicts:
         raise UserError(f"{PUBLISHED}: no table is transcribed there; nothing can be summarised.")
-    cells, outcomes = " / ".join(ledger.VERDICTS), " / ".join(claims.VERDICTS)
-    header = ["chapter", "tables", f"cells: {cells}", "at half the tolerance", "at double", f"claims: {outcomes}", "releases judged"]
+    cells, outcomes, there = (" / ".join(names) for names in (ledger.VERDICTS, claims.VERDICTS, claims.THERE.values()))
+    header = ["chapter", "tables", f"cells: {cells}", "at half the tolerance", "at double", f"claims: {outcomes}"]
+    header += [f"claims on a stand-in or altered data: {there}", "releases judged"]
     rows = [header, ["---"] * len(header)]
     for one in verdicts:
         name = f"[{one.chapter}]({(TABLES / one.chapter).as_posix()})"
@@ -80,7 +81,10 @@ def render() -> str:
     if len(verdicts) > 1:
         rows.append(["in all", "", *_numbers(total([one.counts() for one in verdicts])), ""])
     lines = ["| " + " | ".join(row) + " |" for row in rows]
-    note = "Parameter counts and layers need no data and are judged from the run at hand. Written by `python -m workflow.summary`."
+    note = (
+        "Parameter counts and layers need no data and are judged from the run at hand. What is found on a stand-in or altered data says "
+        "nothing of the thesis's own and is no verdict on its claims. Written by `python -m workflow.summary`."
+    )
     return "\n".join([*lines, "", note])
 
 
@@ -93,20 +97,22 @@ def updated(text: str) -> str:
 
 
 def _numbers(counts: dict[str, Any]) -> list[str]:
-    cells = counts["cells"]
-    return [" / ".join(map(str, found.values())) for found in (cells["stated"], cells["half"], cells["double"], counts["claims"])]
+    cells, of_claims = counts["cells"], counts["claims"]
+    claimed = [{name: of_claims[name] for name in names} for names in (claims.VERDICTS, claims.THERE.values())]
+    return [" / ".join(map(str, one.values())) for one in (cells["stated"], cells["half"], cells["double"], *claimed)]
 
 
 def _origin(verdicts: Verdicts, releases: list[Results]) -> str:
-    """The releases by which a cell or claim is judged, and those of which the tables show a number that cannot be."""
+    """The releases by which a cell or claim is judged, and those with other numbers that are shown, of a stand-in for example."""
     cells = [cell for _, cell in verdicts.cells["stated"]]
     judged = {cell.judged.source for cell in cells if cell.judged and cell.judged.dataset and cell.verdict in JUDGED}
-    judged |= {judgement.source for judgement in verdicts.claims if judgement.seeds and judgement.verdict != "not tried"}
+    judged |= {judgement.source for judgement in verdicts.claims if judgement.seeds and not judgement.label}
     shown = {found.source for cell in cells for found in cell.releases.values()}
+    shown |= {judgement.source for judgement in verdicts.claims if judgement.label}
     links = {release.source: f"[{release.source}]({(RELEASES / release.source).as_posix()})" for release in releases}
     by = [links[source] for source in links if source in judged - {THIS_RUN}]
     beside = [links[source] for source in links if source in shown - judged]
-    return "; ".join([", ".join(by) or "none", *([f"shown, not judged: {', '.join(beside)}"] if beside else [])])
+    return "; ".join([", ".join(by) or "none", *([f"shown, no verdict: {', '.join(beside)}"] if beside else [])])
 
 
 def main() -> None:

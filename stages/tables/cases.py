@@ -7,6 +7,7 @@ import statistics
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from stages.tables.estimates import Estimate, Values, paired
 from stages.tables.reading import DERIVED, Family
@@ -42,6 +43,8 @@ class Case(Family, tag="kind"):
     `own` are the keys that the case has itself: its description names them, as those of the whole claim need not be.
     """
 
+    # Whether it may be tried on a stand-in too; not where it compares with printed numbers, which are of the thesis's data.
+    on_other_data: ClassVar[bool] = True
     own: frozenset[str] = field(default=frozenset(), metadata=DERIVED)
 
     @property
@@ -69,7 +72,7 @@ class Case(Family, tag="kind"):
         return f"{metric}, {experiment}" if "metric" in self.own else experiment
 
     def elsewhere(self, measured: list[Measurement], label: str, outcome: Outcome) -> str:
-        """What is said besides of a release's values that cannot be judged, for the reason `label`."""
+        """What is said besides of a release's values that leave the case not tried, for the reason `label`."""
         return ""
 
 

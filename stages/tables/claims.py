@@ -1,10 +1,12 @@
 """Claims: what the thesis says its numbers show, as in published/<chapter>/claims.yaml, judged case by case over seeds.
 
-Verdicts: reproduced, contradicted, not decided, not tried. Which kinds of claims there are and how each is judged is in
-`stages.tables.kinds`. Each judgement names its test and the confidence.
+Verdicts on the thesis's own data under its full protocol: reproduced, contradicted, not decided; not tried without. Which
+kinds of claims there are and how each is judged is in `stages.tables.kinds`. Each judgement names its test and the
+confidence.
 
-Data other than the thesis's own, or a shortened schedule, leave a claim not tried; the direction observed is still
-shown.
+On real data that stand in for the thesis's, or that were altered, the same tests come to agrees, disagrees or open there:
+states that say nothing of the thesis's own data and are counted apart from its verdicts. Generated pictures, data without a
+checksum and a shortened schedule on the thesis's own data leave a claim not tried; the direction observed is still shown.
 
 A key that all cases share stands beside `cases`, the others in each case. Where a case has a list for a key, it stands
 for one case of each entry. A claim without cases is one itself.
@@ -28,6 +30,8 @@ from stages.tables.results import THIS_RUN, Measurement, Results, as_stand_in, m
 from stages.tables.transcript import CLAIMS, Table
 
 VERDICTS = ("reproduced", "contradicted", "not decided", "not tried")
+# What each verdict of a test is called on data that are real and not the thesis's own.
+THERE = {"reproduced": "agrees there", "contradicted": "disagrees there", "not decided": "open there"}
 CONFIDENCE = 0.95  # of every test of every chapter, chosen before any was made
 
 
@@ -44,7 +48,7 @@ class Claim(Entry):
 
 @dataclass(frozen=True)
 class Judgement:
-    """One case of a claim. `label` says why the observed values cannot be judged, if they cannot.
+    """One case of a claim. `label` says why the observed values are no evidence on the thesis's own data, if they are not.
 
     `test` and its `confidence` are empty and None where no test was made.
     """
@@ -103,7 +107,7 @@ def read_claim(entry: Any, where: str) -> Claim:
 def judge(
     claims: list[Claim], tables: list[Table], run: Results, releases: list[Results], confidence: float = CONFIDENCE
 ) -> list[Judgement]:
-    """Every case of every claim, judged from the source that has most seeds of what can be judged (this run first)."""
+    """Every case of every claim, judged from one source each (see `_source`)."""
     stand_ins = {column.stand_in for table in tables for column in table.columns if isinstance(column, Metrics)} - {""}
     sources = [run, *releases]
     judgements = []
@@ -115,9 +119,9 @@ def judge(
 
 
 def counts(judgements: Iterable[Judgement]) -> dict[str, int]:
-    """How often each verdict occurs, in the order of VERDICTS."""
+    """How often each verdict occurs, in the order of VERDICTS, and after them each state of THERE."""
     times = Counter(judgement.verdict for judgement in judgements)
-    return {verdict: times[verdict] for verdict in VERDICTS}
+    return {verdict: times[verdict] for verdict in (*VERDICTS, *THERE.values())}
 
 
 def _case(kind: type[Case], shared: dict[str, Any], entry: Any, where: str) -> Case:
@@ -146,7 +150,7 @@ def _expanded(cases: list[Any], kind: type[Case]) -> list[Any]:
 
 
 def _measured(case: Case, results: Results, stand_ins: set[str]) -> list[Measurement]:
-    """The measurements that a case compares, none if one is missing; those of `stand_ins` can never be judged."""
+    """The measurements that a case compares, none if one is missing; those of `stand_ins` are never of the thesis's data."""
     measured = []
     for operand in case.operands():
         one = measure(results, operand.experiment, operand.model, operand.metric, operand.dataset)
@@ -163,24 +167,40 @@ def _judge_case(claim: Claim, case: Case, by_source: list[list[Measurement]], co
     about = (claim.id, claim.section, claim.place, claim.statement, case.describe())
     if not by_source:
         return Judgement(*about, verdict="not tried", reason=case.untried)
-    sound = [measured for measured in by_source if not _label(measured)]
-    if sound:  # the most seeds; max keeps the first of equals, this run before releases
-        measured = max(sound, key=lambda one: _seeds(m.values for m in one))
-    else:  # the best release tells more than this run
-        measured = next((one for one in by_source if one[0].source != THIS_RUN), by_source[0])
+    measured = _source(case, by_source)
     try:
         outcome = case.judge(measured, 1 - confidence, tables)
     except UserError as error:
         raise UserError(f"claim {claim.id}: {error}") from None
     seeds = outcome.result.seeds if outcome.result else _seeds(m.values for m in measured)
     source, observed = measured[0].source, outcome.observed
-    if label := _label(measured):
+    verdict, label = outcome.verdict, _label(measured)
+    if label and not _is_there(case, measured):
         observed += case.elsewhere(measured, label, outcome) if source != THIS_RUN else ""
         return Judgement(*about, "not tried", label, observed, seeds=seeds, source=source, label=label)
-    judged = Judgement(*about, outcome.verdict, outcome.reason, observed, seeds=seeds, source=source)
+    reason = "; ".join(filter(None, [label, outcome.reason]))
+    verdict = THERE[verdict] if label else verdict
+    judged = Judgement(*about, verdict, reason, observed, seeds=seeds, source=source, label=label)
     if outcome.result:
         judged = dataclasses.replace(judged, test=outcome.result.test, confidence=confidence)
     return dataclasses.replace(judged, p=None if outcome.p is None else round(outcome.p, 6))
+
+
+def _source(case: Case, by_source: list[list[Measurement]]) -> list[Measurement]:
+    """What a case is judged by: the thesis's data before others, there most seeds, and of equals this run before releases."""
+    own = [measured for measured in by_source if not _label(measured)]
+    there = [measured for measured in by_source if _is_there(case, measured)]
+    if candidates := own or there:
+        return max(candidates, key=lambda measured: _seeds(one.values for one in measured))  # the first of equals
+    # the best release tells more than this run
+    return next((measured for measured in by_source if measured[0].source != THIS_RUN), by_source[0])
+
+
+def _is_there(case: Case, measured: list[Measurement]) -> bool:
+    """Whether a case that may be tried on other data is compared on some that are real and not the thesis's own."""
+    kinds = {one.dataset.kind for one in measured if one.dataset}
+    generated = "miniature" in kinds | {one.protocol for one in measured}
+    return case.on_other_data and bool(kinds & {"stand-in", "altered"}) and not generated
 
 
 def _label(measured: list[Measurement]) -> str:

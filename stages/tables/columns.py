@@ -31,13 +31,15 @@ TIMED_ON = ("machine", "gpu", "device", "precision", "threads")
 class Row(Entry):
     """A row: computed here (`model`, `stage` or `ratio` of two rows, or layers), cited (`reference`), or both.
 
+    A row with a model and no cells is a baseline of ours, which the thesis does not have: its values are shown beside the
+    table's, without a verdict.
     `experiment` is the metrics file of this row's values where it is not the columns'. `fact` is a key in the run
     record of `stage`, or of its one instance; without it, `stage` stands for its trainings of all seeds.
     """
 
     id: str
     label: str
-    cells: dict[str, str]
+    cells: dict[str, str] = field(default_factory=dict)
     model: str | None = None
     reference: int | None = None
     cited: str = field(default="", metadata=DERIVED)
@@ -51,7 +53,13 @@ class Row(Entry):
     def fault(self) -> str:
         if self.fact and (not self.stage or self.ratio):
             return "fact needs the stage whose run record has it, and is no ratio"
+        if not self.cells and not self.model:
+            return "needs cells, as printed, or a model, as a baseline of ours that the thesis does not have"
         return ""
+
+    @property
+    def is_baseline(self) -> bool:
+        return not self.cells
 
     def is_timed_by(self, stage: str) -> bool:
         """Whether a stage of the pipeline, such as train@bsds500-rds-se-0, is one that this row's `stage`, train@rds-se, stands for.

@@ -87,16 +87,18 @@ class NotBelow(_Pair, kind="not_below"):
 
 @dataclass(frozen=True, kw_only=True)
 class _Cited(Case):
-    """A model's mean beside the best printed value of a table's cited rows: one-sample test.
+    """A model's mean beside the best printed value of a table's cited rows, or of the one named by `row`: one-sample test.
 
     The column of the table is the one that has the metric in the experiment.
     """
 
+    on_other_data: ClassVar[bool] = False
     below: ClassVar[bool]
     model: str
     metric: str
     experiment: str
     table: str
+    row: str = ""
 
     def operands(self) -> list[Operand]:
         return [Operand(self.experiment, self.model, self.metric)]
@@ -113,7 +115,8 @@ class _Cited(Case):
 
     def describe(self) -> str:
         sign = "<" if self.below else ">"
-        return f"{self.model} {sign} cited rows of Table {self.table}, {self.within(self.metric, self.experiment)}"
+        of = f"row {self.row}" if self.row else "cited rows"
+        return f"{self.model} {sign} {of} of Table {self.table}, {self.within(self.metric, self.experiment)}"
 
     def _printed(self, tables: list[Table]) -> dict[str, float]:
         """The values of the cited rows, by label."""
@@ -127,7 +130,9 @@ class _Cited(Case):
             what = f"the metric {self.metric!r} of experiment {self.experiment!r}"
             raise UserError(f"no column of Table {table.id} has {what}.")
         rows = [row for row in table.rows if row.reference is not None and column in row.cells]
-        cited = {row.label: printed_number(row.cells[column]) for row in rows}
+        cited = {row.label: printed_number(row.cells[column]) for row in rows if self.row in ("", row.id)}
+        if not cited:
+            raise UserError(f"row is {self.row!r}, which is no cited row of Table {table.id} with a number in column {column}.")
         return {label: float(number.value) for label, number in cited.items() if number}
 
 
@@ -328,7 +333,7 @@ class ShareBelow(Case, kind="share"):
         return Outcome("reproduced" if share < self.below else "contradicted", observed)
 
     def describe(self) -> str:
-        return f"{self.model}: added share < {self.below:.0%}, {self.dataset or ARCHITECTURES}"
+        return f"{self.model}: added share < {100 * self.below:g}%, {self.dataset or ARCHITECTURES}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,8 @@ class Cell:
     """One printed cell and what stands beside it; `judged` is the measurement that verdict and difference are about.
 
     `releases` holds one measurement of each scale that has the cell, in the order of RELEASE_SCALES. `verdict` is empty
-    for cells that are not the project's to reproduce: methods that are only cited, and explanatory text.
+    for cells that are not the project's to reproduce: methods that are only cited, explanatory text, and baselines of ours,
+    for which nothing is printed.
     """
 
     row: Row
@@ -46,7 +47,7 @@ def resolve(table: Table, run: Results, releases: list[Results], factor: float =
     cells = []
     for row in table.rows:
         for column in table.columns:
-            if column.id in row.cells and column.is_own(row):
+            if column.is_own(row) and (column.id in row.cells or row.is_baseline):
                 of_run, *of_releases = [column.measure(table.rows, row, results) for results in [run, *releases]]
                 shown = _newest([(r.scale, m) for r, m in zip(releases, of_releases, strict=True) if m], column)
                 cells.append(_judge(table, row, column, of_run, shown, factor))
@@ -81,10 +82,12 @@ def _newest(measured: list[tuple[str, Measurement]], column: Column) -> dict[str
 
 def _judge(table: Table, row: Row, column: Column, run: Measurement | None, releases: dict[str, Measurement], factor: float) -> Cell:
     """The cell with its verdict: about this run if that can be judged, else about the first release that can."""
-    printed = row.cells[column.id]
     candidates = [m for m in (run, *releases.values()) if m]
     # where none can be judged, the best release tells more than this run
     judged = next((m for m in candidates if not column.obstacle(m)), next(iter(releases.values()), run))
+    if row.is_baseline:
+        return Cell(row, column, "", run, releases, judged)
+    printed = row.cells[column.id]
     width, number = column.width(table.rows, row), printed_number(printed)
     tolerance = None if width is None else factor * width
     difference = None

@@ -71,11 +71,17 @@ def render_claims(judged: list[claims_.Judgement], confidence: float, label_line
         header = ["Case", "observed", "from", "seeds", "test, confidence", "p", "verdict"]
         blocks.append(Block(heading, header, [_claim_row(judgement) for judgement in cases]))
     notes = [
-        f"{len(judged)} cases: {_counts(total)}.",
+        f"{len(judged)} cases: {_counts({verdict: total[verdict] for verdict in claims_.VERDICTS})}.",
         f"Tests are one-sided t-tests over seeds at {_percent(confidence)} confidence: paired by seed where both models share "
         "at least two, one-sample against a value without seeds, else Welch's. Fewer than two seeds decide nothing. Counts of parameters "
         "are certain and need no test.",
     ]
+    there = {state: total[state] for state in claims_.THERE.values()}
+    if any(there.values()):
+        notes.append(
+            f"The other {sum(there.values())} by the same tests on real data that stand in for the thesis's or were altered, which is no "
+            f"verdict on what it says: {_counts(there)}."
+        )
     content = {
         "confidence": confidence,
         "counts": total,
@@ -100,7 +106,7 @@ def labels(values: Iterable[Measurement | MetricsFile]) -> list[str]:
         elif kind != "official":
             assert value.dataset
             said = f" ({value.dataset.note})" if value.dataset.note else ""
-            found.add(f"{kind.capitalize()} data: {value.dataset.name}{said}; shown, not judged.")
+            found.add(f"{kind.capitalize()} data: {value.dataset.name}{said}; shown, no verdict on the thesis.")
         if value.protocol == "shortened" and kind != "stand-in":  # which is judged by no schedule
             found.add(f"Shortened schedule at scale {value.scale}: shown, not judged against the thesis.")
         if kind != "official" or value.protocol != "full":
@@ -142,7 +148,7 @@ def _document(table: Table, cells: dict[str, list[Cell]], releases: list[Results
         if own:
             columns = {"this run": [cell.run for cell in own]}
             columns |= {f"release, {scale}": [cell.releases.get(scale) for cell in own] for scale in _scales(own)}
-            names, values = zip(*(_values(name, found, own, letters) for name, found in columns.items()), strict=True)
+            names, values = zip(*(_values(table, name, found, own, letters) for name, found in columns.items()), strict=True)
             header = [table.column_heading or table.row_heading, "thesis", *names, "difference", "data set", "verdict"]
             details = [_detail(table, cell, beside, letters) for cell, beside in zip(own, zip(*values, strict=True), strict=True)]
             blocks.append(Block(heading, header, details))
@@ -152,7 +158,7 @@ def _document(table: Table, cells: dict[str, list[Cell]], releases: list[Results
     return Document(f"{table.title}. {table.caption}", lines if alone else [], blocks, notes)
 
 
-def _values(name: str, found: list[Measurement | None], cells: list[Cell], letters: dict[str, str]) -> tuple[str, list[str]]:
+def _values(table: Table, name: str, found: list[Measurement | None], cells: list[Cell], letters: dict[str, str]) -> tuple[str, list[str]]:
     """A column of one source's values: its heading, and the text for each cell.
 
     What the values are, if not the thesis's experiment, stands in the heading where they are all the same, else at each.
@@ -161,7 +167,7 @@ def _values(name: str, found: list[Measurement | None], cells: list[Cell], lette
     common = said.pop() if len(said) == 1 else ""
     texts = []
     for cell, value in zip(cells, found, strict=True):
-        text = cell.column.value_text(cell.printed, value) + _stand_in(cell, value) if value else NOTHING
+        text = cell.column.value_text(_form(table, cell), value) + _stand_in(cell, value) if value else NOTHING
         if value:
             text += f" ({label(value)})" if label(value) != common else ""
             text += f" [{letters[value.source]}]" if value.source in letters else ""
@@ -169,9 +175,14 @@ def _values(name: str, found: list[Measurement | None], cells: list[Cell], lette
     return f"{name} ({common})" if common else name, texts
 
 
+def _form(table: Table, cell: Cell) -> str:
+    """The printed number whose decimals a value takes: a baseline's is the first of its column."""
+    return cell.printed or next(row.cells[cell.column.id] for row in table.rows if cell.column.id in row.cells)
+
+
 def _groups(table: Table, cells: list[Cell]) -> list[tuple[str, list[Cell]]]:
-    """The cells to reproduce with a heading: those of each column, or of each row where the thesis has the columns as rows."""
-    own = [cell for cell in cells if cell.verdict]
+    """The cells that have values of ours with a heading: of each column, or of each row where the thesis has the columns as rows."""
+    own = [cell for cell in cells if cell.verdict or cell.row.is_baseline]
     if table.column_heading:
         return [(_name(row), [cell for cell in own if cell.row is row]) for row in table.rows]
     return [(_heading(column), [cell for cell in own if cell.column is column]) for column in table.columns]
@@ -188,6 +199,8 @@ def _layout(table: Table, cells: list[Cell]) -> Block:
     placed = {(cell.row.id, cell.column.id): cell for cell in cells}
     rows = []
     for row in table.rows:
+        if row.is_baseline:
+            continue
         found = [placed.get((row.id, column.id)) for column in table.columns]
         rows.append([_name(row), *(_beside(table, cell) if cell else "" for cell in found)])
     header = [table.row_heading, *(column.heading for column in table.columns)]
@@ -220,9 +233,11 @@ def _detail(table: Table, cell: Cell, values: Iterable[str], letters: dict[str, 
         verdict += letter
     if cell.reason:
         verdict += f": {cell.reason}"
+    if cell.row.is_baseline:
+        verdict = "a baseline of ours"
     return [
         _heading(cell.column) if table.column_heading else _name(cell.row),
-        cell.printed,
+        cell.printed or NOTHING,
         *values,
         _difference(cell),
         _dataset(cell.judged, letter),
@@ -271,7 +286,7 @@ def _cost(release: Results, chapter: str) -> str:
 
 
 def _csv(table: Table, cells: dict[str, list[Cell]]) -> str:
-    """Long form: one row per printed cell, numbers unrounded."""
+    """Long form: one row per cell, numbers unrounded; a baseline's have no printed value and no verdict."""
     scales = _scales(cells["stated"])
     encoders = any(found and found.encoder for cell in cells["stated"] for found in (cell.run, *cell.releases.values()))
     rows = []

@@ -85,6 +85,8 @@ def _cell(found: TableCell) -> Json:
 
 def _why(found: TableCell) -> str:
     cell = found.cell
+    if cell.row.is_baseline:
+        return "a baseline of ours, for which the thesis has no number"
     if not cell.verdict:
         return "cited from the literature" if cell.row.reference is not None else "explanatory text: not the project's to reproduce"
     if cell.reason:
@@ -348,7 +350,8 @@ def _title(found: Json) -> str:
 
 def _cell_lines(cell: Json) -> list[str]:
     unit = _unit(cell)
-    lines = [_line("printed", cell["printed"] + unit + (f", cited: {cell['cited']}" if cell["cited"] else ""))]
+    printed = cell["printed"] + unit if cell["printed"] else "nothing"
+    lines = [_line("printed", printed + (f", cited: {cell['cited']}" if cell["cited"] else ""))]
     for value in cell["values"]:
         lines += [_line("ours", _ours(value, unit))]
         lines += [_line("", f"in {value['file']}, {_record(record)}") for record in value["records"]]
