@@ -13,10 +13,11 @@ import pytest
 import yaml
 from conftest import REPOSITORY
 
+from stages.core.settings import Chapter
 from workflow import params, scale
 
 SCALES = ["mini", "paper", "real", "real_cpu"]
-CHAPTERS = list(params.chapters())
+CHAPTERS = [name for name, kind in params.chapters().items() if kind.TABLES]
 
 
 @pytest.fixture(autouse=True)
@@ -71,7 +72,7 @@ def test_chapters_can_be_left_out(tmp_path: Path, name: str) -> None:
         values = composed(tmp_path / "params.yaml", name, f"+leave_out=[{','.join(chapters)}]")
         assert running(values) == [chapter for chapter in running(plain) if chapter not in chapters]
         assert values["chapters"] == running(values)  # no table is asked for of which nothing makes the metrics
-        for chapter in chapters:
+        for chapter in (*chapters, *params.needed_by(chapters)):  # what only they need goes with them
             values[chapter]["sets"] = plain[chapter]["sets"]
         assert values | {"chapters": plain["chapters"]} == plain  # nothing else has changed
 
@@ -114,8 +115,10 @@ def test_a_chapter_can_be_alone(tmp_path: Path, name: str, chapter: str) -> None
     values = composed(tmp_path / "params.yaml", name, f"+only={chapter}")
     assert values["chapters"] == running(values) == [chapter]
     assert values[chapter] == plain[chapter]
-    read, wrong = params.read_as(params.chapters()[chapter], values[chapter])
-    assert not wrong and {use.name for use in read.used()} == set(values["data"]["sets"])
+    with_needed = [chapter, *params.needed_by([chapter])]
+    read = [params.read_as(params.chapters()[name], values[name]) for name in with_needed]
+    assert not any(wrong for _, wrong in read)
+    assert {use.name for one, _ in read for use in one.used()} == set(values["data"]["sets"])
 
 
 def test_a_chapter_alone_has_the_sets_that_one_says(tmp_path: Path) -> None:
@@ -133,6 +136,37 @@ def test_a_chapter_that_no_list_names_is_one_sentence(tmp_path: Path, monkeypatc
     with pytest.raises(SystemExit, match=rf"config\.yaml does not take chapter/{CHAPTERS[-1]}\.yaml: name {CHAPTERS[-1]} in both"):
         scale.compose("mini", [], tmp_path / "params.yaml")
     assert not (tmp_path / "params.yaml").exists()
+
+
+class Needing(Chapter):
+    NEEDS = ("matching",)
+
+
+def test_what_has_no_tables_is_on_where_a_chapter_needs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = params.chapters()
+    monkeypatch.setattr(params, "chapters", lambda: known | {"ch2_fusion": type("Toy", (Needing, known["ch2_fusion"]), {})})
+    monkeypatch.setattr(scale, "chapters", params.chapters)
+    assert params.needed_by(["ch3_edges"]) == set() and "matching" in params.needed_by(["ch2_fusion", "ch3_edges"])
+    values = composed(tmp_path / "params.yaml", "mini", "+only=ch3_edges")
+    assert values["matching"]["sets"] == {"described": [], "compared": []}
+    values = composed(tmp_path / "params.yaml", "mini", "+only=ch2_fusion")
+    assert values["chapters"] == ["ch2_fusion"] and values["matching"]["sets"] == {
+        "described": ["flickr30k", "mscoco"],
+        "compared": ["flickr30k"],
+    }
+    assert {"cifar10", "flickr30k", "mscoco", "word2vec", "resnet152"} <= set(values["data"]["sets"])
+
+
+@pytest.mark.parametrize("override", ["+only=matching", "+leave_out=[matching]"])
+def test_what_has_no_tables_is_no_chapter_to_choose(tmp_path: Path, override: str) -> None:
+    with pytest.raises(SystemExit, match=rf"there is no chapter matching: .* may be {', '.join(CHAPTERS)}$"):
+        scale.compose("mini", [override], tmp_path / "params.yaml")
+    values = plain_scale("mini")
+    values["chapters"].append("matching")
+    assert f"chapters has matching, and there is no such chapter: there are {', '.join(CHAPTERS)}" in params.problems(values)
+    values = plain_scale("mini") | {"chapters": ["ch2_fusion"]}
+    (sentence,) = [one for one in params.problems(values) if one.startswith("matching.sets.described has flickr30k, and chapters")]
+    assert sentence.endswith("and chapters lacks whatever needs matching: empty its sets, or add it")
 
 
 @pytest.mark.parametrize("override", ["+only=nope", "+leave_out=[ch3_edges,nope]"])

@@ -3,7 +3,7 @@
 import importlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -47,6 +47,12 @@ def chapters() -> dict[str, type[Chapter]]:
     return {name: module.Chapter for name, module in modules.items() if name != "core"}
 
 
+def needed_by(names: Iterable[str]) -> set[str]:
+    """What the chapters of these names share with others: pipelines without tables, which `chapters` does not name."""
+    known = chapters()
+    return {shared for name in names if name in known for shared in known[name].NEEDS}
+
+
 def problems(values: Any) -> list[str]:
     """One sentence for each key or value of the parameters that is wrong; none if all are right."""
     if not isinstance(values, dict):
@@ -77,14 +83,17 @@ def used_sets(values: Any) -> list[str]:
 
 
 def _disagreements(shared: Shared, read: Mapping[str, Chapter], values: Any, entries: Mapping[str, Any]) -> Iterator[str]:
-    for name in [name for name in shared.chapters if name not in read]:
-        yield f"chapters has {name}, and there is no such chapter: there are {', '.join(read)}"
-    context = Context(shared.protocol, shared.data.origin, {name: entry.get("miniature", {}) for name, entry in entries.items()})
+    tabled = [name for name, chapter in read.items() if chapter.TABLES]
+    for name in [name for name in shared.chapters if name not in tabled]:
+        yield f"chapters has {name}, and there is no such chapter: there are {', '.join(tabled)}"
+    on = [*shared.chapters, *needed_by(shared.chapters)]
+    context = Context(shared.protocol, shared.data.origin, {name: entry.get("miniature", {}) for name, entry in entries.items()}, read)
     for name, chapter in read.items():
         for use in chapter.used():
             yield from (f"{name}{sentence}" for sentence in _unfit(use, shared, entries))
-            if name not in shared.chapters:
-                yield f"{name}{use.why}, and chapters lacks {name}: empty its sets, or add it"
+            if name not in on:
+                lacks = name if chapter.TABLES else f"whatever needs {name}"
+                yield f"{name}{use.why}, and chapters lacks {lacks}: empty its sets, or add it"
         yield from (f"{name}.{sentence}" for sentence in chapter.conflicts(context))
         if shared.protocol == "full":
             yield from not_the_thesis(name, chapter, values[name])

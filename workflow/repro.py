@@ -25,6 +25,7 @@ from pathlib import Path
 from stages.core.errors import UserError
 from workflow import drift, parameters, scale
 from workflow.lock import PIPELINES, Lock, entries, load_yaml, lock_files, name_of
+from workflow.params import needed_by
 
 COPIES = Path("data/locks.before")  # there while a run goes on
 RUNNING = Path("data/repro.running")  # locked for as long as one does
@@ -72,13 +73,14 @@ def addresses(names: list[str]) -> list[str]:
     homes = {entry: file for entry, (file, _) in entries().items()}
     chapters = {file.parent.name: file for file in homes.values() if file.parent.parent == PIPELINES}
     in_force = load_yaml(scale.PARAMS.read_text(encoding="utf-8")).get("chapters") or [] if names else []
+    shared = needed_by(in_force)
     found = []
     for name in map(name_of, names):
         entry = name.partition("@")[0]
-        if name in chapters and name not in in_force:
+        if name in chapters and name not in in_force and name not in shared:
             raise UserError(f"{name} is none of the `chapters` in {scale.PARAMS}: {', '.join(in_force)}")
         if name in chapters:
-            found += [chapters[name].as_posix(), f"tables@{name}"]
+            found += [chapters[name].as_posix(), *([] if name in shared else [f"tables@{name}"])]
         elif entry in homes:
             found.append(name if homes[entry] == Path("dvc.yaml") else f"{homes[entry]}:{name}")
         else:
@@ -109,7 +111,7 @@ def run(names: list[str], options: list[str]) -> int:
 def _run(names: list[str], options: list[str]) -> int:
     scale.check()
     parameters.contents()  # says it in a sentence if a chapter's part is missing
-    targets = addresses(names)
+    targets = addresses(names) or ["--all-pipelines"]  # else only what leads to a table
     restore()
     Lock()  # says in a sentence what to do about one that is damaged
     shutil.rmtree(COPIES, ignore_errors=True)

@@ -17,7 +17,7 @@ from typing import Any
 from stages.core.command import exit_on_error
 from stages.core.files import replacing
 from workflow.parameters import PARAMS, SOURCES
-from workflow.params import chapters, problems, used_sets
+from workflow.params import chapters, needed_by, problems, used_sets
 
 CONFIG = Path("workflow/scales")
 
@@ -62,8 +62,8 @@ def compose(scale: str, overrides: list[str], path: Path = PARAMS) -> None:
         with replacing(path) as aside:
             values = _composed(aside, scale, plain)
             if only or left_out:
-                off = [name for name in chapters() if name in left_out or (only and name not in only)]
-                rest = [name for name in only or values["chapters"] if name not in off]
+                rest = [name for name in only or values["chapters"] if name not in left_out]
+                off = [name for name in chapters() if name not in (*rest, *needed_by(rest))]
                 if not rest:
                     sys.exit(f"error: {wanted}: no chapter is left; {path} is left as it was")
                 switches = [f"chapters=[{','.join(rest)}]"]
@@ -101,8 +101,9 @@ def _named(key: str, overrides: list[str]) -> list[str]:
     lists = [value[1:-1] if value.startswith("[") and value.endswith("]") else value for value in values]
     names = list(dict.fromkeys(name.strip() for value in lists for name in value.split(",")))
     for name in names:
-        if name not in chapters():
-            sys.exit(f"error: there is no chapter {name or 'without a name'}: +{key} may be {', '.join(chapters())}")
+        tabled = [chapter for chapter, kind in chapters().items() if kind.TABLES]
+        if name not in tabled:
+            sys.exit(f"error: there is no chapter {name or 'without a name'}: +{key} may be {', '.join(tabled)}")
     return names
 
 
