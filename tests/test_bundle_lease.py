@@ -170,7 +170,7 @@ def test_an_mps_daemon_is_started_and_ended(card: Path) -> None:
 def test_a_daemon_that_writes_as_it_ends_costs_no_results(card: Path) -> None:
     with bundle_gpu.shared(2, lambda words: None) as variables:
         log = Path(variables["CUDA_MPS_LOG_DIRECTORY"])
-        writes = f"while [ -e {card}/hold ]; do mkdir -p {log}; : > {log}/$$.$((n=n+1)); done"
+        writes = f"while [ -e {card}/hold ]; do mkdir -p {log}; true > {log}/$$.$((n=n+1)); done; true"
         (card / "hold").touch()
         late = subprocess.Popen(["sh", "-c", writes])
     (card / "hold").unlink()
