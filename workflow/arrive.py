@@ -1,7 +1,7 @@
 """Take in the pieces of a job where it is to run, some in each call, and run it once all are there.
 
-    python3 arrive.py --into /tmp/job                               # with the pieces that lie beside this file, or are named
-    python3 arrive.py --into /tmp/job -- --minutes 12 --jobs 8      # and with what follows `--` run.py is called once all are there
+    python3 arrive.py --into FOLDER                                 # with the pieces that lie beside this file, or are named
+    python3 arrive.py --into FOLDER -- --minutes 12 --jobs 8      # and with what follows `--` run.py is called once all are there
 
 pieces.json beside this file says which pieces there are. Each is checked, and kept in the folder, which stays as it is between calls
 and has what they hold as its folder job/; called again it runs again, and what had finished is not run twice. `--results FOLDER` has

@@ -24,7 +24,8 @@ def shared(jobs: int, say: Callable[[str], None]) -> Iterator[dict[str, str]]:
     if jobs == 1 or "CUDA_MPS_PIPE_DIRECTORY" in os.environ or not shutil.which(DAEMON) or not _asked("-L"):
         yield {}
         return
-    # In /tmp: a socket's path has 107 characters at most. A daemon that still writes as it ends is no reason to pack no results.
+    # In the system's own folder, which is short: a socket's path has 107 characters at most.
+    # A daemon that still writes as it ends is no reason to pack no results.
     with tempfile.TemporaryDirectory(prefix="mps-", ignore_cleanup_errors=True) as folder:
         pipe, log = Path(folder, "pipe"), Path(folder, "log")
         pipe.mkdir()

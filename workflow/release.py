@@ -29,8 +29,7 @@ from stages.core.errors import UserError
 from stages.core.files import write_csv, write_json
 from stages.core.stage import GRAPH
 from stages.tables import claims
-from stages.tables.render import number_text, value_text
-from stages.tables.results import Results, load_results
+from stages.tables.results import Results, load_results, number_text, value_text
 from stages.tables.transcript import chapters
 from workflow import graph, kept, runs, scale, summary
 from workflow.lock import BEFORE_STAGES, FILE, Lock, load_yaml, lock_files, name_of, untrained

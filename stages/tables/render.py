@@ -26,7 +26,17 @@ from stages.tables.columns import Column, Row
 from stages.tables.formats import Block, Document, to_html, to_latex, to_markdown
 from stages.tables.ledger import Cell
 from stages.tables.printed import with_decimals_of
-from stages.tables.results import RELEASE_SCALES, THIS_RUN, Measurement, Results, load_releases, load_results
+from stages.tables.results import (
+    RELEASE_SCALES,
+    THIS_RUN,
+    Measurement,
+    Results,
+    label,
+    load_releases,
+    load_results,
+    number_text,
+    value_text,
+)
 from stages.tables.transcript import REFERENCES, Table, load_tables
 
 NOTHING = "–"
@@ -119,23 +129,6 @@ def labels(values: Iterable[Measurement | MetricsFile]) -> list[str]:
 def _of_this_run(label_lines: list[str]) -> list[str]:
     """The note that says it where not all numbers of a document are this run's."""
     return [" ".join(["This run:", *label_lines])] if label_lines else []
-
-
-def label(found: Measurement) -> str:
-    """What a value is, if not the thesis's own experiment, in a word or two: "miniature"; empty if it is."""
-    if found.dataset and found.dataset.kind != "official":
-        return found.dataset.kind
-    return "" if found.protocol == "full" else found.protocol
-
-
-def number_text(value: float | None) -> str:
-    """A number for CSV: at most six decimals, a count without any."""
-    return "" if value is None else f"{value:.6f}".rstrip("0").rstrip(".")
-
-
-def value_text(found: Measurement | None) -> str:
-    """A measured value for CSV: the mean, unrounded, or a layer's description; empty if there is none."""
-    return (number_text(found.mean) if found.values else found.layers) if found else ""
 
 
 def _document(table: Table, cells: dict[str, list[Cell]], releases: list[Results]) -> Document:

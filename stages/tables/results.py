@@ -151,3 +151,20 @@ def _read_json(file: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise UserError(f"{file}: must be an object.")
     return content
+
+
+def label(found: Measurement) -> str:
+    """What a value is, if not the thesis's own experiment, in a word or two: "miniature"; empty if it is."""
+    if found.dataset and found.dataset.kind != "official":
+        return found.dataset.kind
+    return "" if found.protocol == "full" else found.protocol
+
+
+def number_text(value: float | None) -> str:
+    """A number for CSV: at most six decimals, a count without any."""
+    return "" if value is None else f"{value:.6f}".rstrip("0").rstrip(".")
+
+
+def value_text(found: Measurement | None) -> str:
+    """A measured value for CSV: the mean, unrounded, or a layer's description; empty if there is none."""
+    return (number_text(found.mean) if found.values else found.layers) if found else ""
