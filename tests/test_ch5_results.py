@@ -14,6 +14,7 @@ from test_ch5_train import DATASET, small
 from stages.ch5_rrf import architectures, evaluate, panels, predict, train
 from stages.core import metrics
 from stages.core.files import read_csv
+from stages.datasets import captioned
 from stages.datasets.captioned import load_described
 from stages.matching import store
 from stages.metrics import matching
@@ -149,7 +150,7 @@ def test_figure_5_5(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def read(folder: Path):
             return type("Read", (), {"images": sorted(folder.glob("*.jpg"))})
 
-    monkeypatch.setattr(panels, "reader", lambda name: Reader)
+    monkeypatch.setattr(captioned, "reader", lambda name: Reader)
     params = parameters()
     params["ch5_rrf"]["figures"] = {"beside": DATASET, "models": ["baseline", "rrf-3", "rrf-1+2+3+4"], "top": 4}
     run_main(panels, DATASET, params | {"matching": {"options": {DATASET: {}}}})

@@ -11,7 +11,7 @@ import pytest
 from stages.core.errors import UserError
 from stages.core.files import write_json
 from stages.datasets import flickr8k, flickr30k, mscoco, pascal_sentence
-from stages.datasets.captioned import PARTS, SHARED, CaptionedSet, checked, described, drawn, load_described
+from stages.datasets.captioned import PARTS, SHARED, CaptionedSet, checked, described, drawn, load_described, read_set
 
 MIRROR = Path(os.environ.get("THESIS_MIRROR") or "~/mirror").expanduser()
 AGAIN = "download the data set again"
@@ -298,9 +298,19 @@ def test_what_is_described_is_read_back(coco: Path) -> None:
     write_json(coco / "set.json", content)
     with pytest.raises(UserError, match=r"set.json lacks image_of: run the stage that wrote it again"):
         load_described(coco)
+    for damaged in ('{"names": ["a', "[]"):
+        (coco / "set.json").write_text(damaged)
+        with pytest.raises(UserError, match=r"set.json is damaged \(.*\): run the stage that wrote it again"):
+            load_described(coco)
 
 
 def test_texts_of_several_images_are_counted(thirty: Path) -> None:
     file = thirty / "results_20130124.token"
     file.write_text(file.read_text().replace("Snow .", "A boat .").replace("Dogs on a beach .", "Two dogs run ."))
     assert flickr30k.read(thirty).counts[SHARED] == 1  # 44's and 22's; 11's two are of one image
+
+
+def test_an_option_that_no_reader_has(coco: Path) -> None:
+    with pytest.raises(UserError, match=r"matching\.options\.mscoco: .*mscoco.py got an unexpected keyword argument"):
+        read_set("mscoco", coco, {"split": "mao"})
+    assert len(read_set("mscoco", coco, {"val": 1}).parts["val"]) == 1

@@ -123,6 +123,17 @@ def test_a_lock_that_has_only_changed_stays(place: Path) -> None:
     assert Path("dvc.lock").read_text() == changed
 
 
+def test_everything_is_what_no_table_asks_for_too(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, ...]] = []
+    monkeypatch.setattr(repro, "_dvc", lambda *arguments: asked.append(arguments) or 1)
+    for module, name in ((repro.scale, "check"), (repro.parameters, "contents"), (repro, "restore"), (repro, "Lock")):
+        monkeypatch.setattr(module, name, lambda: None)
+    monkeypatch.setattr(repro, "addresses", list)
+    repro.run([], [])
+    repro.run(["tables"], ["--force"])
+    assert asked == [("repro", "--all-pipelines"), ("repro", "--force", "tables")]
+
+
 @pytest.mark.slow
 def test_a_killed_run_and_the_next_one(finished: Path, tmp_path: Path) -> None:
     """Killed while DVC writes its lock, as far as files can tell; then `make repro` has everything again, from DVC's cache."""

@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 from stages.ch5_rrf.settings import Figures
 from stages.core import figures, stage
 from stages.core.files import write_csv
-from stages.datasets import reader
-from stages.datasets.captioned import Described, load_described
+from stages.datasets.captioned import Described, load_described, read_set
 from stages.datasets.described import name_of
 from stages.datasets.pictures import open_picture
 from stages.matching import store
@@ -116,7 +115,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     for dataset in (args.dataset, settings.beside):
         folder = job.dep(job.data(f"predictions/ch5_rrf/{dataset}"))
         sets[dataset] = described = load_described(folder)
-        whole = reader(dataset).read(job.dep(job.data(f"sources/{dataset}")), **job.param(f"matching.options.{dataset}"))
+        whole = read_set(dataset, job.dep(job.data(f"sources/{dataset}")), job.param(f"matching.options.{dataset}"))
         pictures[dataset] = {name_of(image): image for image in whole.images}
         blocks = {
             model: store.blocks([store.load(folder, one, seed, described, job.name) for one in ensembles.get(model, [model])])

@@ -122,7 +122,14 @@ class Chapter(core.Chapter):
                     raise ValueError(f"models.{role} has {block}, whose {name} sees by encoders.{variant.images}: here it must be {wanted}")
 
     def _check_variants(self) -> None:
-        refuse_twins("variants", [name for block in self.variants.values() for name in block])
+        names = [name for block in self.variants.values() for name in block]
+        refuse_twins("variants", names)
+        for ensemble, members in self.ensembles.items():
+            refuse_twins(f"ensembles.{ensemble}", members)
+            if ensemble in names:
+                raise ValueError(f"ensembles has {ensemble}, which is a variant's name: give it another")
+            if unknown := [member for member in members if member not in names]:
+                raise ValueError(f"ensembles.{ensemble} has {unknown[0]}, which is no variant: there are {', '.join(names)}")
         for block, variants in self.variants.items():
             for name, variant in variants.items():
                 if variant.loss not in self.losses:

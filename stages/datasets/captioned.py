@@ -5,6 +5,7 @@ says, and the thesis's are the defaults. How many captions an image has is never
 each is of.
 """
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from stages.core.errors import UserError
 from stages.core.seeds import seed_for
-from stages.datasets import AGAIN
+from stages.datasets import AGAIN, reader
 from stages.datasets.described import SET_FILE, load_set, name_of
 
 PARTS = ("train", "val", "test")
@@ -140,6 +141,16 @@ def checked(whole: CaptionedSet, source: Path, remedy: str = AGAIN) -> Captioned
     return whole
 
 
+def read_set(dataset: str, folder: Path, options: Mapping[str, Any]) -> CaptionedSet:
+    """What the set's reader reads with `matching.options` of it; a UserError names an option that the reader does not have."""
+    read = reader(dataset).read
+    try:
+        inspect.signature(read).bind(folder, **options)
+    except TypeError as error:
+        raise UserError(f"matching.options.{dataset}: the reader stages/datasets/{dataset}.py {error}") from error
+    return read(folder, **options)
+
+
 def described(whole: CaptionedSet) -> dict[str, Any]:
     """What set.json has of a set: labels are the lists of the images' class numbers, which are few of many."""
     return {
@@ -155,9 +166,9 @@ def described(whole: CaptionedSet) -> dict[str, Any]:
 
 
 def load_described(folder: Path) -> Described:
-    """What `described` has put into `folder`/set.json; a UserError where it lacks a key."""
-    values = load_set(folder)
+    """What `described` has put into `folder`/set.json; a UserError where it is cut off, or lacks a key."""
     try:
+        values = load_set(folder)
         labels = None
         if values["labels"] is not None:
             labels = np.zeros((len(values["names"]), len(values["classes"])), np.bool_)
@@ -174,3 +185,5 @@ def load_described(folder: Path) -> Described:
         )
     except KeyError as error:
         raise UserError(f"{folder / SET_FILE} lacks {error.args[0]}: run the stage that wrote it again") from error
+    except (ValueError, IndexError, TypeError) as error:
+        raise UserError(f"{folder / SET_FILE} is damaged ({error}): run the stage that wrote it again") from error

@@ -24,8 +24,7 @@ from stages.core.ahead import map_ahead, workers
 from stages.core.errors import UserError
 from stages.core.files import write_json
 from stages.core.runtime import Runtime, gpu_name
-from stages.datasets import reader
-from stages.datasets.captioned import CaptionedSet, described
+from stages.datasets.captioned import described, read_set
 from stages.datasets.described import SET_FILE
 from stages.datasets.pictures import BadPicture, open_picture
 from stages.encoders import vision
@@ -111,7 +110,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     precision, device = inference.start(job)
     pictures = job.settings(Pictures, "matching.pictures")
     source, weights = (job.dep(job.data(f"sources/{name}")) for name in (args.dataset, args.encoder))
-    captioned: CaptionedSet = reader(args.dataset).read(source, **job.param(f"matching.options.{args.dataset}"))
+    captioned = read_set(args.dataset, source, job.param(f"matching.options.{args.dataset}"))
     model, encoder = precision.place(vision.load(args.encoder, weights), device), vision.encoder(args.encoder)
     features = extract(captioned.images, model, encoder, pictures, dataset=args.dataset, precision=precision, device=device)
     out = job.out(job.data(f"features/matching/{args.dataset}/images/{args.encoder}"))

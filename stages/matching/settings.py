@@ -76,7 +76,7 @@ class Chapter(core.Chapter):
     """
 
     sets: Sets
-    options: dict[Name, dict[Name, Name | int]]
+    options: dict[Name, dict[Name, Name | int | float]]
     images: Names
     others: Names
     words: Names

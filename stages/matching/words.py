@@ -18,7 +18,7 @@ from stages.core import provenance, stage
 from stages.core.errors import UserError
 from stages.core.files import write_json
 from stages.datasets import reader
-from stages.datasets.captioned import CaptionedSet, described
+from stages.datasets.captioned import CaptionedSet, described, read_set
 from stages.datasets.described import SET_FILE, name_of
 from stages.encoders.words import Chosen, Tokens, compact, look_up, needed, sampled
 from stages.matching.settings import Vocabulary
@@ -58,7 +58,7 @@ def looked_up(captioned: CaptionedSet, words: list[str], vectors: NDArray[np.flo
 def main(args: argparse.Namespace, job: stage.Job) -> None:
     vocabulary = job.settings(Vocabulary, f"matching.vocabularies.{args.words}")
     source, folder = (job.dep(job.data(f"sources/{name}")) for name in (args.dataset, args.words))
-    captioned: CaptionedSet = reader(args.dataset).read(source, **job.param(f"matching.options.{args.dataset}"))
+    captioned = read_set(args.dataset, source, job.param(f"matching.options.{args.dataset}"))
     own: Any = reader(args.words)
     read = own.read(folder, Chosen(needed(captioned.captions, lower=vocabulary.lower), vocabulary.share))
     words = looked_up(captioned, read.words, read.vectors, vocabulary, args.words)
