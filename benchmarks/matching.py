@@ -27,7 +27,7 @@ from stages.encoders import fisher, mixture
 from stages.encoders.words import Tokens
 from stages.matching.branch import Stack, caffe_rates
 from stages.matching.ranking import bi_rank
-from stages.metrics.matching import cosines, evaluate
+from stages.metrics.recall import cosines, evaluate
 
 N, D, K, MARGIN, WEIGHTS = 1500, 512, 50, 0.1, (1.0, 0.5, 2.0, 1.0)
 INPUTS, WIDTHS = (2048, 6000), (2048, 512, 512, 512)

@@ -17,12 +17,12 @@ from stages.core.files import read_csv
 from stages.datasets import captioned
 from stages.datasets.captioned import load_described
 from stages.matching import store
-from stages.metrics import matching
+from stages.metrics import recall
 
 NAMES = ("baseline", "rrf-1", "rrf-2", "rrf-3", "rrf-4")
 PREDICTIONS = f"data/mini/predictions/ch5_rrf/{DATASET}"
 METRICS = f"reports/metrics/ch5_rrf/{DATASET}.json"
-CCA = Path(f"data/mini/predictions/matching/{DATASET}/cca-eye-ear")
+CCA = Path(f"data/mini/predictions/matching/{DATASET}/cca-eye")
 
 
 def parameters() -> dict:
@@ -36,9 +36,9 @@ def write_cca() -> None:
     described = load_described(Path(PREDICTIONS))
     first = store.load(Path(PREDICTIONS), "baseline", 0, described)
     about = {key: first.about[key] for key in ("images", "texts", "determinism")}
-    for folder in (CCA, CCA.with_name("cca-other-ear")):
+    for folder in (CCA, CCA.with_name("cca-other")):
         folder.mkdir(parents=True)
-        store.save(folder, store.Embedded("cca", None, first.images, first.texts, about))
+        store.save(folder, store.Embedded("cca-ear", None, first.images, first.texts, about))
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +163,7 @@ def test_figure_5_5(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     best = np.argsort(-blocks[1](slice(query, query + 1))[0])[:4]
     assert [row["item"] for row in shown] == [described.names[image] for image in best]
     assert [row["right"] == "True" for row in shown] == [image == described.image_of[query] for image in best]
-    ranks = matching.first_hits(blocks[1], described.image_of, np.arange(len(described.names))).ranks()
+    ranks = recall.first_hits(blocks[1], described.image_of, np.arange(len(described.names))).ranks()
     assert float(shown[0]["rank"]) == ranks[query]
 
 

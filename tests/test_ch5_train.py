@@ -20,7 +20,7 @@ from stages.core.files import read_csv
 from stages.core.runtime import Runtime
 from stages.core.settings import build
 from stages.matching import features
-from stages.metrics import matching
+from stages.metrics import recall
 
 DATASET = "pets"
 CHAPTER = composed.params("mini")["ch5_rrf"]
@@ -122,8 +122,8 @@ def test_learns_planted_latents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
         run_main(train, f"{DATASET} {name} --seed {seed}", params)
         variant, network = build(Variant, chapter["variants"][name][name]), build(Network, chapter["network"])
         model = embed.load(Path(f"{MODELS}/{name}-seed{seed}/{name}"), variant, network, torch.device("cpu"))
-        blocks = matching.cosines((embed.embed(model.images, pairs.images), embed.embed(model.texts, pairs.texts)))
-        found = matching.evaluate(blocks, np.arange(100), pairs.image_of.numpy())
+        blocks = recall.cosines((embed.embed(model.images, pairs.images), embed.embed(model.texts, pairs.texts)))
+        found = recall.evaluate(blocks, np.arange(100), pairs.image_of.numpy())
         for way in ("i2t", "t2i"):
             for k in (1, 5, 10):
                 assert found[f"{way}_r{k}"] >= min(10 * k, 80), (seed, way, k)

@@ -14,7 +14,7 @@ from stages.matching import store
 from stages.matching.cca import Moments, choose, fit, moments
 from stages.matching.cca_settings import Cca
 from stages.matching.features import Features
-from stages.metrics.matching import evaluate
+from stages.metrics.recall import evaluate
 
 TINY = 1e-12  # a ridge that changes nothing here
 

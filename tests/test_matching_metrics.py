@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from stages.core.errors import UserError
-from stages.metrics import matching
-from stages.metrics.matching import Hits, cosines, evaluate, facts_of, first_hits, folds, mean_over, of_matrix
+from stages.metrics import recall
+from stages.metrics.recall import Hits, cosines, evaluate, facts_of, first_hits, folds, mean_over, of_matrix
 
 # Three images and five texts, of images 0, 0, 1, 1, 2: asymmetric, so that exchanged directions have other results.
 SCORES = np.array(
@@ -131,7 +131,7 @@ def test_chunks_do_not_matter(seed: int, chunk: int) -> None:
     image_of = np.concatenate([np.arange(6), random.integers(0, 6, 3)])
     whole = evaluate(of_matrix(scores), np.arange(6), image_of)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(matching, "CHUNK", 9 * chunk)
+        patch.setattr(recall, "CHUNK", 9 * chunk)
         assert evaluate(of_matrix(scores), np.arange(6), image_of) == whole
 
 

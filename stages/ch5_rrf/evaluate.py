@@ -14,7 +14,7 @@ from stages.ch5_rrf.training_settings import Encoders
 from stages.core import metrics, stage, trainings
 from stages.datasets.captioned import Described, load_described
 from stages.matching import store
-from stages.metrics import matching
+from stages.metrics import recall
 
 CCA, CCA_OTHER = "cca", "cca-other"  # by the encoder of images that all networks see by, and by the text's other
 
@@ -37,7 +37,7 @@ def records_of(
     """All metrics of a model, or of several together, which are as reproducible as the least of them."""
     images, texts = len(described.names), len(described.captions)
     first = members[0]
-    values = matching.evaluate(store.blocks(members), np.arange(images), described.image_of, name=name)
+    values = recall.evaluate(store.blocks(members), np.arange(images), described.image_of, name=name)
     about = [one.about for one in members]
     parameters = [one["parameters"] for one in about if one.get("parameters")]
     return [
@@ -45,7 +45,7 @@ def records_of(
             model=name, metric=metric, value=value, seed=first.seed, encoder=store.encoder_of(first.about),
             determinism=metrics.least(*(one["determinism"] for one in about)), precision=first.about.get("precision"),
             parameters=sum(parameters) or None, predictions=predictions.as_posix(), trained=trained.as_posix() if trained else None,
-            **matching.facts_of(metric, images, texts),
+            **recall.facts_of(metric, images, texts),
         )
         for metric, value in values.items()
     ]  # fmt: skip
@@ -69,9 +69,10 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         {CCA: encoders.images, CCA_OTHER: encoders.other} if args.dataset in job.param("ch5_rrf.sets.ablated") else {CCA: encoders.images}
     )
     for name, images in baselines.items():
-        folder = job.dep(job.data(f"predictions/matching/{args.dataset}/{CCA}-{images}-{encoders.texts}"))
-        baseline = store.load(folder, CCA, None, described, job.name)
-        records += records_of(name, [baseline], described, folder / f"{CCA}.npz", None)
+        folder = job.dep(job.data(f"predictions/matching/{args.dataset}/{CCA}-{images}"))
+        stored = f"{CCA}-{encoders.texts}"
+        baseline = store.load(folder, stored, None, described, job.name)
+        records += records_of(name, [baseline], described, folder / f"{stored}.npz", None)
     metrics.publish(job, "ch5_rrf", args.dataset, metrics.dataset_of(predictions, args.dataset), records)
     trainings.publish_curves(job, "ch5_rrf", args.dataset, [(name, seed, folder) for name, _, seed, folder in there])
 

@@ -24,7 +24,7 @@ from stages.datasets.captioned import Described, load_described, read_set
 from stages.datasets.described import name_of
 from stages.datasets.pictures import open_picture
 from stages.matching import store
-from stages.metrics import matching
+from stages.metrics import recall
 
 RIGHT, WRONG = "#1a8a3a", "#c03030"
 
@@ -50,12 +50,12 @@ def gaining(first: NDArray[np.float64], last: NDArray[np.float64], top: int) -> 
     return int(np.lexsort((last - first, last > top))[0])
 
 
-def answers(dataset: str, blocks: Mapping[str, matching.Blocks], described: Described, top: int) -> list[Answer]:
+def answers(dataset: str, blocks: Mapping[str, recall.Blocks], described: Described, top: int) -> list[Answer]:
     """A query of each direction, and what each model retrieves for it. blocks : the scores by model, in the figure's order."""
     images = np.arange(len(described.names))
     chosen = []
     for number, (way, queries, items) in enumerate((("i2t", images, described.image_of), ("t2i", described.image_of, images))):
-        ranks = {model: matching.first_hits(pair[number], queries, items, name=model).ranks() for model, pair in blocks.items()}
+        ranks = {model: recall.first_hits(pair[number], queries, items, name=model).ranks() for model, pair in blocks.items()}
         models = list(blocks)
         query = gaining(ranks[models[0]], ranks[models[-1]], top)
         for model, pair in blocks.items():

@@ -40,7 +40,7 @@ from stages.datasets.pictures import FORMATS, pictures_in
 from stages.encoders import vision
 from stages.matching import encode
 from stages.matching.settings import Pictures, Text, Vocabulary
-from stages.metrics.matching import unit
+from stages.metrics.recall import unit
 
 PARAMS, KEPT = Path("params.yaml"), Path("data/searches")
 

@@ -25,7 +25,7 @@ from stages.matching import features
 from stages.matching.blocks import train_block
 from stages.matching.branch import caffe_rates
 from stages.matching.ranking import check_negatives
-from stages.metrics import matching
+from stages.metrics import recall
 
 NAME = "ch5_rrf.train"
 
@@ -95,7 +95,7 @@ def validation_recall(model: MatchingNetwork, pairs: features.Pairs) -> float:
     """The mean of the six recalls in percent on these pairs. The network is left in training mode."""
     images, texts = embed.embed(model.images, pairs.images), embed.embed(model.texts, pairs.texts)
     model.train()
-    return matching.evaluate(matching.cosines((images, texts)), np.arange(len(images)), pairs.image_of.cpu().numpy())["mean_recall"]
+    return recall.evaluate(recall.cosines((images, texts)), np.arange(len(images)), pairs.image_of.cpu().numpy())["mean_recall"]
 
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:

@@ -1,11 +1,11 @@
 """Regularised canonical correlation analysis of image and text features: the baseline that networks are to be above.
 
-    python -m stages.matching.cca flickr30k resnet152 hglmm
+    python -m stages.matching.cca flickr30k resnet152
 
 Of the training pairs, centred, the directions a_k, b_k of images and texts whose projections correlate most, where
 variances are raised by a ridge: the singular vectors of (Cxx + r I)^-1/2 Cxy (Cyy + r I)^-1/2. Which of
-`matching.cca.ridges`, the validation part says, by the mean of its six recalls. Writes the test part's embeddings as
-`stages.matching.store` has them.
+`matching.cca.ridges`, the validation part says, by the mean of its six recalls. By each encoder of sentences in force,
+one after the other; writes the test part's embeddings as `stages.matching.store` has them, as the model `cca-<encoder>`.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from stages.core import metrics, provenance, stage
 from stages.core.errors import UserError
 from stages.matching import features, store
 from stages.matching.cca_settings import Cca
-from stages.metrics.matching import cosines, evaluate
+from stages.metrics.recall import cosines, evaluate
 
 CHUNK = 1024  # images at a time, and their texts: 250 MB of 6000 dimensions
 
@@ -141,32 +141,38 @@ def choose(of: Moments, settings: Cca, validation: features.Pairs) -> tuple[floa
 
 
 def parser() -> argparse.ArgumentParser:
-    return stage.parser(__doc__, "dataset", "images", "texts")
+    return stage.parser(__doc__, "dataset", "images")
 
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
+    settings = job.settings(Cca, "matching.cca")
     made = job.data(f"features/matching/{args.dataset}")
-    folders = [job.dep(f"{made}/images/{args.images}"), job.dep(f"{made}/texts/{args.texts}")]
-    read = features.read(*folders)
-    of = moments(read.images, read.texts, read.described.image_of, read.described.parts["train"])
-    ridge, projection, recalls = choose(of, job.settings(Cca, "matching.cca"), read.pairs("val"))
-    test = read.pairs("test")
-    out = job.out(job.data(f"predictions/matching/{args.dataset}/cca-{args.images}-{args.texts}"))
+    seen = job.dep(f"{made}/images/{args.images}")
+    out = job.out(job.data(f"predictions/matching/{args.dataset}/cca-{args.images}"))
     out.mkdir(parents=True)
-    store.write_part(out, read.described)
-    images, texts = (json.loads((folder / "about.json").read_text()) for folder in folders)
-    about = {
-        "determinism": metrics.least(images["determinism"], texts["determinism"]),
-        "precision": images["precision"],
-        "images": images,
-        "texts": texts,
-        "ridge": ridge,
-        "validation_recalls": recalls,
-        "correlations": projection.correlations[:10].tolist(),
-    }
-    store.save(out, store.Embedded("cca", None, *projection.embed(test.images.numpy(), test.texts.numpy()), about))
-    provenance.hand_on(folders[0], out)
-    job.note(ridge=ridge, validation_recalls=recalls)
+    notes = {}
+    for text in job.param("matching.sentences"):
+        folders = [seen, job.dep(f"{made}/texts/{text}")]
+        read = features.read(*folders)
+        of = moments(read.images, read.texts, read.described.image_of, read.described.parts["train"])
+        ridge, projection, recalls = choose(of, settings, read.pairs("val"))
+        test = read.pairs("test")
+        images, texts = (json.loads((folder / "about.json").read_text()) for folder in folders)
+        about = {
+            "determinism": metrics.least(images["determinism"], texts["determinism"]),
+            "precision": images["precision"],
+            "images": images,
+            "texts": texts,
+            "ridge": ridge,
+            "validation_recalls": recalls,
+            "correlations": projection.correlations[:10].tolist(),
+        }
+        embedded = projection.embed(test.images.numpy(), test.texts.numpy())
+        store.save(out, store.Embedded(f"cca-{text}", None, *embedded, about))
+        store.write_part(out, read.described)
+        notes[text] = {"ridge": ridge, "validation_recalls": recalls}
+    provenance.hand_on(seen, out)
+    job.note(cca=notes)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from stages.core.errors import UserError
 from stages.core.files import write_json
 from stages.datasets.captioned import Described
 from stages.datasets.described import SET_FILE
-from stages.metrics.matching import Blocks, cosines
+from stages.metrics.recall import Blocks, cosines
 
 
 @dataclass(frozen=True)
