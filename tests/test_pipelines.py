@@ -26,6 +26,13 @@ def test_a_stage_goes_with_its_chapters_sets(name: str) -> None:
     assert any(str(values).startswith(f"${{{chapter}.sets.") for values in stage.get("matrix", {}).values())
 
 
+def test_what_may_have_no_stage_before_it_comes_after_the_parameters() -> None:
+    """Every stage refuses to run before the stage `params`; `tables` has an evaluation before it at any scale, `figures` not always one."""
+    shared = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
+    for name in shared.keys() - {"code", "params", "tables"}:
+        assert any(file.startswith("reports/params/") for entry in shared[name]["params"] for file in entry), name
+
+
 @pytest.mark.parametrize("name", STAGES)
 def test_a_command_names_each_item(name: str) -> None:
     """Else two stages would have one command, by which a stage finds itself in the graph."""
