@@ -24,10 +24,16 @@ def test_plots_have_a_line_for_each_model():
     shown = dvc("plots", "show", "--json")["data"]
     assert set(shown) == {
         "training loss (Figure 2.7a)", "test error (Figure 2.7b)", "fusion weights (Figure 2.8a)", "fusion weights (Figure 2.8b)",
+        "training loss (Chapter 5)", "validation recall (Chapter 5)",
     }  # fmt: skip
     (loss,) = shown["training loss (Figure 2.7a)"]
     values = json.dumps(loss)
     assert all(model in values for model in ("cnn-a", "cfn-a", "cnn-b", "cfn-b"))
+    for name, column in (("training loss (Chapter 5)", "train_loss"), ("validation recall (Chapter 5)", "validation_recall")):
+        (drawn,) = (one["content"] for one in shown[name])
+        assert drawn["encoding"]["color"]["field"] == "model" and drawn["encoding"]["y"]["field"] == column
+        lines = {(row["filename"], row["model"]) for row in drawn["data"]["values"] if row[column]}
+        assert {("flickr30k.training.csv", "rrf-3-vgg19"), ("mscoco.training.csv", "baseline")} <= lines
 
 
 def test_params_are_those_in_force():

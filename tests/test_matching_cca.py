@@ -140,7 +140,6 @@ def test_what_is_stored_is_read_again(tmp_path: Path) -> None:
     assert np.array_equal(part.image_of, features.pairs("test").image_of.numpy())
     assert part.labels is not None
     assert part.labels[:, 0].tolist() == [False, True] * 10
-    assert list(store.models(tmp_path)) == [("m", 3)]
     again = store.load(tmp_path, "m", 3, part)
     assert (again.model, again.seed, again.about) == ("m", 3, {"precision": "fp32"})
     assert np.array_equal(again.images, embedded.images)

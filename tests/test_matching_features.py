@@ -9,7 +9,7 @@ import torch
 
 from stages.core.errors import UserError
 from stages.core.files import write_json
-from stages.matching import features
+from stages.matching import features, finite
 from stages.matching.stored import as_float16
 
 # Five images, of which the second has two captions and the fourth three; the test part is not in the set's order.
@@ -51,6 +51,18 @@ def test_features_of_two_sets_are_one_sentence(changes: dict[str, Any], sentence
     with pytest.raises(UserError) as error:
         features.read(images, texts)
     assert str(error.value) == f"{images} and {texts} are of different sets ({sentence}): make both again, of one"
+
+
+@pytest.mark.parametrize(("which", "rows"), [("i", IMAGES), ("t", TEXTS)])
+def test_not_finite_is_one_sentence(which: str, rows: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(finite, "ROWS", 2)
+    places = folder(tmp_path / "i", IMAGES), folder(tmp_path / "t", TEXTS)
+    finite.check_finite(features.read(*places), *places)
+    broken = rows.copy()
+    broken[3, 1] = np.nan
+    folder(tmp_path / which, broken)
+    with pytest.raises(UserError, match=rf"^row 3 of .*{which}/features.npy has numbers that are not finite"):
+        finite.check_finite(features.read(*places), *places)
 
 
 def test_other_rows_than_the_set_s_are_one_sentence(tmp_path: Path) -> None:

@@ -207,4 +207,4 @@ def test_published_lstm_weights_are_taken_and_said(tmp_path: Path) -> None:
     )
     held = Words(found.tokens, found.vectors, found.sample, {}, tmp_path / "lstm.pkl")
     _, width, about = texts.by_lstm(build(Text, TEXTS["rnn"]), held, torch.device("cpu"))
-    assert (width, about) == (10, {"weights": "published"})
+    assert (width, about) == (10, {"weights": "published with them"})

@@ -11,9 +11,9 @@ from stages.matching.settings import lacking
 
 @settings
 class Sets:
-    """Data sets by role: ablated, on which all is tried; compared, on which models.compared are trained; shown, if any is: Figure 5.5."""
+    """Data sets by role: ablated, if any is, on which all is tried; compared, on which models.compared are trained; shown: Figure 5.5."""
 
-    ablated: Names
+    ablated: Annotated[Names, Len(0, 1)]  # counts of parameters have one file, whatever the set
     compared: Names
     shown: Annotated[Names, Len(0, 1)]
 

@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +74,16 @@ def look_up(captions: Iterable[str], row_of: Mapping[str, int], *, lower: bool) 
                 unknown[word] += 1
         lengths.append(len(rows) - before)
     return Tokens(np.array(rows, np.int32), np.array(lengths, np.int32), unknown)
+
+
+def enclosed(tokens: Tokens, row_of: Mapping[str, int], ends: tuple[str, ...]) -> Tokens:
+    """Captions between a first and a last word, where there are `ends` and these have rows; one without a known word stays empty."""
+    if not ends:
+        return tokens
+    first, last = ([row_of[word]] if word in row_of else [] for word in ends)
+    captions = [[*first, *tokens.rows[start:stop], *last] if stop > start else [] for start, stop in pairwise(tokens.starts)]
+    rows = np.array([row for caption in captions for row in caption], np.int32)
+    return Tokens(rows, np.array([len(caption) for caption in captions], np.int32), tokens.unknown)
 
 
 @dataclass(frozen=True)

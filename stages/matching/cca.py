@@ -20,6 +20,7 @@ from stages.core import metrics, provenance, stage
 from stages.core.errors import UserError
 from stages.matching import features, store
 from stages.matching.cca_settings import Cca
+from stages.matching.finite import check_finite
 from stages.metrics.recall import cosines, evaluate
 
 CHUNK = 1024  # images at a time, and their texts: 250 MB of 6000 dimensions
@@ -154,6 +155,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     for text in job.param("matching.sentences"):
         folders = [seen, job.dep(f"{made}/texts/{text}")]
         read = features.read(*folders)
+        check_finite(read, *folders)
         of = moments(read.images, read.texts, read.described.image_of, read.described.parts["train"])
         ridge, projection, recalls = choose(of, settings, read.pairs("val"))
         test = read.pairs("test")

@@ -18,7 +18,7 @@ from stages.datasets import reader
 from stages.datasets.word_vectors import NoneKnown
 from stages.encoders import vision
 from stages.encoders.fisher import Encoder
-from stages.encoders.words import look_up, needed
+from stages.encoders.words import enclosed, look_up, needed
 from stages.matching.images import HELD, Pixels, at_short_side, of_one_size
 from stages.matching.settings import MIXTURES, Pictures, Text, Vocabulary
 from stages.matching.stored import Words, as_float16
@@ -73,11 +73,13 @@ def sentences(
     vectors : the folder of the word vectors. features : the folder of a set's, whose encoder has been fitted.
     """
     own = reader(text.words)
+    ends = getattr(own, "ENDS", ())
     try:
-        read = own.read(vectors, needed(captions, lower=vocabulary.lower))
+        read = own.read(vectors, needed(captions, lower=vocabulary.lower).union(ends))
     except NoneKnown:
         return np.zeros((len(captions), 0), np.float32), np.zeros(len(captions), np.bool_)
-    tokens = look_up(captions, {word: row for row, word in enumerate(read.words)}, lower=vocabulary.lower)
+    row_of = {word: row for row, word in enumerate(read.words)}
+    tokens = enclosed(look_up(captions, row_of, lower=vocabulary.lower), row_of, ends)
     lstm = vectors / own.LSTM if hasattr(own, "LSTM") else None
     words = Words(tokens, read.vectors, read.vectors[:0], {}, lstm)
     if text.kind in MIXTURES:

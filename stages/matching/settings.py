@@ -92,6 +92,9 @@ class Chapter(core.Chapter):
         "options.mscoco.test": [None, "mao1k"],  # its reader's own where none is given
         "pictures.short_side": [512],
         "texts.hglmm": [{"kind": "hglmm", "words": "word2vec", "components": 30, "iterations": 10, "ica": True, "kept": 6000}],
+        "texts.mean": [{"kind": "mean", "words": "word2vec"}],  # Section 6.4.5
+        "texts.rnn.words": ["infersent"],
+        "texts.rnn.units": [2048],
     }
 
     def __post_init__(self) -> None:

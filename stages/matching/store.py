@@ -6,7 +6,7 @@ A folder has `set.json`, the test part alone, its images renumbered (as `load_de
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,23 +89,17 @@ def load(folder: Path, model: str, seed: int | None, described: Described, stage
     return Embedded(about.pop("model"), about.pop("seed"), images, texts, about)
 
 
-def models(folder: Path) -> Iterator[tuple[str, int | None]]:
-    """The models that are stored in a folder, each with its seed, by name."""
-    for file in sorted(folder.glob("*.npz")):
-        about = json.loads(file.with_suffix(".json").read_text())
-        yield about["model"], about["seed"]
-
-
 def blocks(members: Sequence[Embedded]) -> Blocks:
     """The scores of a model, or of several together, Eq. 5.11: the mean of their cosines."""
     return cosines(*((one.images, one.texts) for one in members))
 
 
 def encoder_of(about: Mapping[str, Any]) -> str:
-    """Which encoders a model sees by, and of what kind their weights and word vectors are, in words.
+    """Which encoders a model sees by, and of what kind their weights and word vectors are, in words; an LSTM has weights of its own.
 
     about : its own, with what the folders of its features say of themselves as `images` and `texts`.
     """
     images, texts = about["images"], about["texts"]
     words = texts["captions"]
-    return f"{images['encoder']}, {images['weights']} weights + {texts['encoder']} of {words['words']}, {words['vectors']} vectors"
+    lstm = f", its weights {texts['weights']}" if texts.get("kind") == "bilstm" else ""
+    return f"{images['encoder']}, {images['weights']} weights + {texts['encoder']} of {words['words']}, {words['vectors']} vectors{lstm}"

@@ -72,7 +72,7 @@ def by_lstm(text: Text, words: Words, device: torch.device) -> tuple[Chunks, int
     from stages.encoders import sentences
 
     if words.lstm:
-        model, weights = sentences.load_lstm(words.lstm, words.vectors.shape[1]), "published"
+        model, weights = sentences.load_lstm(words.lstm, words.vectors.shape[1]), "published with them"
     else:
         drawn = generator("matching.texts", "lstm", text.seed)
         model, weights = sentences.random_lstm(words.vectors.shape[1], text.units or 1, drawn), f"random, seed {text.seed}"
