@@ -29,6 +29,7 @@ from scipy import ndimage
 from skimage.color import rgb2luv
 from skimage.feature import canny
 from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
 from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_info
 from torch import nn
@@ -44,6 +45,9 @@ from stages.ch3_edges.model import EdgeNetwork
 from stages.ch5_rrf import model as rrf
 from stages.ch5_rrf import training_settings as rrf_settings
 from stages.ch5_rrf.loss import objective
+from stages.ch6_cyclematch import loss as cycle_loss
+from stages.ch6_cyclematch import model as cyclematch
+from stages.ch6_cyclematch import training_settings as cycle_settings
 from stages.core.layers.conv_transpose import ConvTranspose2d
 from stages.core.layers.linear import Linear
 from stages.core.layers.padded_conv import PaddedConv2d
@@ -194,6 +198,8 @@ def libraries() -> Iterator[Line]:
     yield "scikit-image", hashed(rgb2luv(bytes_), canny(picture, 1.5))
     labels = vectors[:, 0] > 0.5
     yield "scikit-learn", hashed(LinearSVC().fit(vectors, labels).coef_, PCA(10, svd_solver="covariance_eigh").fit(vectors).components_)
+    exact = TSNE(perplexity=10, max_iter=300, method="exact", init="pca", random_state=0)
+    yield "t-SNE, exact", hashed(exact.fit_transform(vectors[:80].astype(float)))
     rotation, _ = mixture.learn_rotation(vectors, 0)
     yield "FastICA", hashed(rotation.matrix)
     turned = rotation.apply(vectors)
@@ -312,6 +318,20 @@ def matching_network(count: int) -> Iterator[Line]:
         yield f"{name}, {times[name]}" if times[name] > 1 else name, value
 
 
+def cycle_network() -> Iterator[Line]:
+    """CycleMatch with all six terms, of 100 pairs: layers that two passes share, and products as wide as the features."""
+    network = cycle_settings.Network((128, 64, 64), 0.2, True, 0.1, 0.05, "after")
+    training = cycle_settings.Training(100, 0.1, 2, 20, "constant", 0.9, 5e-4, 2, 0.3, "he")
+    variant = cycle_settings.Variant(("i2t-dual", "i2t-rec", "i2t-lat", "t2i-dual", "t2i-rec", "t2i-lat"))
+    model = cyclematch.build(variant, 256, 128, network, "he", torch.Generator().manual_seed(0))
+    random = torch.Generator().manual_seed(1)
+    images, texts = (torch.randn(100, width, generator=random) for width in (256, 128))
+    ids = torch.arange(100) // 2
+    yield from steps(
+        "cycle", model, lambda model: cycle_loss.objective(variant.terms, images, texts, model(images, texts), ids, training), 1
+    )
+
+
 def other_networks() -> Iterator[Line]:
     """All but those of `lines`' few: by layer one of each kind, and the rest of the kind by network."""
     yield from edge_network("fcfn of edges", (120, 120), 1)
@@ -353,6 +373,7 @@ def lines(few: bool) -> Iterator[Line]:
     yield from edge_network("hed", None, 1 if few else 2)
     yield from segmentation_network("fcn-8s", segmentation.FCN8s, 1 if few else 2)
     yield from matching_network(1)
+    yield in_one("cycle, step 0", cycle_network())
     if not few:
         yield from other_networks()
         yield from encoder_features()

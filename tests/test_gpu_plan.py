@@ -184,8 +184,9 @@ def test_entries_that_contradict_each_other_do_not_run_together(tmp_path: Path) 
 
 def test_the_jobs_there_are_can_be_composed(tmp_path: Path) -> None:
     entries = gpu_entries.read([])
-    assert {"cifar10-b", "cifar100", "bsds500"} <= {entry.name for _, entry in entries}
-    for some in (entries, *([one] for one in entries)):
+    assert {"cifar10-b", "cifar100", "bsds500", "rrf-flickr8k"} <= {entry.name for _, entry in entries}
+    scales = {entry.scale for _, entry in entries}
+    for some in (*([one for one in entries if one[1].scale == name] for name in sorted(scales)), *([one] for one in entries)):
         taken, (name, *overrides) = gpu_entries.together(some)
         assert len(taken) == len(some)
         scale.compose(name, overrides, tmp_path / "params.yaml")

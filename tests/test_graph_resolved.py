@@ -67,6 +67,7 @@ def test_results_of_no_stage_are_removed(project: Path) -> None:
     graph.refresh()
     assert [path for path in mine + running if not (project / path).exists()] == []
     assert [path for path in strange if (project / path).exists()] == []
+    assert not (project / "data/mini/models/three").exists()  # else it would pass for a training
 
 
 def test_of_an_output_that_has_become_a_folder_of_several_these_stay(project: Path) -> None:

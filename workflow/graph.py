@@ -5,6 +5,7 @@
 Nothing else in the project lists a stage: the Snakefile, the stages' own checks and the drawing all read this.
 """
 
+import contextlib
 import hashlib
 import sys
 from collections import Counter
@@ -129,6 +130,9 @@ def refresh() -> None:
         file.unlink(missing_ok=True)  # another process may do the same
         removed[file.parent] += 1
     for folder, count in removed.items():
+        for emptied in (folder, folder.parent):  # a block's network and the block, which would else pass for a training
+            with contextlib.suppress(OSError):
+                emptied.rmdir()
         print(f"removed {count} files of {folder}, which no stage of the lists now in {scale.PARAMS} makes", file=sys.stderr)
 
 
