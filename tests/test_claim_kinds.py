@@ -196,6 +196,23 @@ def test_above_the_cited_methods():
     assert one(claim, results({("cfn-b", "error"): [11.81]})).reason == "one seed"
 
 
+def test_above_a_stated_number():
+    claim = {
+        **ABOUT, "id": "above", "kind": "above", "metric": "share", "bound": 50, "bound_origin": "most",
+        "cases": [{"model": "net", "experiment": "cifar10"}],
+    }  # fmt: skip
+    # differences 1.0, 1.1, 1.2, t = 1.1 / (0.1 / sqrt 3)
+    found = one(claim, results({("net", "share"): [51.0, 51.1, 51.2]}))
+    assert (found.verdict, found.test, found.case) == ("reproduced", "one-sample t-test", "net > 50, cifar10")
+    assert found.p == pytest.approx(p_two(-11 * math.sqrt(3)), abs=1e-6)
+    assert found.observed == "net 51.1 > the bound of 50 (difference +1.1)"
+    assert one(claim, results({("net", "share"): [49.0, 48.9, 48.8]})).verdict == "contradicted"
+    assert one(claim, results({("net", "share"): [49.0, 51.1, 50.0]})).verdict == "not decided"
+    assert one(claim, results({("net", "share"): {None: 51.0}})).reason == "one seed"
+    # on a stand-in too: nothing printed is compared
+    assert one(claim, results({("net", "share"): [51.0, 51.1, 51.2]}, kind="stand-in")).verdict == "agrees there"
+
+
 def test_above_or_below_one_cited_row():
     claim = {
         **ABOUT, "id": "cited", "kind": "below_cited", "metric": "error", "table": "2.3", "row": "dsn",

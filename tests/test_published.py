@@ -52,7 +52,7 @@ def test_every_printed_number_against_a_second_transcription(file: Path) -> None
 
 
 def test_every_table_has_a_second_transcription() -> None:
-    tables = {(chapter, table.name) for chapter in CHAPTERS for table in load_tables(PUBLISHED, chapter)}
+    tables = {(chapter, table.name) for chapter in CHAPTERS for table in load_tables(PUBLISHED, chapter) if not table.is_ours}
     assert {(file.parent.name, file.stem) for file in TRANSCRIPTS.glob("*/*.txt")} == tables
 
 
@@ -113,13 +113,17 @@ def test_every_own_cell_has_a_value_at_scale_mini(chapter: str) -> None:
 @pytest.mark.usefixtures("at_mini")
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_every_operand_of_a_claim_has_a_value_at_scale_mini(chapter: str) -> None:
-    """Where a data set stands in for the thesis's, which is what is at hand, the thesis's has to have it."""
+    """Where a data set stands in for the thesis's, which is what is at hand, the thesis's has to have it.
+
+    A data set may have a second file, such as flickr30k.figures.
+    """
     run, tables = load_results(Path("reports/metrics") / chapter), load_tables(PUBLISHED, chapter)
     columns = [column for table in tables for column in table.columns if isinstance(column, Metrics)]
     stood_for = {column.stand_in: column.experiment for column in columns if column.stand_in}
     for claim in claims.load_claims(PUBLISHED, chapter):
         for operand in {operand for case in claim.cases for operand in case.operands()}:
-            experiment = stood_for.get(operand.experiment, operand.experiment)
+            name, dot, which = operand.experiment.partition(".")
+            experiment = stood_for.get(name, name) + dot + which
             assert measure(run, experiment, operand.model, operand.metric, operand.dataset), f"{chapter}: {claim.id}: {operand}"
 
 

@@ -99,6 +99,33 @@ def test_a_label_stands_at_the_cell_where_those_of_a_column_differ(tmp_path):
     assert "\n>" not in text and "\n- This run: Shortened schedule at scale real\\_cpu: shown, not judged against the thesis.\n" in text
 
 
+@pytest.mark.parametrize("by_row", [False, True])
+def test_a_table_of_ours_does_not_read_as_the_thesis_s(tmp_path, by_row):
+    """Neither its layout nor a printed value, difference, tolerance or verdict; two decimals, as no cell says how many."""
+
+    def ours(content):
+        content["columns"] = [{"id": "ods", "heading": "ODS", "source": "metrics", "experiment": "networks", "metric": "ods"}]
+        content["rows"] = [{"id": "rds", "label": "RDS", "model": "rds"}, {"id": "fcfn", "label": "FCFN", "model": "fcfn"}]
+        content["notes"] = [{"rows": ["rds"], "text": "No more than a note."}]
+        content |= {"column_heading": "Measure"} if by_row else {}
+
+    released = [edge_results({"networks": {"fcfn": 0.6}}, source="real-1", scale="real")]
+    files = render.render_table(made(tmp_path, EDGES, ours), edge_results({"networks": {"rds": 0.7}}), released)
+    text, blocks = files["md"], files["md"].split("## ")[1:]
+    assert text.startswith("# Table 9.9, ours, not in the thesis. A table\n")
+    assert [block.splitlines()[0] for block in blocks] == (["RDS", "FCFN"] if by_row else ["ODS"])
+    assert not any(word in text for word in ("in the thesis (", "| thesis", "difference", "erdict", "olerance", "baseline"))
+    first, second = ("ODS", "ODS") if by_row else ("RDS", "FCFN")
+    end = "" if by_row else " – |"  # a column of a scale stands where one of the cells has it
+    assert f"| {first} | 0.70 |{end} networks, official | note 1 |" in text
+    assert f"| {second} | – | 0.60 [a] | networks, official [a] | – |" in text
+    rows = list(csv.DictReader(io.StringIO(files["csv"])))
+    assert [(row["row"], row["thesis"], row["run"], row["tolerance"], row["verdict"]) for row in rows] == [
+        ("rds", "", "0.7", "", ""),
+        ("fcfn", "", "", "", ""),
+    ]
+
+
 def test_what_is_no_schedule_is_not_called_a_shortened_one(tmp_path):
     text = render.render_table(made(tmp_path, RETRIEVAL), edge_results({}), [stand_in("covers", 3.37, protocol="shortened")])["md"]
     assert "hortened" not in text and "- [a] Release real-1, scale real. Encoders: small net. Stand-in data: covers" in text

@@ -91,6 +91,15 @@ def test_one_line_a_chapter_counted_by_hand(project, monkeypatch):
     assert not list(project.glob("*.partial*"))
 
 
+def test_a_table_of_ours_is_called_so_and_changes_no_count(project):
+    before = line(summary.render())
+    text = """{table: text 9.2, section: "9.2", caption: Ours, row_heading: Model,
+      columns: [{id: e, heading: CIFAR-10, source: metrics, experiment: cifar10, metric: error}],
+      rows: [{id: a, label: A, model: cfn-b}]}"""
+    (summary.PUBLISHED / "ch9_toy/text_9_2.yaml").write_text(text)
+    assert line(summary.render()) == [before[0], f"{before[1]}, text 9.2 (ours)", *before[2:]]
+
+
 def test_a_readme_that_is_a_link_stays_one(project, monkeypatch):
     Path("README.md").rename("read.me")
     Path("README.md").symlink_to("read.me")

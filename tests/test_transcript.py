@@ -104,6 +104,7 @@ def test_a_malformed_table_is_one_sentence(tmp_path, change, sentence):
         (EDGES, lambda c: c["rows"][1]["cells"].update(ap="-"), "row 2 (deepedge): cells: ap is '-', which is not a number as printed"),
         (EDGES, lambda c: c["rows"][1].pop("cells"), "row 2 (deepedge): needs cells, as printed, or a model"),
         (EDGES, lambda c: c["rows"][2].pop("model"), "row 3 (rds): needs a model (computed here), a reference (cited), or both"),
+        (EDGES, lambda c: c["columns"][1].pop("tolerance"), "row 1 (canny): cells are judged, and column ap has no tolerance"),
         (COSTS, lambda c: c["columns"][0].pop("experiment"), "column 1 (speed): key 'experiment' is missing"),
         (COSTS, lambda c: c["rows"][0].pop("stage"), "row 1 (labels): fact needs the stage whose run record has it"),
         (COSTS, lambda c: c["rows"][0].update(ratio=["training", "training"]), "row 1 (labels): fact needs the stage"),

@@ -77,7 +77,8 @@ def render() -> str:
     rows = [header, ["---"] * len(header)]
     for one in verdicts:
         name = f"[{one.chapter}]({(TABLES / one.chapter).as_posix()})"
-        rows.append([name, ", ".join(table.id for table in one.tables), *_numbers(one.counts()), _origin(one, releases[one.chapter])])
+        tables = ", ".join(table.id + " (ours)" * table.is_ours for table in one.tables)
+        rows.append([name, tables, *_numbers(one.counts()), _origin(one, releases[one.chapter])])
     if len(verdicts) > 1:
         rows.append(["in all", "", *_numbers(total([one.counts() for one in verdicts])), ""])
     lines = ["| " + " | ".join(row) + " |" for row in rows]

@@ -155,27 +155,29 @@ class Metrics(Column, kind="metrics"):
     """`metric` in the metrics file `experiment`, of one `dataset` where that has several.
 
     Where results lack that file, the same metric of `stand_in`, whose data set stands in for the thesis's, is shown and
-    never judged.
+    never judged. A column without a tolerance has baselines of ours only.
     """
 
     experiment: str
     metric: str
-    tolerance: Tolerance
+    tolerance: Tolerance | None = None
     dataset: str | None = None
     stand_in: str = ""
     over_seeds: ClassVar[bool] = True
 
     def fault(self) -> str:
-        binomial = self.tolerance.kind == "binomial"
+        binomial = self.tolerance is not None and self.tolerance.kind == "binomial"
         return "unit must be '%' for a binomial tolerance" if binomial and self.unit != "%" else ""
 
     @property
-    def stated_tolerance(self) -> Tolerance:
+    def stated_tolerance(self) -> Tolerance | None:
         return self.tolerance
 
     def fault_in(self, rows: Sequence[Row], row: Row) -> str:
         if fault := _no_number(self, row):
             return fault
+        if self.tolerance is None:
+            return f"cells are judged, and column {self.id} has no tolerance"
         return "" if row.model or row.reference else "needs a model (computed here), a reference (cited), or both"
 
     def is_own(self, row: Row) -> bool:

@@ -105,21 +105,16 @@ class _Cited(Case):
 
     def judge(self, measured: list[Measurement], alpha: float, tables: list[Table]) -> Outcome:
         (values,) = values_of(measured)
-        best, label = (min if self.below else max)((value, label) for label, value in self._printed(tables).items())
-        observed = versus(self.model, mean(values), label, best)
-        if len(values) < 2:
-            return one_seed(observed)
-        result = one_sample(list(values.values()), best)
-        p = result.p_below() if self.below else 1 - result.p_below()
-        return decide(observed, result, p, 1 - p, alpha)
+        best, label = (min if self.below else max)(self._printed(tables))
+        return _beside(self.model, values, label, best, below=self.below, alpha=alpha)
 
     def describe(self) -> str:
         sign = "<" if self.below else ">"
         of = f"row {self.row}" if self.row else "cited rows"
         return f"{self.model} {sign} {of} of Table {self.table}, {self.within(self.metric, self.experiment)}"
 
-    def _printed(self, tables: list[Table]) -> dict[str, float]:
-        """The values of the cited rows, by label."""
+    def _printed(self, tables: list[Table]) -> list[tuple[float, str]]:
+        """The values of the cited rows with their labels, of which a table may have one twice."""
         table = next((table for table in tables if table.id == self.table), None)
         if table is None:
             raise UserError(f"table is {self.table!r}, which is not among the chapter's tables.")
@@ -130,10 +125,20 @@ class _Cited(Case):
             what = f"the metric {self.metric!r} of experiment {self.experiment!r}"
             raise UserError(f"no column of Table {table.id} has {what}.")
         rows = [row for row in table.rows if row.reference is not None and column in row.cells]
-        cited = {row.label: printed_number(row.cells[column]) for row in rows if self.row in ("", row.id)}
+        cited = [(printed_number(row.cells[column]), row.label) for row in rows if self.row in ("", row.id)]
         if not cited:
             raise UserError(f"row is {self.row!r}, which is no cited row of Table {table.id} with a number in column {column}.")
-        return {label: float(number.value) for label, number in cited.items() if number}
+        return [(float(number.value), label) for number, label in cited if number]
+
+
+def _beside(model: str, values: Values, label: str, constant: float, *, below: bool, alpha: float) -> Outcome:
+    """A model's mean below or above a constant, which is called `label`."""
+    observed = versus(model, mean(values), label, constant)
+    if len(values) < 2:
+        return one_seed(observed)
+    result = one_sample(list(values.values()), constant)
+    p = result.p_below() if below else 1 - result.p_below()
+    return decide(observed, result, p, 1 - p, alpha)
 
 
 class BelowCited(_Cited, kind="below_cited"):
@@ -146,6 +151,27 @@ class AboveCited(_Cited, kind="above_cited"):
     """A model's mean above the highest of them."""
 
     below = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Above(Case, kind="above"):
+    """A model's mean above a stated number, in the metric's unit: one-sample test."""
+
+    model: str
+    metric: str
+    experiment: str
+    bound: Positive
+    bound_origin: str
+
+    def operands(self) -> list[Operand]:
+        return [Operand(self.experiment, self.model, self.metric)]
+
+    def judge(self, measured: list[Measurement], alpha: float, tables: list[Table]) -> Outcome:
+        (values,) = values_of(measured)
+        return _beside(self.model, values, "the bound of", self.bound, below=False, alpha=alpha)
+
+    def describe(self) -> str:
+        return f"{self.model} > {self.bound:g}, {self.within(self.metric, self.experiment)}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -136,19 +136,21 @@ def _document(table: Table, cells: dict[str, list[Cell]], releases: list[Results
     shown = [found for cell in at_hand for found in (cell.run, *cell.releases.values()) if found]
     sources = [release.source for release in releases if release.source in {found.source for found in shown}]
     letters = {source: chr(ord("a") + i) for i, source in enumerate(sources)}
-    blocks = [_layout(table, at_hand)]
+    blocks = [] if table.is_ours else [_layout(table, at_hand)]
     for heading, own in _groups(table, at_hand):
         if own:
             columns = {"this run": [cell.run for cell in own]}
             columns |= {f"release, {scale}": [cell.releases.get(scale) for cell in own] for scale in _scales(own)}
             names, values = zip(*(_values(table, name, found, own, letters) for name, found in columns.items()), strict=True)
-            header = [table.column_heading or table.row_heading, "thesis", *names, "difference", "data set", "verdict"]
+            first, ours = table.column_heading or table.row_heading, [*names, "data set", "notes"]
+            header = [first, *ours] if table.is_ours else [first, "thesis", *names, "difference", "data set", "verdict"]
             details = [_detail(table, cell, beside, letters) for cell, beside in zip(own, zip(*values, strict=True), strict=True)]
             blocks.append(Block(heading, header, details))
     lines = labels(cell.run for cell in at_hand if cell.run)
     alone = all(found.source == THIS_RUN and label(found) for found in shown)
     notes = _notes(table, cells, [] if alone else _of_this_run(lines), releases, letters)
-    return Document(f"{table.title}. {table.caption}", lines if alone else [], blocks, notes)
+    title = f"{table.title}, ours, not in the thesis" if table.is_ours else table.title
+    return Document(f"{title}. {table.caption}", lines if alone else [], blocks, notes)
 
 
 def _values(table: Table, name: str, found: list[Measurement | None], cells: list[Cell], letters: dict[str, str]) -> tuple[str, list[str]]:
@@ -169,8 +171,8 @@ def _values(table: Table, name: str, found: list[Measurement | None], cells: lis
 
 
 def _form(table: Table, cell: Cell) -> str:
-    """The printed number whose decimals a value takes: a baseline's is the first of its column."""
-    return cell.printed or next(row.cells[cell.column.id] for row in table.rows if cell.column.id in row.cells)
+    """The printed number whose decimals a value takes: a baseline's is the first of its column, or two decimals where there is none."""
+    return cell.printed or next((row.cells[cell.column.id] for row in table.rows if cell.column.id in row.cells), "0.00")
 
 
 def _groups(table: Table, cells: list[Cell]) -> list[tuple[str, list[Cell]]]:
@@ -228,14 +230,11 @@ def _detail(table: Table, cell: Cell, values: Iterable[str], letters: dict[str, 
         verdict += f": {cell.reason}"
     if cell.row.is_baseline:
         verdict = "a baseline of ours"
-    return [
-        _heading(cell.column) if table.column_heading else _name(cell.row),
-        cell.printed or NOTHING,
-        *values,
-        _difference(cell),
-        _dataset(cell.judged, letter),
-        verdict + _marks(table, cell),
-    ]
+    name = _heading(cell.column) if table.column_heading else _name(cell.row)
+    data, marks = _dataset(cell.judged, letter), _marks(table, cell)
+    if table.is_ours:
+        return [name, *values, data, marks.strip(" ()") or NOTHING]
+    return [name, cell.printed or NOTHING, *values, _difference(cell), data, verdict + marks]
 
 
 def _stand_in(cell: Cell, found: Measurement | None) -> str:
@@ -261,7 +260,7 @@ def _notes(
         if column.stated_tolerance:
             origins.setdefault(column.stated_tolerance.describe(), []).append(column.heading)
     lines += [f"Tolerance of {', '.join(headings)}: {origin}." for origin, headings in origins.items()]
-    lines += [f"Verdicts {name}: {_counts(ledger.counts(cells[tolerance]))}." for tolerance, name in AT.items()]
+    lines += [f"Verdicts {name}: {_counts(ledger.counts(cells[tolerance]))}." for tolerance, name in AT.items() if not table.is_ours]
     cited = {row.reference: row.cited for row in table.rows if row.reference is not None}
     return lines + [f"[{number}] {work}." for number, work in sorted(cited.items())]
 

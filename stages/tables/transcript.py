@@ -34,6 +34,7 @@ class Table(Entry):
     """One transcribed table; `name` is its file's, `table` its number in the thesis, `chapter` its folder's name.
 
     `column_heading` says what the columns are if the thesis has them as rows; the table is then laid out as there.
+    A table whose rows are all baselines is ours: the thesis has none such, and `section` is where it speaks of the matter.
     """
 
     table: str
@@ -54,6 +55,10 @@ class Table(Entry):
     @property
     def title(self) -> str:
         return f"Table {self.id}" if self.id[0].isdigit() else self.id.capitalize()
+
+    @property
+    def is_ours(self) -> bool:
+        return all(row.is_baseline for row in self.rows)
 
     def row(self, row: str) -> Row:
         return next(candidate for candidate in self.rows if candidate.id == row)
