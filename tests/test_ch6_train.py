@@ -110,6 +110,13 @@ def test_more_negatives_than_a_batch_has_is_one_sentence(world: Path) -> None:
         run_main(train, f"{DATASET} cycle --seed 0", params)
 
 
+def test_a_set_of_fewer_pairs_than_a_batch_is_one_sentence(world: Path) -> None:
+    params = small("cycle")
+    params["ch6_cyclematch"]["training"] |= {"batch_size": 5000}
+    with pytest.raises(UserError, match=r"ch6_cyclematch.training.batch_size is 5000, and pets has \d+ training captions: lower it"):
+        run_main(train, f"{DATASET} cycle --seed 0", params)
+
+
 def test_features_that_are_not_finite_are_one_sentence(world: Path) -> None:
     file = FEATURES / "texts/ear/features.npy"
     rows = np.load(file)

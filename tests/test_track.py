@@ -90,6 +90,15 @@ def test_facts_of_releases_are_tracked_where_they_differ(folder):
     ]  # fmt: skip
 
 
+def test_the_curve_of_a_network_is_every_run_s_that_asks_it(folder):
+    models = {"cfn-a:average": "cfn-a", "cfn-b:average": "cfn-b", "second-name:average": "cfn-a"}
+    records = [record(model, trained=f"data/mini/models/block-seed0/{network}") for model, network in models.items()]
+    write_metrics(Path("reports/metrics/ch2_fusion/cifar10.json"), records)
+    Path("reports/metrics/ch2_fusion/cifar10.training.csv").write_text(CURVES)
+    steps = {result.params["model"]: [step for key, step in result.points if key == "train_loss"] for result in track.collect()}
+    assert steps == {"cfn-a:average": [10, 20], "cfn-b:average": [], "second-name:average": [10, 20]}
+
+
 def test_names_say_the_encoder_last(folder):
     records = [record("rds", encoder="VGG-16"), record("rds", encoder="VGG-19", seed=1), record("canny", seed=None)]
     write_metrics(Path("reports/metrics/ch2_fusion/cifar10.json"), records)

@@ -125,6 +125,7 @@ def refresh() -> None:
     stages = {step.command: {key: value for key, value in asdict(step).items() if key != "command"} for step in steps}
     params = {path: hashlib.sha256(text.encode()).hexdigest() for path, text in parameters.texts().items()}
     write_json(GRAPH, {"made_from": origins, "params": params, "stages": stages})
+    read = {dep for step in steps for dep in step.deps}  # DVC asks for these, empty or not
     removed: Counter[Path] = Counter()
     for file in strangers(steps):
         file.unlink(missing_ok=True)  # another process may do the same
@@ -132,7 +133,8 @@ def refresh() -> None:
     for folder, count in removed.items():
         for emptied in (folder, folder.parent):  # a block's network and the block, which would else pass for a training
             with contextlib.suppress(OSError):
-                emptied.rmdir()
+                if emptied.as_posix() not in read:
+                    emptied.rmdir()
         print(f"removed {count} files of {folder}, which no stage of the lists now in {scale.PARAMS} makes", file=sys.stderr)
 
 

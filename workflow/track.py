@@ -122,7 +122,11 @@ def _runs_of_file(source: Source, path: Path, file: MetricsFile, lock: Lock) -> 
     for record in file.records:
         runs[record.dataset, record.model, record.encoder, record.seed].append(record)
     for records in runs.values():
-        yield _result(source, path, file, records, curves.get((records[0].model, records[0].seed), {}), lock)
+        first = records[0]
+        # A network's curve also where a record's model is the network with how it was asked, as cycle:adaptive.
+        names = first.model, Path(first.trained or "").name
+        curve = next((curves[name, first.seed] for name in names if (name, first.seed) in curves), {})
+        yield _result(source, path, file, records, curve, lock)
 
 
 def _result(source: Source, path: Path, file: MetricsFile, records: list[Record], curve: Points, lock: Lock) -> Result:

@@ -18,6 +18,7 @@ from stages.ch6_cyclematch.loss import objective
 from stages.ch6_cyclematch.model import CycleMatch, build, count_parameters
 from stages.ch6_cyclematch.training_settings import Length, Network, Training, Variant
 from stages.core import capture, loop, stage
+from stages.core.errors import UserError
 from stages.core.optimisers import set_rate, sgd, stepped, update
 from stages.core.runtime import Runtime
 from stages.core.seeds import generator, seed_for
@@ -51,6 +52,10 @@ class Trainer:
     ) -> tuple[CycleMatch, loop.Trained, dict[str, Any]]:
         """The network of this name, trained on the pairs; its curve; what a run record says of its steps."""
         seed, training, length = (*self.seed, name), self.training, self.length
+        if (pairs := len(train.image_of)) < training.batch_size:
+            raise UserError(
+                f"ch6_cyclematch.training.batch_size is {training.batch_size}, and {self.seed[1]} has {pairs} training captions: lower it"
+            )
         check_negatives(training.negatives, training.batch_size, train.image_of.cpu().numpy(), "ch6_cyclematch.training.negatives")
         inputs = train.images.shape[1], train.texts.shape[1]
         model = build(variant, *inputs, self.network, training.start, generator(*seed, "weights")).to(self.device)
