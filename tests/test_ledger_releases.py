@@ -142,3 +142,14 @@ def test_a_changed_layer_spoils_its_own_row_only(tmp_path, change, row):
     layers = list(CNN_A)
     change(layers)
     assert [name for name, verdict in layer_verdicts(tmp_path, layers).items() if verdict == "outside"] == [row]
+
+
+def test_trainings_of_a_stage_that_trains_several() -> None:
+    """Their machine and memory are the stage's; one taken from an ended run has no duration, and is left out."""
+    networks = {"a": {"train_seconds": 3, "threads": 1}, "b": {"train_seconds": 5, "threads": 1}, "c": {"resumed": True}}
+    stage = {"cmd": "train", "peak_memory_mb": 7}
+    expected = [stage | {"train_seconds": seconds, "threads": 1} for seconds in (3, 5)]
+    several = results.trainings(stage | {"trainings": networks})
+    assert [{key: value for key, value in one.items() if key != "trainings"} for one in several] == expected
+    assert results.trainings(stage) == []
+    assert results.trainings(stage | {"train_seconds": 2}) == [stage | {"train_seconds": 2}]

@@ -29,7 +29,7 @@ from stages.core.errors import UserError
 from stages.core.files import write_csv, write_json
 from stages.core.stage import GRAPH
 from stages.tables import claims
-from stages.tables.results import Results, load_results, number_text, value_text
+from stages.tables.results import Results, load_results, number_text, trainings, value_text
 from stages.tables.transcript import chapters
 from workflow import graph, kept, runs, scale, summary
 from workflow.lock import BEFORE_STAGES, FILE, Lock, load_yaml, lock_files, name_of, untrained
@@ -137,14 +137,14 @@ def write(name: str, folder: Path) -> None:
 
 def facts(name: str, params: dict[str, Any], records: list[dict[str, Any]]) -> dict[str, Any]:
     """What release.json says that follows from the release's parameters and run records."""
-    trained = [record for record in records if "train_seconds" in record]
+    trained = [training for record in records for training in trainings(record)]
     return {
         "name": name,
         "scale": params["scale"],
         "protocol": params["protocol"],
         "machines": _unique(record["machine"] for record in records),
         "packages": _unique(record["packages"] for record in records),
-        "devices": _unique({key: record[key] for key in DEVICE} for record in trained),
+        "devices": _unique({key: record.get(key) for key in DEVICE} for record in trained),
         "trainings": len(trained),
         "training_hours": round(sum(record["train_seconds"] for record in trained) / 3600, 2),
     }

@@ -19,7 +19,7 @@ from stages.ch5_rrf.model import MatchingNetwork, build, count_parameters
 from stages.ch5_rrf.training_settings import Length, Loss, Network, Training, Variant
 from stages.core import capture, loop, stage
 from stages.core.optimisers import set_rate, sgd, stepped, update
-from stages.core.runtime import Runtime
+from stages.core.runtime import Runtime, gpu_name
 from stages.core.seeds import generator, seed_for
 from stages.matching import features
 from stages.matching.blocks import train_block
@@ -103,6 +103,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     variants = {name: job.settings(Variant, f"ch5_rrf.variants.{args.block}.{name}") for name in names}
     precision = job.settings(Runtime, "runtime")
     device = precision.start()
+    job.note(gpu=gpu_name(device))
     trainer = Trainer(
         job.settings(Network, "ch5_rrf.network"),
         {name: job.settings(Loss, f"ch5_rrf.losses.{name}") for name in job.param("ch5_rrf.losses")},

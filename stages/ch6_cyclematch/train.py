@@ -20,7 +20,7 @@ from stages.ch6_cyclematch.training_settings import Length, Network, Training, V
 from stages.core import capture, loop, stage
 from stages.core.errors import UserError
 from stages.core.optimisers import set_rate, sgd, stepped, update
-from stages.core.runtime import Runtime
+from stages.core.runtime import Runtime, gpu_name
 from stages.core.seeds import generator, seed_for
 from stages.matching import features
 from stages.matching.blocks import train_block
@@ -109,6 +109,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     variants = {name: job.settings(Variant, f"ch6_cyclematch.variants.{args.block}.{name}") for name in names}
     precision = job.settings(Runtime, "runtime")
     device = precision.start()
+    job.note(gpu=gpu_name(device))
     trainer = Trainer(
         job.settings(Network, "ch6_cyclematch.network"),
         job.settings(Training, "ch6_cyclematch.training"),

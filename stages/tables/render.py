@@ -35,6 +35,7 @@ from stages.tables.results import (
     load_releases,
     load_results,
     number_text,
+    trainings,
     value_text,
 )
 from stages.tables.transcript import REFERENCES, Table, load_tables
@@ -267,14 +268,14 @@ def _notes(
 
 def _cost(release: Results, chapter: str) -> str:
     """What a release's trainings of a chapter took, from their run records."""
-    trained = [run for run in release.runs if "train_seconds" in run and f" stages.{chapter}." in run["cmd"]]
+    trained = [one for run in release.runs if f" stages.{chapter}." in run["cmd"] for one in trainings(run)]
     if not trained:
         return ""
     hours = sum(run["train_seconds"] for run in trained) / 3600
     memory = max(run["peak_memory_mb"] for run in trained) / 1024
-    places = sorted({run["gpu"] or f"{run['threads']} thread(s) of {run['machine']['processor']}" for run in trained})
-    trainings = f"{len(trained)} trainings of the chapter, {hours:.2f} hours together"
-    return f": {trainings}, each on {' or '.join(places)}, at most {memory:.1f} GB of memory"
+    places = sorted({run.get("gpu") or f"{run['threads']} thread(s) of {run['machine']['processor']}" for run in trained})
+    counted = f"{len(trained)} trainings of the chapter, {hours:.2f} hours together"
+    return f": {counted}, each on {' or '.join(places)}, at most {memory:.1f} GB of memory"
 
 
 def _csv(table: Table, cells: dict[str, list[Cell]]) -> str:

@@ -92,6 +92,13 @@ def load_releases(folder: Path, chapter: str) -> list[Results]:
     return sorted(releases, key=lambda release: RELEASE_SCALES.index(release.scale))
 
 
+def trainings(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """Of a run record what it says of each network that its stage has trained: itself, or for several, one after the other
+    (`stages.matching.blocks`), the stage's own with those of each network. None of a stage that trains nothing."""
+    several = [{**record, **training} for training in record.get("trainings", {}).values()]
+    return [one for one in several or [record] if "train_seconds" in one]
+
+
 def records_of(file: MetricsFile, model: str | None, metric: str, dataset: str | None = None) -> tuple[Record, ...]:
     """The records of one metric of one model, of all seeds; `dataset` where a file has several."""
     return tuple(r for r in file.records if (r.model, r.metric, r.dataset) == (model, metric, dataset))
