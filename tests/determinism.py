@@ -58,11 +58,7 @@ from stages.encoders.words import Tokens
 from stages.matching import cca
 from stages.matching.ranking import bi_rank
 from stages.metrics.correspondence import thin
-from stages.miniatures.alexnet import write as write_alexnet
-from stages.miniatures.efficientnet_lite0 import write as write_efficientnet_lite0
-from stages.miniatures.resnet152 import write as write_resnet152
-from stages.miniatures.squeezenet1_1 import write as write_squeezenet1_1
-from stages.miniatures.vgg19 import write as write_vgg19
+from stages.miniatures import alexnet, efficientnet_lite0, resnet152, squeezenet1_1, vgg19
 
 COMMITTED = Path(__file__).with_suffix(".txt")
 WIDTHS = (8, 16, 24, 32, 32)  # of the miniature VGG-16
@@ -327,9 +323,8 @@ def cycle_network() -> Iterator[Line]:
     random = torch.Generator().manual_seed(1)
     images, texts = (torch.randn(100, width, generator=random) for width in (256, 128))
     ids = torch.arange(100) // 2
-    yield from steps(
-        "cycle", model, lambda model: cycle_loss.objective(variant.terms, images, texts, model(images, texts), ids, training), 1
-    )
+    terms = variant.terms
+    yield from steps("cycle", model, lambda it: cycle_loss.objective(terms, images, texts, it(images, texts), ids, training), 1)
 
 
 def other_networks() -> Iterator[Line]:
@@ -347,11 +342,11 @@ def encoder_features() -> Iterator[Line]:
     random = torch.Generator().manual_seed(0)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        write_alexnet(place, widths=[8, 16, 24, 24, 16], fc=128, seed=10)
-        write_vgg19(place, widths=[6, 8, 12, 16, 16], fc=128, seed=11)
-        write_squeezenet1_1(place, seed=12)
-        write_efficientnet_lite0(place, seed=13)
-        write_resnet152(place, width=8, seed=31)
+        alexnet.write(place, widths=[8, 16, 24, 24, 16], fc=128, seed=10)
+        vgg19.write(place, widths=[6, 8, 12, 16, 16], fc=128, seed=11)
+        squeezenet1_1.write(place, seed=12)
+        efficientnet_lite0.write(place, seed=13)
+        resnet152.write(place, width=8, seed=31)
         for side in (64, 224):
             pictures = torch.randint(0, 256, (2, 3, side, side), dtype=torch.uint8, generator=random)
             for name in ("alexnet", "vgg19", "squeezenet1_1", "efficientnet_lite0"):
