@@ -268,7 +268,7 @@ def _notes(
 
 def _cost(release: Results, chapter: str) -> str:
     """What a release's trainings of a chapter took, from their run records."""
-    trained = [one for run in release.runs if f" stages.{chapter}." in run["cmd"] for one in trainings(run)]
+    trained = [one for run in release.runs for one in trainings(run) if f" stages.{chapter}." in one["cmd"]]
     if not trained:
         return ""
     hours = sum(run["train_seconds"] for run in trained) / 3600
