@@ -35,7 +35,7 @@ INFERENCES = {
 SETTINGS = {
     "encoders": {"images": "eye", "other": "other", "texts": "ear", "mean": "mean", "fisher": "fisher", "rnn": "ear"},
     "variants": {"embeddings": {name: {} for name in NAMES}},
-    "models": {"compared": ["embeddings"], "encoders": []},
+    "models": {"compared": ["embeddings"], "other": [], "mean": [], "fisher": [], "rnn": []},
     "also": [["cycle-rnn", "cycle"]],
     "seeds": [0, 1],
     "inferences": INFERENCES,

@@ -40,7 +40,7 @@ def small() -> dict:
     }
     values["variants"] = {"some": {name: known[name] for name in ("latent-match", "cycle")}}
     values["sets"] = {"compared": [DATASET], "shown": [], "pictured": []}
-    values["models"] = {"compared": ["some"], "encoders": []}
+    values["models"] = {"compared": ["some"], "other": [], "mean": [], "fisher": [], "rnn": []}
     values["encoders"] |= {"images": "eye", "texts": "ear"}
     return {"ch6_cyclematch": values}
 

@@ -37,7 +37,7 @@ def small(*names: str, iterations: int = 60) -> dict:
     length = {"iterations": iterations, "learning_rate_steps": [3 * iterations // 4], "log_every": 20, "checkpoint_every": 20}
     values["lengths"] = {DATASET: length | {"validate_every": 40}}
     values["variants"] = {"some": {name: KNOWN[name] for name in names}} | {name: {name: variant} for name, variant in KNOWN.items()}
-    values["models"] = {"compared": ["some"], "encoders": []}
+    values["models"] = {"compared": ["some"], "other": [], "mean": [], "fisher": [], "rnn": []}
     values["encoders"] = {"images": "eye", "other": "other", "texts": "ear", "mean": "mean", "fisher": "fisher", "rnn": "ear"}
     return {"ch6_cyclematch": values}
 

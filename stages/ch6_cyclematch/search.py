@@ -16,6 +16,7 @@ import torch
 
 from stages.ch6_cyclematch import embed, fusion
 from stages.ch6_cyclematch.fusion_settings import Fusion, Inference
+from stages.ch6_cyclematch.settings import Models
 from stages.ch6_cyclematch.training_settings import Network, Variant
 from stages.core.errors import UserError
 from stages.core.runtime import Runtime
@@ -37,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
 
 def open_searcher(args: argparse.Namespace) -> Searcher:
     """The network that the arguments name, of the scale in force; a UserError where it has not been trained."""
-    training = search.trained(args, CHAPTER, "Chapter 6", ("compared",), ("compared", "encoders"))
+    training = search.trained(args, CHAPTER, "Chapter 6", ("compared",), Models.SEE)
     section, inferences = training.section, training.section["inferences"]
     if args.fusion not in inferences:
         raise UserError(f"--fusion {args.fusion}: {CHAPTER}.inferences has {', '.join(inferences)}")

@@ -23,10 +23,25 @@ class Sets:
 
 @settings
 class Models:
-    """Blocks by role: compared, which see by encoders.images and .texts (Table 6.2); encoders, which see by others (Table 6.6)."""
+    """Blocks by role: compared, which see by encoders.images and .texts (Table 6.2); others by an encoder of images or of texts that their
+    role names (Table 6.6)."""
 
     compared: Names
-    encoders: Names
+    other: Names
+    mean: Names
+    fisher: Names
+    rnn: Names
+
+    SEE: ClassVar = {  # encoders of images and of texts
+        "compared": ("images", "texts"),
+        "other": ("other", "texts"),
+        "mean": ("images", "mean"),
+        "fisher": ("images", "fisher"),
+        "rnn": ("images", "rnn"),
+    }
+
+    def blocks(self) -> list[str]:
+        return [block for role in self.SEE for block in getattr(self, role)]
 
 
 @settings
@@ -81,8 +96,8 @@ class Chapter(core.Chapter):
         "variants.embeddings.cycle-i2t2i": [{"terms": ["i2t-dual", "i2t-rec", "i2t-lat", *more]} for more in (["t2i-dual"], [])],
         "variants.embeddings.cycle-t2i2t": [{"terms": [*more, "t2i-dual", "t2i-rec", "t2i-lat"]} for more in (["i2t-dual"], [])],
         "variants.embeddings.cycle": [{"terms": SIX}],
-        "variants.encoders.cycle-vgg19": [{"terms": SIX, "images": "other"}],
-        "variants.encoders.cycle-word2vec": [{"terms": SIX, "texts": "mean"}],
+        "variants.other.cycle-vgg19": [{"terms": SIX, "images": "other"}],
+        "variants.mean.cycle-word2vec": [{"terms": SIX, "texts": "mean"}],
         "variants.fisher.cycle-hglmm": [{"terms": SIX, "texts": "fisher"}],
         "variants.rnn.cycle-rnn": [{"terms": SIX, "texts": "rnn"}],
         "also": [[["cycle-rnn", "cycle"]]],
@@ -108,13 +123,13 @@ class Chapter(core.Chapter):
         refuse_twins("seeds", self.seeds)
         refuse_twins("sets.compared", self.sets.compared)
         refuse_twins("variants", [name for block in self.variants.values() for name in block])
-        refuse_twins("models.compared and models.encoders", [*self.models.compared, *self.models.encoders])
+        refuse_twins("models", self.models.blocks())
         for name in self.sets.compared:
             if name not in self.lengths:
                 raise ValueError(f"lengths lacks {name}, which sets has: say how long trainings on it are")
             if not self.models.compared:
                 raise ValueError(f"sets.compared has {name}, and models.compared is empty: nothing would be trained on it")
-        for role in ("compared", "encoders"):
+        for role in Models.SEE:
             self._check_role(role)
         for name, network in self.also:
             if name in self._trained() or network not in self._trained():
@@ -127,13 +142,13 @@ class Chapter(core.Chapter):
             if block not in self.variants:
                 raise ValueError(f"models.{role} has {block}, which variants lacks: there are {', '.join(self.variants)}")
             for name, variant in self.variants[block].items():
-                if (variant.images, variant.texts) != ("images", "texts") and role == "compared":
-                    by = f"encoders.{variant.images} and encoders.{variant.texts}"
-                    raise ValueError(f"models.compared has {block}, whose {name} sees by {by}: it belongs into models.encoders")
+                by, right = (variant.images, variant.texts), Models.SEE[role]
+                if by != right:
+                    seen = f"encoders.{by[0]} and encoders.{by[1]}: networks by encoders.{right[0]} and encoders.{right[1]} belong there"
+                    raise ValueError(f"models.{role} has {block}, whose {name} sees by {seen}")
 
     def _trained(self) -> dict[str, Variant]:
-        blocks = [*self.models.compared, *self.models.encoders]
-        return {name: variant for block in blocks for name, variant in self.variants[block].items()}
+        return {name: variant for block in self.models.blocks() for name, variant in self.variants[block].items()}
 
     def _check_bootstrap(self) -> None:
         for key in self.bootstrap.models:

@@ -12,6 +12,6 @@ def networks(job: Job, dataset: str) -> Iterator[tuple[str, str, int, Path]]:
     """Variant, block, seed and folder of each network that has been trained; others are named as `trainings.available` does."""
     models, seeds = job.settings(Models, "ch6_cyclematch.models"), job.param("ch6_cyclematch.seeds")
     folder = job.data(f"models/ch6_cyclematch/{dataset}")
-    for block, seed, trained in trainings.available(job, folder, [*models.compared, *models.encoders], seeds):
+    for block, seed, trained in trainings.available(job, folder, models.blocks(), seeds):
         for name in job.param(f"ch6_cyclematch.variants.{block}"):
             yield name, block, seed, trained / name

@@ -37,7 +37,7 @@ RESULTS = ("reports/metrics", "reports/tables", "reports/figures")
 RECOMPUTED = ("reports/metrics/", "reports/tables/")
 INPUTS = ("/predictions/", "reports/metrics/")
 # Folders of results that stages depend on as a whole, for the lists of what is in them are parameters.
-COARSE = re.compile(r"^data/[^/]+/(models|features/matching)/|^reports/metrics/")
+COARSE = re.compile(r"^data/[^/]+/models/|^reports/metrics/")
 
 
 @dataclass
