@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from claim_world import ABOUT, EQUAL, errors, judge, one, p_two, results
+from claim_world import ABOUT, EQUAL, LESS, errors, judge, one, p_two, results
 
 from stages.core.errors import UserError
 from stages.tables.results import THIS_RUN, Results
@@ -36,6 +36,19 @@ def test_not_below_by_a_margin_by_hand():
     assert one(claim, errors([7.5, 7.6, 7.7], [8.0, 8.0, 8.0])).verdict == "not decided"
     assert one(claim, errors([6.5, 6.6, 6.7], [8.0, 8.0, 8.0])).verdict == "contradicted"
     assert one(claim, errors([7.8], [8.0])).reason == "one seed"
+
+
+def test_above_by_more_than_is_stated_by_hand():
+    claim = {**LESS, "kind": "above_by", "cases": [{"a": "a", "b": "b", "experiment": "cifar10", "by": 5.0}]}
+    # differences 5.2, 5.1, 5.3: mean 5.2, error 0.1 / sqrt 3; 0.2 beyond, t = 2 sqrt 3
+    found = one(claim, errors([13.2, 13.1, 13.3], [8.0, 8.0, 8.0]))
+    assert (found.verdict, found.test, found.case) == ("reproduced", "paired t-test", "a > b + 5.0, cifar10")
+    assert found.p == pytest.approx(p_two(-2 * math.sqrt(3)), abs=1e-6)
+    # exactly as stated is not more; 4.8 is less; the other way round is far less
+    assert one(claim, errors([13.1, 13.0, 12.9], [8.0, 8.0, 8.0])).verdict == "not decided"
+    assert one(claim, errors([12.8, 12.9, 12.7], [8.0, 8.0, 8.0])).verdict == "contradicted"
+    assert one(claim, errors([8.0, 8.0, 8.0], [13.2, 13.1, 13.3])).verdict == "contradicted"
+    assert one(claim, errors([13.2], [8.0])).reason == "one seed"
 
 
 def test_about_a_stated_difference_by_hand():

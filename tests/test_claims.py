@@ -90,6 +90,7 @@ def test_equal_differences_over_seeds():
     [
         ({"kind": "miniature", "protocol": "miniature"}, "miniature"),
         ({"protocol": "shortened"}, "shortened schedule"),
+        ({"protocol": "assumed"}, "assumed lengths of training"),
         ({"kind": "unverified"}, "unverified"),
         ({"kind": "stand-in", "protocol": "miniature"}, "stand-in"),
     ],

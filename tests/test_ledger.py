@@ -262,6 +262,7 @@ def test_mean_and_sample_deviation_over_seeds(tmp_path):
         ({"kind": "miniature"}, "miniature"),
         ({"protocol": "miniature"}, "miniature"),
         ({"protocol": "shortened"}, "shortened schedule"),
+        ({"protocol": "assumed"}, "assumed lengths of training"),
         ({"kind": "stand-in", "note": "JPEG copies"}, "stand-in: JPEG copies"),
         ({"kind": "altered", "note": "cropped"}, "altered: cropped"),
         ({"n": 500}, "evaluated on n = 500, not 10000"),

@@ -97,6 +97,9 @@ def test_a_label_stands_at_the_cell_where_those_of_a_column_differ(tmp_path):
     assert "| Method | thesis | this run | difference |" in text
     assert "| Canny [1] | .600 | 0.610 | +0.010 |" in text and "| RDS | .792 | 0.700 (shortened) | −0.092 |" in text
     assert "\n>" not in text and "\n- This run: Shortened schedule at scale real\\_cpu: shown, not judged against the thesis.\n" in text
+    run = edge_results({"networks": {"rds": 0.7}}, scale="paper", protocol="assumed")
+    text = render.render_table(made(tmp_path, EDGES), run, [])["md"]
+    assert "Assumed lengths of training at scale paper: shown, not judged against the thesis." in text
 
 
 @pytest.mark.parametrize("by_row", [False, True])

@@ -16,6 +16,7 @@ from matplotlib.transforms import Bbox
 LABELS = {
     "miniature": "Miniature: generated data and seconds of training. It shows that the machinery works, not the thesis's results.",
     "shortened": "Shortened schedule: networks are trained for fewer iterations than in the thesis.",
+    "assumed": "Lengths of training are ours: the thesis does not give them.",
     "full": "",
 }
 LABEL_SIZE, LABEL_COLOR = 7, "#a00000"  # points

@@ -15,7 +15,7 @@ from stages.core.stage import Job
 
 FIGURES = "reports/figures"
 OUT = "reports/figures.md"
-STEM = re.compile(r"figure_(\d+)_(\d+)([a-z]?)")
+STEM = re.compile(r"figure_(\d+)_(\d+)([a-z]?)(?:_(\w+))?")  # the last: of which data set, where each has a file
 PICTURES = (".svg", ".png")
 
 
@@ -31,7 +31,7 @@ def page(folder: Path) -> str:
             own = [file for file in files if _number(file) == number]
             name = f"Figure {number[0]}.{number[1]}"
             lines += [f"### {name}", ""]
-            lines += [f"![{name}{_letter(file)}]({_link(file, folder)})" for file in own if file.suffix in PICTURES]
+            lines += [f"![{name}{_part(file)}]({_link(file, folder)})" for file in own if file.suffix in PICTURES]
             lines += ["", *(f"- [{file.name}]({_link(file, folder)}): {_columns(file)}" for file in own if file.suffix not in PICTURES), ""]
     return "\n".join(lines)
 
@@ -48,9 +48,11 @@ def _number(file: Path) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def _letter(file: Path) -> str:
+def _part(file: Path) -> str:
+    """What follows the figure's number: a letter, a data set, or nothing."""
     match = STEM.fullmatch(file.stem)
-    return match[3] if match else ""
+    assert match
+    return match[3] + (f", {match[4]}" if match[4] else "")
 
 
 def _link(file: Path, folder: Path) -> str:

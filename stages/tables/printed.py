@@ -25,16 +25,18 @@ class Printed:
 def printed_number(text: str) -> Printed | None:
     """Read "15.57", ".762", "8.27%", "0.224M", "2.06KB" (of 1,024 bytes), "512×4", "1,500" or "768" as printed.
 
-    None if it is no number.
+    Of one that is printed as about, "~41,000", "~120K" or "~8 millions", the zeros at the end are no digits. None if it is no number.
     """
     if re.fullmatch(r"\d+(×\d+)+", text):
         return Printed(Decimal(math.prod(map(int, text.split("×")))), Decimal(1))
-    whole = text.replace(",", "") if re.fullmatch(r"\d{1,3}(,\d{3})+", text) else text
-    match = re.fullmatch(r"(\d*\.?\d+)(M|KB|%)?", whole)
+    whole = text.replace(",", "") if re.fullmatch(r"~?\d{1,3}(,\d{3})+", text) else text
+    match = re.fullmatch(r"(~?)(\d*\.?\d+)(M|K|KB|%| millions)?", whole)
     if match is None:
         return None
-    number, units = Decimal(match[1]), Decimal({"M": 10**6, "KB": 2**10}.get(match[2], 1))
-    return Printed(number * units, Decimal(1).scaleb(int(number.as_tuple().exponent)) * units)
+    about, number = match[1], Decimal(match[2])
+    units = Decimal({"M": 10**6, " millions": 10**6, "K": 10**3, "KB": 2**10}.get(match[3], 1))
+    zeros = len(match[2]) - len(match[2].rstrip("0")) if about and number and "." not in match[2] else 0
+    return Printed(number * units, Decimal(1).scaleb(zeros + int(number.as_tuple().exponent)) * units)
 
 
 def with_decimals_of(text: str, value: float) -> str:

@@ -29,6 +29,7 @@ from stages.tables.printed import with_decimals_of
 from stages.tables.results import (
     RELEASE_SCALES,
     THIS_RUN,
+    UNJUDGED,
     Measurement,
     Results,
     label,
@@ -50,10 +51,9 @@ def render_chapter(chapter: str, metrics_folder: Path, releases_folder: Path, pu
     if not tables:
         raise UserError(f"{published / chapter}: there is no table; check the chapter's name, or transcribe one.")
     run, releases = load_results(metrics_folder), load_releases(releases_folder, chapter)
-    files = {}
+    files: dict[str, str] = {}
     for table in tables:
-        for suffix, content in render_table(table, run, releases).items():
-            files[f"{table.name}.{suffix}"] = content
+        files |= {f"{table.name}.{suffix}": content for suffix, content in render_table(table, run, releases).items()}
     judged = claims_.judge(claims_.load_claims(published, chapter), tables, run, releases)
     for suffix, content in render_claims(judged, claims_.CONFIDENCE, labels(run.metrics.values())).items():
         files[f"claims.{suffix}"] = content
@@ -118,8 +118,8 @@ def labels(values: Iterable[Measurement | MetricsFile]) -> list[str]:
             assert value.dataset
             said = f" ({value.dataset.note})" if value.dataset.note else ""
             found.add(f"{kind.capitalize()} data: {value.dataset.name}{said}; shown, no verdict on the thesis.")
-        if value.protocol == "shortened" and kind != "stand-in":  # which is judged by no schedule
-            found.add(f"Shortened schedule at scale {value.scale}: shown, not judged against the thesis.")
+        if value.protocol in UNJUDGED and kind != "stand-in":  # which is judged by no schedule
+            found.add(f"{UNJUDGED[value.protocol].capitalize()} at scale {value.scale}: shown, not judged against the thesis.")
         if kind != "official" or value.protocol != "full":
             encoders |= {value.encoder} if isinstance(value, Measurement) else {record.encoder or "" for record in value.records}
     if parts := {part for encoder in encoders for part in encoder.split(" + ") if part}:

@@ -14,6 +14,7 @@ from stages.core.metrics import Dataset, MetricsFile, Record
 THIS_RUN = "this run"
 # Scales whose releases a table shows, in the order in which they are judged.
 RELEASE_SCALES = ("real", "paper", "real_cpu")
+UNJUDGED = {"shortened": "shortened schedule", "assumed": "assumed lengths of training"}  # protocols in words
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Measurement:
         if self.dataset and self.dataset.kind != "official":
             note = f": {self.dataset.note}" if self.dataset.note and self.dataset.kind != "miniature" else ""
             return f"{self.dataset.kind}{note}"
-        return {"full": "", "shortened": "shortened schedule"}.get(self.protocol, self.protocol) or self.flaw
+        return ("" if self.protocol == "full" else UNJUDGED.get(self.protocol, self.protocol)) or self.flaw
 
 
 def load_results(folder: Path) -> Results:
