@@ -16,6 +16,7 @@ from stages.core import metrics
 from stages.core.files import read_csv
 from stages.datasets import captioned
 from stages.datasets.captioned import load_described
+from stages.matching import panels as matching_panels
 from stages.matching import store
 from stages.metrics import recall
 
@@ -133,9 +134,9 @@ def test_counts_are_at_the_thesiss_sizes(here: Path) -> None:
 
 def test_the_query_shown_gains_most_of_those_that_end_well() -> None:
     first, last = np.array([90.0, 30.0, 5.0, 31.0]), np.array([20.0, 2.0, 1.0, 3.0])
-    assert panels.gaining(first, last, top=4) == 1  # 28 places, as the fourth, and before it
-    assert panels.gaining(first, last, top=1) == 2
-    assert panels.gaining(first, last + 90, top=1) == 0  # none ends well: the first gains most
+    assert matching_panels.gaining(first, last, top=4) == 1  # 28 places, as the fourth, and before it
+    assert matching_panels.gaining(first, last, top=1) == 2
+    assert matching_panels.gaining(first, last + 90, top=1) == 0  # none ends well: the first gains most
 
 
 def test_figure_5_5(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,7 +99,8 @@ def test_what_is_used() -> None:
     ("scale", "changes", "sentence"),
     [
         ("mini", {"sentences": ["hglmm", "mean"]}, "encoders.texts is rnn, which matching.sentences lacks: add it"),
-        ("mini", {"sentences": ["hglmm", "rnn"]}, "encoders.mean is mean, which matching.sentences lacks: add it"),
+        ("mini", {"sentences": ["hglmm", "rnn"], "labelled": {"sentences": ["rnn"]}},
+            "encoders.mean is mean, which matching.sentences lacks: add it"),
         ("mini", {"sentences": ["mean", "rnn"]}, "encoders.fisher is hglmm, which matching.sentences lacks: add it"),
         ("mini", {"others": ["alexnet"]}, "encoders.other is vgg19, which matching.others lacks: add it"),
         ("mini", {"images": ["vgg19"], "others": ["vgg16"]}, "encoders.images is resnet152, which matching.images lacks: add it"),

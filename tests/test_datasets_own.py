@@ -149,7 +149,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def write_texts(folder: Path, count: int = 3) -> list[Path]:
+def write_texts(folder: Path, count: int = 10) -> list[Path]:
     """A text of `count` sentences for each picture; in Flowers all classes' texts are in one folder here, for only the name counts."""
     texts = []
     for image in sorted(folder.rglob("*.jpg")):
@@ -166,7 +166,7 @@ def test_sentences_are_of_their_images(images: Path, name: str, read: Any) -> No
     texts = write_texts(images / name)
     whole = read(images / name)
     assert [len(whole.parts[part]) for part in PARTS] == [4, 0, 2]
-    assert len(whole.captions) == 3 * 6
+    assert len(whole.captions) == 10 * 6
     for caption, index in zip(whole.captions, whole.image_of, strict=True):
         assert caption.split()[0] == whole.images[index].stem
     assert (len(whole.classes), whole.single) == (2, True)
@@ -177,6 +177,8 @@ def test_sentences_are_of_their_images(images: Path, name: str, read: Any) -> No
     assert message(read, images / name).endswith(f"{texts[0].stem}.jpg has no caption: download the data set again")
     texts[0].write_text("\n")
     assert message(read, images / name).endswith(f"{texts[0].name} is empty: download the data set again")
+    texts[0].write_text(9 * "A .\n")
+    assert message(read, images / name).endswith(f"{texts[0].name} has 9 sentences, where each image has 10: download the data set again")
     write_texts(images / name)
     other = texts[0].parent / "image_99999.txt"
     other.write_text("A .\n")

@@ -47,7 +47,7 @@ def compose(scale: str, overrides: list[str], path: Path = PARAMS) -> None:
     """Write the parameters of `scale`, changed by `overrides` (Hydra's key=value), to `path`; leave it alone if they are invalid.
 
     +only=<chapter> and +leave_out=[<chapter>, ...] empty the `sets` of the chapters that are not to run, and take them from `chapters`:
-    a table follows from metrics, which nothing would make.
+    a table follows from metrics, which nothing would make. Of the sets that chapters share, those stay that a chapter left has.
     """
     known = sorted(file.stem for file in (CONFIG / "scale").glob("*.yaml"))
     if scale not in known:
@@ -63,11 +63,16 @@ def compose(scale: str, overrides: list[str], path: Path = PARAMS) -> None:
             values = _composed(aside, scale, plain)
             if only or left_out:
                 rest = [name for name in only or values["chapters"] if name not in left_out]
-                off = [name for name in chapters() if name not in (*rest, *needed_by(rest))]
+                shared = needed_by(rest)
+                off = [name for name in chapters() if name not in (*rest, *shared)]
                 if not rest:
                     sys.exit(f"error: {wanted}: no chapter is left; {path} is left as it was")
                 switches = [f"chapters=[{','.join(rest)}]"]
                 switches += [f"{name}.sets.{role}=[]" for name in off for role in values[name]["sets"]]
+                kept = {dataset for name in rest for names in values[name]["sets"].values() for dataset in names}
+                for name in shared:
+                    sets = values[name]["sets"].items()
+                    switches += [f"{name}.sets.{role}=[{','.join(one for one in names if one in kept)}]" for role, names in sets]
                 values = _composed(aside, scale, [*plain, *switches])
             if only and not any(override.startswith("data.sets=") for override in plain) and not problems(values):
                 if not (used := used_sets(values)):

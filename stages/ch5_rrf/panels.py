@@ -7,41 +7,18 @@ first of the models to the last, which shows it, as the thesis's examples gain.
 """
 
 import argparse
-from collections.abc import Mapping
 
 import matplotlib
-import numpy as np
-from numpy.typing import NDArray
 
 from stages.ch5_rrf.settings import Figures
 from stages.core import figures, stage
 from stages.core.files import write_csv
-from stages.datasets.captioned import Described, load_described
+from stages.datasets.captioned import load_described
 from stages.matching import panels, store
-from stages.metrics import recall
 
 
 def parser() -> argparse.ArgumentParser:
     return stage.parser(__doc__, "dataset")
-
-
-def gaining(first: NDArray[np.float64], last: NDArray[np.float64], top: int) -> int:
-    """The query whose right answer gains most places, of those that end among the first `top`, if any do; of equals the first."""
-    return int(np.lexsort((last - first, last > top))[0])
-
-
-def answers(dataset: str, blocks: Mapping[str, recall.Blocks], described: Described, top: int) -> list[panels.Answer]:
-    """A query of each direction, and what each model retrieves for it. blocks : the scores by model, in the figure's order."""
-    images = np.arange(len(described.names))
-    chosen = []
-    ways: tuple[tuple[panels.Way, NDArray, NDArray], ...] = (("i2t", images, described.image_of), ("t2i", described.image_of, images))
-    for number, (way, queries, items) in enumerate(ways):
-        ranks = {model: recall.first_hits(pair[number], queries, items, name=model).ranks() for model, pair in blocks.items()}
-        models = list(blocks)
-        query = gaining(ranks[models[0]], ranks[models[-1]], top)
-        for model, pair in blocks.items():
-            chosen.append(panels.answer(dataset, way, query, model, pair[number], described, top, ranks[model][query]))
-    return chosen
 
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:
@@ -58,7 +35,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
             model: store.blocks([store.load(folder, one, seed, described, job.name) for one in ensembles.get(model, [model])])
             for model in settings.models
         }
-        shown += answers(dataset, blocks, described, settings.top)
+        shown += panels.gained(dataset, blocks, panels.instances(described), settings.top)
     write_csv(job.out("reports/figures/ch5_rrf/figure_5_5.csv"), panels.rows(shown, sets))
     with matplotlib.rc_context(figures.STYLE):
         drawn = panels.draw(shown, sets, pictures, len(settings.models))

@@ -17,7 +17,7 @@ from stages.ch5_rrf import embed
 from stages.ch5_rrf.training_settings import Network, Variant
 from stages.core.runtime import Runtime
 from stages.core.settings import build
-from stages.matching import search
+from stages.matching import commands
 from stages.matching.search import Floats, Searcher
 from stages.metrics.recall import unit
 
@@ -25,18 +25,18 @@ CHAPTER = "ch5_rrf"
 
 
 def parser() -> argparse.ArgumentParser:
-    return search.parser(__doc__, CHAPTER, "rrf-3")
+    return commands.parser(__doc__, CHAPTER, "rrf-3")
 
 
 def open_searcher(args: argparse.Namespace) -> Searcher:
     """The network that the arguments name, of the scale in force; a UserError where it has not been trained."""
-    training = search.trained(args, CHAPTER, "Chapter 5", ("ablated", "compared"), ("ablated", "other", "compared"))
+    training = commands.trained(args, CHAPTER, "Chapter 5", ("ablated", "compared"), ("ablated", "other", "compared"))
     key = f"{CHAPTER}.variants.{training.block}.{args.model}"
     variant = build(Variant, training.section["variants"][training.block][args.model], key)
     precision = Runtime(args.device, args.threads, "fp32")
     device = precision.start()
     network = build(Network, training.section["network"], f"{CHAPTER}.network")
-    with search.loading(training):
+    with commands.loading(training):
         model = embed.load(training.folder, variant, network, device)
 
     def score(images: Floats, texts: Floats) -> Floats:
@@ -47,12 +47,12 @@ def open_searcher(args: argparse.Namespace) -> Searcher:
 
     encoders = training.section["encoders"]
     by = encoders[variant.images], encoders["texts"]
-    widths = search.inputs(model.images.first), search.inputs(model.texts.first)
+    widths = commands.inputs(model.images.first), commands.inputs(model.texts.first)
     return Searcher(training.params, training.data, training.dataset, *by, widths, score, precision, device)
 
 
 def main() -> None:
-    search.run(parser(), open_searcher)
+    commands.run(parser(), open_searcher)
 
 
 if __name__ == "__main__":

@@ -37,14 +37,13 @@ def chosen(ranks: NDArray[np.float64], top: int, *purpose: object) -> list[int]:
 
 def answers(dataset: str, model: str, blocks: recall.Blocks, described: Described, top: int) -> list[panels.Answer]:
     """What is retrieved for the queries of both directions."""
-    images = np.arange(len(described.names))
-    found = []
-    ways: tuple[tuple[panels.Way, NDArray, NDArray], ...] = (("i2t", images, described.image_of), ("t2i", described.image_of, images))
-    for block, (way, queries, items) in zip(blocks, ways, strict=True):
+    ids = panels.instances(described)
+    shown = []
+    for block, (way, queries, items) in zip(blocks, ids.ways(), strict=True):
         ranks = recall.first_hits(block, queries, items, name=model).ranks()
         for query in chosen(ranks, top, dataset, way):
-            found.append(panels.answer(dataset, way, query, model, block, described, top, ranks[query]))
-    return found
+            shown.append(panels.answer(dataset, way, query, model, block, ids, top, ranks[query]))
+    return shown
 
 
 def main(args: argparse.Namespace, job: stage.Job) -> None:

@@ -21,7 +21,7 @@ from stages.ch6_cyclematch.training_settings import Network, Variant
 from stages.core.errors import UserError
 from stages.core.runtime import Runtime
 from stages.core.settings import build
-from stages.matching import search
+from stages.matching import commands
 from stages.matching.features import Pairs
 from stages.matching.search import Floats, Searcher
 from stages.metrics.recall import Block, unit
@@ -31,14 +31,14 @@ CHUNK = 8192  # of what is searched at a time: f_T2I of MSCOCO's 413,915 trainin
 
 
 def parser() -> argparse.ArgumentParser:
-    options = search.parser(__doc__, CHAPTER, "cycle")
+    options = commands.parser(__doc__, CHAPTER, "cycle")
     options.add_argument("--fusion", default="adaptive", help=f"of its scores, one of {CHAPTER}.inferences, such as average (adaptive)")
     return options
 
 
 def open_searcher(args: argparse.Namespace) -> Searcher:
     """The network that the arguments name, of the scale in force; a UserError where it has not been trained."""
-    training = search.trained(args, CHAPTER, "Chapter 6", ("compared",), Models.SEE)
+    training = commands.trained(args, CHAPTER, "Chapter 6", ("compared",), Models.SEE)
     section, inferences = training.section, training.section["inferences"]
     if args.fusion not in inferences:
         raise UserError(f"--fusion {args.fusion}: {CHAPTER}.inferences has {', '.join(inferences)}")
@@ -49,7 +49,7 @@ def open_searcher(args: argparse.Namespace) -> Searcher:
     precision = Runtime(args.device, args.threads, "fp32")
     device = precision.start()
     network = build(Network, section["network"], f"{CHAPTER}.network")
-    with search.loading(training):
+    with commands.loading(training):
         model = embed.load(training.folder, variant, network, device)
 
     def compared(images: Floats, texts: Floats) -> Floats:
@@ -71,7 +71,7 @@ def open_searcher(args: argparse.Namespace) -> Searcher:
 
     encoders = section["encoders"]
     by = encoders[variant.images], encoders[variant.texts]
-    widths = search.inputs(model.i2t.first), search.inputs(model.t2i.first)
+    widths = commands.inputs(model.i2t.first), commands.inputs(model.t2i.first)
     compared(*(np.zeros((1, width), np.float32) for width in widths))  # that it lacks a score is said before a folder is seen
     return Searcher(training.params, training.data, training.dataset, *by, widths, score, precision, device)
 
@@ -82,7 +82,7 @@ def _constant(scores: Floats) -> Block:
 
 
 def main() -> None:
-    search.run(parser(), open_searcher)
+    commands.run(parser(), open_searcher)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from stages.ch6_cyclematch import fusion
 from stages.ch6_cyclematch.fusion_settings import Figures, Inference, NoArea, Score
-from stages.core.errors import UserError
 from stages.core.seeds import seed_for
+from stages.matching import plane
 from stages.metrics import recall
 
 RANKS = 200  # of a curve of thousands that are kept
@@ -25,18 +25,9 @@ def drawn_pairs(image_of: Indices, pairs: int) -> tuple[Indices, Indices]:
 
 
 def tsne(embeddings: NDArray[np.float32], targets: NDArray[np.float32], settings: Figures) -> Floats:
-    """Both of n pairs, each (n, d), on one plane, (2, n, 2): t-SNE of unit vectors, whose distances rank as cosines do.
-
-    Exact, not by Barnes and Hut's tree, whose sums are divided among threads: the same bytes on every processor (tests/determinism.py).
-    """
-    from sklearn.manifold import TSNE
-
-    count = 2 * len(embeddings)
-    if settings.perplexity >= count:
-        raise UserError(f"ch6_cyclematch.figures.perplexity is {settings.perplexity:g}, and the map has {count} points only: lower it")
-    points = recall.unit(np.concatenate([embeddings, targets])).astype(np.float64)
-    method = TSNE(perplexity=settings.perplexity, max_iter=settings.iterations, method="exact", init="pca", random_state=0)
-    return method.fit_transform(points).reshape(2, -1, 2).astype(np.float64)
+    """Both of n pairs, each (n, d), on one plane, (2, n, 2), by `plane.tsne`."""
+    points = plane.tsne(np.concatenate([embeddings, targets]), settings.perplexity, settings.iterations, "ch6_cyclematch.figures")
+    return points.reshape(2, -1, 2)
 
 
 def nearest(maps: Floats) -> float:

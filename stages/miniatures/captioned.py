@@ -53,14 +53,15 @@ class Content:
 
 
 def draw(
-    file: Path, seed: int, stream: int, index: int, size: tuple[int, int], things: tuple[int, ...] | None = None
+    file: Path, seed: int, stream: int, index: int, size: tuple[int, int], things: tuple[int, ...] | None = None, *, near: float = 1
 ) -> tuple[Content, np.random.Generator]:
     """Save picture `index` of a data set as JPEG; what is in it, and the random numbers that its sentences follow from.
 
     size : width and height, of which a picture's own are near. things : the kinds that it shows; None: one to three by chance.
+    near : times as large as otherwise are these.
     """
     rng = generator(seed, stream, _PICTURE, index)
-    scene, content = _sample(rng, things)
+    scene, content = _sample(rng, things, near)
     save_jpeg(photograph(rng, scene, *size), file)
     return content, generator(seed, stream, _SENTENCES, index)
 
@@ -87,7 +88,7 @@ def _word(rng: np.random.Generator, words: Words) -> str:
     return words[int(rng.integers(len(words)))]
 
 
-def _sample(rng: np.random.Generator, things: tuple[int, ...] | None) -> tuple[Scene, Content]:
+def _sample(rng: np.random.Generator, things: tuple[int, ...] | None, near: float = 1) -> tuple[Scene, Content]:
     if things is None:
         things = tuple(rng.permutation(len(THINGS))[: 1 + int(rng.integers(3))].tolist())
     colours = tuple(kind if rng.random() < TYPICAL_HUE else int(rng.integers(len(COLOURS))) for kind in things)
@@ -98,18 +99,19 @@ def _sample(rng: np.random.Generator, things: tuple[int, ...] | None) -> tuple[S
         ground=_surface(rng, *_GROUND_COLOURS[ground]),
         horizon=0.45 + 0.15 * rng.random(),
         things=tuple(
-            _thing(rng, place, kind, colour, len(things)) for place, (kind, colour) in enumerate(zip(things, colours, strict=True))
+            _thing(rng, place, kind, colour, len(things), near) for place, (kind, colour) in enumerate(zip(things, colours, strict=True))
         ),
         main=0,
     )
     return scene, Content(things, colours, ground, backdrop)
 
 
-def _thing(rng: np.random.Generator, place: int, kind: int, colour: int, count: int) -> Thing:
+def _thing(rng: np.random.Generator, place: int, kind: int, colour: int, count: int, near: float) -> Thing:
     """A large thing in its share of the width, so that none hides another."""
     centre = ((place + 0.4 + 0.2 * rng.random()) / count, 0.45 + 0.2 * rng.random())
     surface = _surface(rng, (colour + 0.4 * (rng.random() - 0.5)) / len(COLOURS), 0.9, 0.9)
-    return Thing(kind % len(SHAPES), surface, centre, (0.36, 0.27, 0.2)[count - 1] + 0.04 * rng.random(), 30 * (rng.random() - 0.5))
+    radius = near * ((0.36, 0.27, 0.2)[count - 1] + 0.04 * rng.random())
+    return Thing(kind % len(SHAPES), surface, centre, radius, 30 * (rng.random() - 0.5))
 
 
 def _surface(rng: np.random.Generator, hue: float, saturation: float, value: float) -> Surface:

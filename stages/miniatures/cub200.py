@@ -1,5 +1,6 @@
 """A miniature of Caltech-UCSD Birds 200 in its official layout: birds of one build, which differ by finer patterns and nearer hues."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,8 +20,14 @@ _PICTURE, _ORDER = 1, 2
 _HUES = 21  # with ten patterns 210 classes; without a divisor in common with its stride, 8: neighbouring classes are unlike
 
 
-def write(folder: Path, *, classes: int, train: int, test: int, width: int, height: int, seed: int) -> None:
-    """Write `folder`/CUB_200_2011: `train` and `test` pictures of each class, in random order, and the tables."""
+def write(
+    folder: Path, *, classes: int, train: int, test: int, width: int, height: int, seed: int,
+    paint: Callable[[np.random.Generator, int], Scene] | None = None,
+) -> None:  # fmt: skip
+    """Write `folder`/CUB_200_2011: `train` and `test` pictures of each class, in random order, and the tables.
+
+    paint : what makes a scene of a class, `bird` where it is None.
+    """
     request.check("CUB-200", {"classes": classes, "train": train, "test": test}, width, height, most={"classes": BIRDS})
     base = folder / "CUB_200_2011"
     names = [f"{label + 1:03d}.{PATTERNS[_bird_kind(label)[0]].title()}_Bird_{_bird_kind(label)[1]:02d}" for label in range(classes)]
@@ -31,13 +38,13 @@ def write(folder: Path, *, classes: int, train: int, test: int, width: int, heig
             images.append(f"{name}/{name[4:]}_{index + 1:04d}.jpg")
             labels.append(label + 1)
             split.append(int(place < train))
-            save_jpeg(photograph(rng, _bird(rng, label), width, height), base / "images" / images[-1])
+            save_jpeg(photograph(rng, (paint or bird)(rng, label), width, height), base / "images" / images[-1])
     tables: dict[str, list] = {"classes": names, "images": images, "image_class_labels": labels, "train_test_split": split}
     for table, values in tables.items():
         (base / f"{table}.txt").write_text("".join(f"{number} {value}\n" for number, value in enumerate(values, 1)))
 
 
-def _bird(rng: np.random.Generator, label: int) -> Scene:
+def bird(rng: np.random.Generator, label: int) -> Scene:
     """Body, head and wing, which face either way; body and head are of the class's hue, the wing has its pattern."""
     scene = sample_scene(rng, 0)
     pattern, number = _bird_kind(label)

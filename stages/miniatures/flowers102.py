@@ -1,5 +1,6 @@
 """A miniature of Oxford's 102 flowers in its official layout: the class of a picture is a blossom's pattern and hue."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,8 +21,14 @@ _HUES = 11  # with ten patterns 110 classes; without a divisor in common with it
 _BLOSSOMS = ("ring", "star", "cross")
 
 
-def write(folder: Path, *, classes: int, train: int, val: int, test: int, width: int, height: int, seed: int) -> None:
-    """Write `folder`/jpg, imagelabels.mat and setid.mat: `train`, `val` and `test` pictures of each class, numbered in random order."""
+def write(
+    folder: Path, *, classes: int, train: int, val: int, test: int, width: int, height: int, seed: int,
+    paint: Callable[[np.random.Generator, int], Scene] | None = None,
+) -> None:  # fmt: skip
+    """Write `folder`/jpg, imagelabels.mat and setid.mat: `train`, `val` and `test` pictures of each class, numbered in random order.
+
+    paint : what makes a scene of a class, `flower` where it is None.
+    """
     counts = {"train": train, "val": val, "test": test}
     request.check("Flowers", {"classes": classes, **counts}, width, height, most={"classes": FLOWERS})
     wanted = [(part, label, index) for part, count in enumerate(counts.values()) for label in range(classes) for index in range(count)]
@@ -29,7 +36,7 @@ def write(folder: Path, *, classes: int, train: int, val: int, test: int, width:
     labels = np.zeros((1, len(wanted)), np.uint8)
     for number, (part, label, index) in zip(numbers, wanted, strict=True):
         rng = generator(seed, _STREAM, _PICTURE, part, label, index)
-        save_jpeg(photograph(rng, _flower(rng, label), width, height), folder / f"jpg/image_{number:05d}.jpg")
+        save_jpeg(photograph(rng, (paint or flower)(rng, label), width, height), folder / f"jpg/image_{number:05d}.jpg")
         labels[0, number - 1] = label + 1
     save_mat({"labels": labels}, folder / "imagelabels.mat")
     parts = {
@@ -39,7 +46,7 @@ def write(folder: Path, *, classes: int, train: int, val: int, test: int, width:
     save_mat(parts, folder / "setid.mat")
 
 
-def _flower(rng: np.random.Generator, label: int) -> Scene:
+def flower(rng: np.random.Generator, label: int) -> Scene:
     """A blossom of any outline with the pattern and hue of its class, and a heart of any hue."""
     scene = sample_scene(rng, 0)
     hue = (3 * label % _HUES + 0.5 * (rng.random() - 0.5)) / _HUES
