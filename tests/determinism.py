@@ -8,9 +8,6 @@ Lines stand in the order in which they depend on each other, forwards and backwa
 """
 
 import argparse
-import hashlib
-import io
-import math
 import sys
 import tempfile
 from collections import Counter
@@ -24,13 +21,7 @@ import stages.ch4_deepindex  # noqa: F401 - pins the instruction sets, so it has
 import faiss
 import numpy as np
 import torch
-from PIL import Image
-from scipy import ndimage
-from skimage.color import rgb2luv
-from skimage.feature import canny
-from sklearn.decomposition import PCA
-from sklearn.manifold import TSNE
-from sklearn.svm import LinearSVC
+from determinism_libraries import Line, hashed, libraries
 from threadpoolctl import threadpool_info
 from torch import nn
 from torch.nn import functional as F
@@ -48,16 +39,18 @@ from stages.ch5_rrf.loss import objective
 from stages.ch6_cyclematch import loss as cycle_loss
 from stages.ch6_cyclematch import model as cyclematch
 from stages.ch6_cyclematch import training_settings as cycle_settings
+from stages.ch7_mmc import loss as mmc_loss
+from stages.ch7_mmc import model as mmc
+from stages.ch7_mmc import training_settings as mmc_settings
+from stages.ch7_mmc.bilinear import compact_bilinear, signed_root
 from stages.core.layers.conv_transpose import ConvTranspose2d
 from stages.core.layers.linear import Linear
 from stages.core.layers.padded_conv import PaddedConv2d
 from stages.core.runtime import Runtime
-from stages.encoders import fisher, mixture, sentences
+from stages.encoders import sentences
 from stages.encoders.vision import encoder, features, load, whole_features
 from stages.encoders.words import Tokens
-from stages.matching import cca
 from stages.matching.ranking import bi_rank
-from stages.metrics.correspondence import thin
 from stages.miniatures import alexnet, efficientnet_lite0, resnet152, squeezenet1_1, vgg19
 
 COMMITTED = Path(__file__).with_suffix(".txt")
@@ -75,16 +68,6 @@ IMAGENET = {
         ("cnn-19", False, "none"), ("cfn-19", False, "fused"),
     )
 }  # fmt: skip
-Line = tuple[str, str]
-
-
-def hashed(*values: object) -> str:
-    """Eight digits of the bytes of tensors, arrays, numbers or files."""
-    digest = hashlib.md5(usedforsecurity=False)
-    for value in values:
-        array = value.detach().numpy() if isinstance(value, torch.Tensor) else value
-        digest.update(array if isinstance(array, bytes) else np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()[:8]
 
 
 def kernels() -> Iterator[Line]:
@@ -153,13 +136,8 @@ def functions() -> Iterator[Line]:
     yield "softmax", hashed(maps.softmax(1), maps.log_softmax(1))
     yield "sums", hashed(maps.sum(), maps.mean((2, 3)), maps.std(), maps.norm())
     yield "interpolate", hashed(F.interpolate(maps, (50, 60), mode="bilinear"))
-    yield (
-        "entropies",
-        hashed(
-            F.binary_cross_entropy_with_logits(maps, (maps > 1).float(), maps.abs(), reduction="sum"),
-            F.cross_entropy(maps, maps[:, 0].long() % 21),
-        ),
-    )
+    entropy = F.binary_cross_entropy_with_logits(maps, (maps > 1).float(), maps.abs(), reduction="sum")
+    yield "entropies", hashed(entropy, F.cross_entropy(maps, maps[:, 0].long() % 21))
     weights = nn.Parameter(maps.clone())
     optimizer = torch.optim.Adam([weights], fused=True)
     for _ in range(3):
@@ -169,68 +147,16 @@ def functions() -> Iterator[Line]:
     sides = [F.normalize(side).requires_grad_() for side in maps.flatten()[: 2 * 120 * 64].view(2, 120, 64)]
     loss = bi_rank(*sides, torch.arange(120) // 2, weights=(1, 0.5, 2, 1), margin=0.1, k=50)
     yield "bi-rank loss", hashed(loss, *torch.autograd.grad(loss, sides))
+    own = torch.Generator().manual_seed(2)
+    for dimension in (2048, 20000, 2047):
+        hashes = torch.randint(dimension, (2, 64), generator=own)
+        pooled = signed_root(compact_bilinear(*sides, hashes, 1.0 - hashes % 2 * 2, dimension), 1e-6)
+        yield f"compact bilinear pooling to {dimension}", hashed(pooled, *torch.autograd.grad(pooled.square().sum(), sides))
     lengths = np.array([7, 1, 12, 3, 12], np.int32)
     captions = Tokens(np.arange(lengths.sum(), dtype=np.int32) % 20, lengths)
     vectors = maps.flatten()[: 20 * 50].view(20, 50)
     states = sentences.bilstm_max(sentences.random_lstm(50, 64, random), captions, vectors, batch_size=3)
     yield "BiLSTM", hashed(*(value for _, value in states))
-
-
-def libraries() -> Iterator[Line]:
-    """What stages compute outside PyTorch."""
-    random = np.random.default_rng(0)
-    values, vectors = random.random(5000) + 0.1, random.random((700, 48), dtype=np.float32)
-    single = values.astype(np.float32)
-    picture, bytes_ = random.random((60, 80)), np.kron(random.integers(0, 256, (20, 25, 3)), np.ones((4, 4, 1))).astype(np.uint8)
-    yield "libm", hashed([[math.exp(-x), math.log(x), math.sin(x), math.cos(x), x**0.37, math.atan2(x, 2)] for x in values.tolist()])
-    yield "NumPy functions", hashed(*(of(x) for of in (np.exp, np.log, np.sin, np.sqrt, np.tanh) for x in (values, single)), single**0.37)
-    yield "NumPy sums", hashed(values.sum(), single.sum(), single.std(), vectors.mean(0), np.linalg.norm(vectors, axis=1))
-    yield "NumPy products", hashed(vectors @ vectors.T, vectors.astype(float) @ vectors.T.astype(float), vectors @ vectors[0])
-    yield "NumPy eigenvectors", hashed(*np.linalg.eigh(np.cov(vectors.T)))
-    yield "SciPy", hashed(
-        ndimage.gaussian_filter(picture, 1.7), ndimage.convolve1d(picture.astype(np.float32), [0.2, 0.3, 0.5]),
-        ndimage.map_coordinates(picture, random.random((2, 500)) * 50, order=1), ndimage.distance_transform_edt(picture > 0.9),
-    )  # fmt: skip
-    yield "scikit-image", hashed(rgb2luv(bytes_), canny(picture, 1.5))
-    labels = vectors[:, 0] > 0.5
-    yield "scikit-learn", hashed(LinearSVC().fit(vectors, labels).coef_, PCA(10, svd_solver="covariance_eigh").fit(vectors).components_)
-    exact = TSNE(perplexity=10, max_iter=300, method="exact", init="pca", random_state=0)
-    yield "t-SNE, exact", hashed(exact.fit_transform(vectors[:80].astype(float)))
-    rotation, _ = mixture.learn_rotation(vectors, 0)
-    yield "FastICA", hashed(rotation.matrix)
-    turned = rotation.apply(vectors)
-    fitted, likelihoods = mixture.fit(turned, 5, "hglmm", iterations=4, seed=0)
-    yield "HGLMM", hashed(fitted.location, fitted.deviation, fitted.laplacian, fitted.prior, likelihoods)
-    captions = Tokens(random.integers(0, 700, 4000).astype(np.int32), np.full(500, 8, np.int32))
-    fisher_vectors = [chunk for _, chunk in fisher.encoded(captions, turned, fitted)]
-    yield "Fisher vectors", hashed(*fisher_vectors)
-    projection = fisher.learn_projection(fisher_vectors, 40)
-    yield "PCA by covariance", hashed(projection.components, projection.apply(fisher_vectors[0]))
-    pairs = np.arange(len(vectors))
-    canonical = cca.fit(cca.moments(vectors[:, :20], vectors[:, 20:], pairs, pairs), 0.1, 20)
-    yield "CCA", hashed(canonical.correlations, *canonical.embed(vectors[:, :20], vectors[:, 20:]))
-    yield "numba", hashed(thin(picture > 0.7))
-    image = Image.fromarray(bytes_)
-    yield "Pillow resize", hashed(*(image.resize((57, 91), kind) for kind in (Image.Resampling.BILINEAR, Image.Resampling.LANCZOS)))
-    yield "Pillow JPEG", hashed(encoded(image, "JPEG", quality=90), Image.open(io.BytesIO(encoded(image, "JPEG", quality=90))))
-    yield "Pillow PNG", hashed(*(encoded(image, "PNG", compress_level=level) for level in (0, 6, 9)))
-    faiss.omp_set_num_threads(1)
-    kmeans = faiss.Kmeans(48, 50, niter=5, seed=1, min_points_per_centroid=1)
-    kmeans.train(vectors)
-    yield "faiss k-means", hashed(kmeans.centroids)
-    for kind in (faiss.IndexFlatL2, faiss.IndexFlatIP):
-        index = kind(48)
-        index.add(vectors)
-        yield f"faiss {kind.__name__}", hashed(*index.search(vectors[:30], 9))
-    quantiser = faiss.ProductQuantizer(48, 12, 4)
-    quantiser.train(vectors)
-    yield "faiss ProductQuantizer", hashed(faiss.vector_to_array(quantiser.centroids), quantiser.compute_codes(vectors))
-
-
-def encoded(image: Image.Image, kind: str, **options: int) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
 
 
 def steps(name: str, model: nn.Module, loss_of: Callable[[nn.Module], torch.Tensor], count: int) -> Iterator[Line]:
@@ -298,6 +224,12 @@ def imagenet_network(name: str, variant: imagenet_settings.Variant) -> Iterator[
     yield from steps(name, model, lambda model: sum(F.cross_entropy(scores, labels) for scores in model(images).unbind(1)), 1)
 
 
+def pairs(*widths: int) -> list[torch.Tensor]:
+    """Features of 100 images and of texts, each (100, width), and which image each pair's is."""
+    random = torch.Generator().manual_seed(1)
+    return [*(torch.randn(100, width, generator=random) for width in widths), torch.arange(100) // 2]
+
+
 def matching_network(count: int) -> Iterator[Line]:
     """RRF-Net with its convolutional fusion, the bi-rank loss of 100 pairs."""
     network = rrf_settings.Network((128, 64, 64, 64), 0.2, True, 0.1, True, 0.05, "mean")
@@ -305,9 +237,7 @@ def matching_network(count: int) -> Iterator[Line]:
     loss = rrf_settings.Loss((1, 0.5), (2, 1), 0.3, "he")
     variant = rrf_settings.Variant("bi-rank", "images", 3, "conv")
     model = rrf.build(variant, 256, 64, network, loss.start, torch.Generator().manual_seed(0))
-    random = torch.Generator().manual_seed(1)
-    images, texts = (torch.randn(100, width, generator=random) for width in (256, 64))
-    ids = torch.arange(100) // 2
+    images, texts, ids = pairs(256, 64)
     times: Counter[str] = Counter()  # of FC3, which has a line for each of its applications
     for name, value in steps("rrf-3", model, lambda model: objective(*model(images, texts), ids, loss, training), count):
         times[name] += 1
@@ -320,11 +250,26 @@ def cycle_network() -> Iterator[Line]:
     training = cycle_settings.Training(100, 0.1, 2, 20, "constant", 0.9, 5e-4, 2, 0.3, "he")
     variant = cycle_settings.Variant(("i2t-dual", "i2t-rec", "i2t-lat", "t2i-dual", "t2i-rec", "t2i-lat"))
     model = cyclematch.build(variant, 256, 128, network, "he", torch.Generator().manual_seed(0))
-    random = torch.Generator().manual_seed(1)
-    images, texts = (torch.randn(100, width, generator=random) for width in (256, 128))
-    ids = torch.arange(100) // 2
+    images, texts, ids = pairs(256, 128)
     terms = variant.terms
     yield from steps("cycle", model, lambda it: cycle_loss.objective(terms, images, texts, it(images, texts), ids, training), 1)
+
+
+def joint_networks() -> Iterator[Line]:
+    """MMC-Net by both losses of 100 pairs: fusion and head of Section 7.2, and others of Tables 7.6 and 7.7."""
+    network = mmc_settings.Network((128, 64, 64, 64), 0.2, True, 0.1, False, 0.05, "each", "drawn", 1e-6)
+    training = mmc_settings.Training(0.1, 2, "constant", "sum", 0.9, 5e-4, 2, "he")
+    images, texts, ids = pairs(256, 64)
+
+    def loss(model: nn.Module) -> torch.Tensor:
+        f, g = model(images, texts)
+        classification = mmc_loss.classification(model.classify(f, g), ids % 20, True, "sum")
+        return mmc_loss.total(mmc_loss.matching(f, g, ids, training, 20), classification, 0.5)
+
+    for fused, head in (("convolution", "compact"), ("multiplication", "bilinear"), ("sum", "fc")):
+        variant = mmc_settings.Variant(("matching", "classification"), fusion=fused, head=head)  # type: ignore[arg-type]
+        model = mmc.build(variant, 256, 64, 20, 512, network, "he", torch.Generator().manual_seed(0))
+        yield from steps("", model, loss, 1)
 
 
 def other_networks() -> Iterator[Line]:
@@ -369,6 +314,7 @@ def lines(few: bool) -> Iterator[Line]:
     yield from segmentation_network("fcn-8s", segmentation.FCN8s, 1 if few else 2)
     yield from matching_network(1)
     yield in_one("cycle, step 0", cycle_network())
+    yield in_one("mmc, step 0", joint_networks())
     if not few:
         yield from other_networks()
         yield from encoder_features()

@@ -1,0 +1,139 @@
+"""MMC-Net: two branches of four fully connected layers, whose last three are fused, and a head that classifies pairs (Figure 7.2).
+
+    input BN -> FC1 ReLU dropout -> FC2 BN ReLU -> FC3 BN ReLU -> FC4 BN; fusion of FC2 to FC4; head over both fused embeddings
+
+Embeddings are not normalised here: the matching loss and the scores form cosines, and the head has a norm of its own.
+"""
+
+import functools
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from stages.ch7_mmc.bilinear import Bilinear, Compact, FullyConnected
+from stages.ch7_mmc.training_settings import Fusion, Network, Variant
+from stages.core.errors import UserError
+from stages.matching.branch import Stack, Start, initialise
+
+ELEMENTWISE: dict[Fusion, Callable[[Tensor, Tensor], Tensor]] = {"sum": torch.add, "multiplication": torch.mul}
+
+
+class Convolution(nn.Conv1d):
+    """Eq. 7.1 and 7.2: a weight for each of three layers, shared by their elements. Three times (n, d) -> (n, d).
+
+    biases : d, as the equations have it, or 1.
+    """
+
+    def __init__(self, biases: int):
+        super().__init__(3, 1, 1)
+        self.bias = nn.Parameter(torch.empty(biases))
+
+    def forward(self, outputs: Sequence[Tensor]) -> Tensor:  # type: ignore[override] # of layers, not of one
+        # As a sum of products: the same bytes on every processor, and faster than the kernels of a convolution for one channel.
+        return (torch.stack(list(outputs), dim=1) * self.weight[0]).sum(dim=1) + self.bias  # type: ignore[operator] # has one
+
+
+class Branch(nn.Module):
+    """One modality's layers: features (n, inputs) -> fused embeddings (n, widths[3])."""
+
+    def __init__(self, inputs: int, layers: int, fusion: Fusion, network: Network):
+        super().__init__()
+        widths = network.widths if layers == 4 else (network.widths[0], network.widths[-1])
+        self.layers = Stack(inputs, widths, input_norm=network.norm_input, dropout=network.dropout, last_relu=network.last_relu)
+        self.fusion = fusion
+        biases = widths[-1] if network.fusion_bias == "each" else 1
+        self.convolution = Convolution(biases) if fusion == "convolution" else None
+
+    def forward(self, features: Tensor) -> Tensor:
+        outputs = [features]
+        for layer in self.layers:
+            outputs.append(layer(outputs[-1]))
+        if self.convolution is not None:
+            return self.convolution(outputs[-3:])
+        return outputs[-1] if self.fusion == "none" else functools.reduce(ELEMENTWISE[self.fusion], outputs[-3:])
+
+
+class MMCNet(nn.Module):
+    """A branch for images and one for texts, which share nothing, and the head. texts : None where vision alone is seen. head : None
+    without classes."""
+
+    def __init__(self, images: Branch, texts: Branch | None, head: nn.Module | None):
+        super().__init__()
+        self.images, self.texts, self.head = images, texts, head
+
+    def forward(self, images: Tensor, texts: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Features (n, D), (m, E) -> fused embeddings (n, d), (m, d)."""
+        return self.images(images), None if self.texts is None else self.texts(texts)
+
+    def classify(self, images: Tensor, texts: Tensor | None) -> Tensor:
+        """Fused embeddings of pairs (n, d), (n, d), or of images alone, -> logits (n, C)."""
+        assert self.head is not None
+        return self.head(images, texts)
+
+
+def build(
+    variant: Variant,
+    images: int,
+    texts: int,
+    classes: int,
+    dimension: int,
+    network: Network,
+    start: Start,
+    generator: torch.Generator,
+) -> MMCNet:
+    """The variant for features of `images` and `texts` dimensions, its initial weights drawn from `generator` as `start` says.
+
+    dimension : D of the compact head, where the variant has none of its own. Variants that differ in the head alone start with the same
+    branches.
+    """
+    branches = [Branch(images, variant.layers, variant.fusion, network)]
+    if variant.sees == "both":
+        branches.append(Branch(texts, variant.layers, variant.fusion, network))
+    model = MMCNet(branches[0], branches[1] if len(branches) > 1 else None, None)
+    initialise(model, start, generator, network.std)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm1d):
+            module.momentum = network.norm_momentum
+        elif isinstance(module, Convolution) and network.fusion_start == "mean":
+            nn.init.constant_(module.weight, 1 / 3)
+    if "classification" in variant.losses:
+        width = network.widths[-1]
+        heads: dict[str, Callable[[], nn.Module]] = {
+            "fc": lambda: FullyConnected(len(branches) * width, classes),
+            "bilinear": lambda: Bilinear(width, classes, network.root_floor),
+            "compact": lambda: Compact(width, classes, variant.dimension or dimension, network.root_floor, generator),
+        }
+        model.head = heads[variant.head]()
+        initialise(model.head, start, generator, network.std)
+    return model
+
+
+def restore(state: Mapping[str, Tensor], variant: Variant, network: Network, file: object) -> MMCNet:
+    """The variant with a trained state, whose weights say how wide inputs, classes and D are. A UserError names the file where the state
+    has no hashes, without which its weights mean nothing, or is another network's."""
+    compact = "classification" in variant.losses and variant.head == "compact"
+    if compact and not {"head.hashes", "head.signs"} <= state.keys():
+        raise UserError(f"{file} has no hashes of its compact bilinear pooling, and with others its weights mean nothing: train it again")
+
+    def size(name: str, axis: int) -> int:
+        return state[name].shape[axis] if name in state else 1
+
+    images, texts = (size(f"{branch}.layers.fc1.fc.weight", 1) for branch in ("images", "texts"))
+    classes, dimension = (size("head.linear.weight", axis) for axis in (0, 1))
+    model = build(variant, images, texts, classes, dimension, network, "normal", torch.Generator())
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        first = textwrap.shorten(str(error).splitlines()[1], 120)  # one of how many there may be
+        raise UserError(f"{file} is of another network than its settings say ({first}): train it again") from error
+    return model
+
+
+def count_parameters(model: MMCNet) -> dict[str, int]:
+    """Learnable parameters: weights, biases, scales and shifts of batch norms; of the branches and of the head, which has its hashes
+    beside."""
+    counts = {name: sum(parameter.numel() for parameter in part.parameters()) for name, part in model.named_children()}
+    head = counts.pop("head", 0)
+    return {"parameters": sum(counts.values()) + head, "parameters_matching": sum(counts.values()), "parameters_classification": head}
