@@ -8,9 +8,11 @@ as the thesis has them.
 
 import re
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import pytest
+from composed import params
 from table_world import printed_results
 
 from stages.tables import claims, ledger, render
@@ -113,18 +115,24 @@ def test_every_own_cell_has_a_value_at_scale_mini(chapter: str) -> None:
 @pytest.mark.usefixtures("at_mini")
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_every_operand_of_a_claim_has_a_value_at_scale_mini(chapter: str) -> None:
-    """Where a data set stands in for the thesis's, which is what is at hand, the thesis's has to have it.
+    """Where a data set stands in for some of the thesis's, which are what is at hand, one of those has to have it.
 
-    A data set may have a second file, such as flickr30k.figures.
+    A data set may have a second file, such as flickr30k.figures. Of points of a sweep that mini leaves out, another network has the metric.
     """
     run, tables = load_results(Path("reports/metrics") / chapter), load_tables(PUBLISHED, chapter)
     columns = [column for table in tables for column in table.columns if isinstance(column, Metrics)]
-    stood_for = {column.stand_in: column.experiment for column in columns if column.stand_in}
+    stood_for: dict[str, set[str]] = {}
+    for column in columns:
+        stood_for.setdefault(column.stand_in, set()).add(column.experiment)
+    models = {record.model for file in run.metrics.values() for record in file.records}
+    left_out = {model for block in params("paper").get(chapter, {}).get("variants", {}).values() for model in block} - models
     for claim in claims.load_claims(PUBLISHED, chapter):
         for operand in {operand for case in claim.cases for operand in case.operands()}:
             name, dot, which = operand.experiment.partition(".")
-            experiment = stood_for.get(name, name) + dot + which
-            assert measure(run, experiment, operand.model, operand.metric, operand.dataset), f"{chapter}: {claim.id}: {operand}"
+            experiments = [of + dot + which for of in stood_for.get(name, {name})]
+            candidates = models if operand.model in left_out else {operand.model}
+            measured = [measure(run, *of, operand.metric, operand.dataset) for of in product(experiments, candidates)]
+            assert any(measured), f"{chapter}: {claim.id}: {operand}"
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)

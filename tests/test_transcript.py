@@ -28,6 +28,14 @@ def test_printed_numbers():
     assert printed_number("1,500") == printed.Printed(Decimal(1500), Decimal(1))
     assert printed_number("1,234,567") == printed.Printed(Decimal(1234567), Decimal(1))
     assert [printed_number(text) for text in ("1,50", "1500,000", ",500", "1,500.5", "1,500M")] == [None] * 5
+    # about: zeros at the end are no digits, but for decimals
+    assert printed_number("~41,000") == printed.Printed(Decimal(41000), Decimal(1000))
+    assert printed_number("~820,000") == printed.Printed(Decimal(820000), Decimal(10000))
+    assert printed_number("~120K") == printed.Printed(Decimal(120000), Decimal(10000))
+    assert printed_number("~8 millions") == printed.Printed(Decimal(8000000), Decimal(1000000))
+    assert printed_number("~7.0") == printed_number("7.0") == printed.Printed(Decimal(7), Decimal("0.1"))
+    assert printed_number("41,000") == printed.Printed(Decimal(41000), Decimal(1))
+    assert [printed.compare(printed_number("~820,000"), value, 0) for value in (819200, 814999)] == ["exact", "outside"]
     assert printed_number("-") is None
     assert printed_number("0.224M (basic)") is None
 
