@@ -17,10 +17,11 @@ from matplotlib.font_manager import FontProperties
 from PIL import Image
 
 from stages.core import figures
+from stages.tables import gallery
 
 ROOT = Path(__file__).parent.parent
 SVG = "{http://www.w3.org/2000/svg}"
-LABELLED = ("miniature", "shortened")
+LABELLED = ("miniature", "shortened", "assumed")
 WIDTHS = (2, 4.6, 5.1, 6.2, 12.4)  # inches
 DPI = 150
 
@@ -96,9 +97,24 @@ def test_all_committed_figures_say_that_they_are_miniatures() -> None:
     if yaml.safe_load((ROOT / "params.yaml").read_text())["scale"] != "mini":
         pytest.skip("another scale is in force, whose figures these may be")
     files = sorted((ROOT / "reports/figures").rglob("figure_*.[sp][vn]g"))
-    assert len(files) == 23
+    assert len(files) == 39
     for file in files:
         (check_svg if file.suffix == ".svg" else check_png)(file.read_bytes(), "miniature")
+
+
+def test_a_figure_may_have_a_file_for_each_letter_and_for_each_data_set(tmp_path: Path) -> None:
+    folder = tmp_path / "figures/ch7_mmc"
+    folder.mkdir(parents=True)
+    for name in ("7_11b.svg", "7_11c.png", "7_12_cub200_texts.svg", "7_3.png", "7_3x3.png"):
+        (folder / f"figure_{name}").touch()
+    (folder / "figure_7_12_cub200_texts.csv").write_text("model,mean\n")
+    lines = gallery.page(tmp_path / "figures").splitlines()
+    assert [line for line in lines if line.startswith(("###", "!", "-"))] == [
+        "### Figure 7.3", "![Figure 7.3](figures/ch7_mmc/figure_7_3.png)",
+        "### Figure 7.11", "![Figure 7.11b](figures/ch7_mmc/figure_7_11b.svg)", "![Figure 7.11c](figures/ch7_mmc/figure_7_11c.png)",
+        "### Figure 7.12", "![Figure 7.12, cub200_texts](figures/ch7_mmc/figure_7_12_cub200_texts.svg)",
+        "- [figure_7_12_cub200_texts.csv](figures/ch7_mmc/figure_7_12_cub200_texts.csv): model, mean",
+    ]  # fmt: skip
 
 
 def test_fusion_weights_over_training_are_means_over_seeds() -> None:
