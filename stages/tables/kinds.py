@@ -6,7 +6,6 @@ published weights have, else Welch's, which needs two of each. Fewer than two se
 """
 
 import dataclasses
-from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -41,6 +40,15 @@ class _Pair(Case):
     def versus(self, a: Values, b: Values) -> str:
         return versus(self.a, mean(a), self.b, mean(b))
 
+    def beyond(self, bound: float, measured: list[Measurement], alpha: float) -> Outcome:
+        """Whether a - b is above `bound`, in the metric's unit."""
+        a, b = compared(values_of(measured))
+        result = estimate(a, b)
+        if result is None:
+            return one_seed(self.versus(a, b))
+        below = result.p_below(bound)
+        return decide(self.versus(a, b), result, 1 - below, below, alpha)
+
 
 class Less(_Pair, kind="less"):
     """a below b. Contradicted if a is significantly above b."""
@@ -67,47 +75,28 @@ class Less(_Pair, kind="less"):
         return f"; on {data.name if data else measured[0].experiment} ({kind}): {held}{size} by a {outcome.result.test}"
 
 
-class _Beyond(_Pair):
-    """a - b above `bound`: one one-sided test. Contradicted if it is significantly below."""
-
-    @property
-    @abstractmethod
-    def bound(self) -> float:
-        """In the metric's unit."""
-
-    def judge(self, measured: list[Measurement], alpha: float, tables: list[Table]) -> Outcome:
-        a, b = compared(values_of(measured))
-        result = estimate(a, b)
-        if result is None:
-            return one_seed(self.versus(a, b))
-        below = result.p_below(self.bound)
-        return decide(self.versus(a, b), result, 1 - below, below, alpha)
-
-
 @dataclass(frozen=True, kw_only=True)
-class NotBelow(_Beyond, kind="not_below"):
-    """a not below b by a stated margin. Contradicted if it is below by significantly more."""
+class NotBelow(_Pair, kind="not_below"):
+    """a not below b by a stated margin: one one-sided test. Contradicted if it is below by significantly more."""
 
     margin: Positive
     margin_origin: str
 
-    @property
-    def bound(self) -> float:
-        return -self.margin
+    def judge(self, measured: list[Measurement], alpha: float, tables: list[Table]) -> Outcome:
+        return self.beyond(-self.margin, measured, alpha)
 
     def describe(self) -> str:
         return f"{self.a} not below {self.b} by {self.margin}, {self.where()}"
 
 
 @dataclass(frozen=True, kw_only=True)
-class AboveBy(_Beyond, kind="above_by"):
-    """a above b by more than the thesis states, `by`. Contradicted if it is significantly less."""
+class AboveBy(_Pair, kind="above_by"):
+    """a above b by more than the thesis states, `by`: one one-sided test. Contradicted if it is significantly less."""
 
     by: By
 
-    @property
-    def bound(self) -> float:
-        return self.by
+    def judge(self, measured: list[Measurement], alpha: float, tables: list[Table]) -> Outcome:
+        return self.beyond(self.by, measured, alpha)
 
     def describe(self) -> str:
         return f"{self.a} > {self.b} + {self.by}, {self.where()}"
