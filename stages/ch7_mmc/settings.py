@@ -16,7 +16,7 @@ BOTH = ["matching", "classification"]
 
 @settings
 class Sets:
-    """Data sets by role. compared : on which all chapters' networks are trained (Tables 7.2 to 7.4). Of these
+    """Data sets by role. compared : on which the chapter's three networks are trained (Tables 7.2 to 7.4). Of these
 
     described, labelled : those that Chapters 5 and 6 have too, beside which CCA stands, and all others. ablated : Tables 7.6 and 7.7.
     studied : Tables 7.5 and 7.9. fine : Table 7.8, Figure 7.12. swept : Figures 7.9, 7.10. swept_classes : Figure 7.11.
