@@ -85,7 +85,7 @@ def small(*names: str, iterations: tuple[int, int, int] = (20, 20, 20), rate: fl
         "sets": {role: [] for role in (*ROLES, "described", "labelled", "mapped", "pictured")},
         "models": {role: [] for role in (*ROLES, "other")},
         "encoders": {"images": "eye", "texts": "ear", "other": "other"},
-        "labels": {"words": {}, "least": 1},
+        "labels": {DATASET: {"words": {}, "least": 1}},
         "variants": {"some": {name: VARIANTS[name] for name in names}} | {name: {name: VARIANTS[name]} for name in VARIANTS},
         "network": {
             "widths": [48, 32, 32, 32], "dropout": 0.2, "norm_input": True, "norm_momentum": 0.1, "last_relu": False, "std": 0.05,

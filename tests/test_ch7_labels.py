@@ -28,25 +28,25 @@ def described(labels: list[list[int]] | None = None, **changes: Any) -> Describe
     ("rows", "single"), [([[1, 0], [0, 1], [1, 0], [0, 1], [1, 0]], True), ([[1, 1], [0, 1], [0, 0], [1, 0], [1, 0]], False)]
 )
 def test_given_labels_are_kept_whatever_the_words(rows: list[list[int]], single: bool) -> None:
-    own = labels_of(described(rows), WORDS)
+    own = labels_of(described(rows), WORDS, "flickr")
     assert (own.classes, own.single, own.source) == (["a", "b"], single, "given")
     assert own.labels.astype(int).tolist() == rows
 
 
 def test_labels_from_captions_by_hand() -> None:
     """A dog in images 0, 1 and 3, a cat in 2 and 3, a shirt in 1 and 4; "Cats", "catalogue" and "dogma" are no word of any class."""
-    own = labels_of(described(), Labels(WORDS.words, 1))
+    own = labels_of(described(), Labels(WORDS.words, 1), "flickr")
     assert (own.classes, own.single, own.source) == (["dog", "cat", "shirt"], False, "from captions")
     assert own.labels.astype(int).tolist() == [[1, 0, 0], [1, 0, 1], [0, 1, 0], [1, 1, 0], [0, 0, 1]]
 
 
 def test_a_class_in_few_training_images_is_left_out() -> None:
-    own = labels_of(described(), WORDS)  # in two training images, so not the cat, which is in one of these and in one to validate
+    own = labels_of(described(), WORDS, "flickr")  # in two training images, so not the cat, which is in one of these and in one to validate
     assert own.classes == ["dog"]
     assert own.labels.astype(int).tolist() == [[1], [1], [0], [1], [0]]
-    says = r"the set: no class of ch7_mmc.labels.words is in 3 training images: lower least, or name other words"
+    says = r"no class of ch7_mmc.labels.flickr.words is in 3 training images: lower least, or name other words"
     with pytest.raises(UserError, match=says):
-        labels_of(described(), Labels(WORDS.words, 3))
+        labels_of(described(), Labels(WORDS.words, 3), "flickr")
 
 
 def test_words_are_looked_for_as_by_brute_force() -> None:
@@ -65,7 +65,7 @@ def test_words_are_looked_for_as_by_brute_force() -> None:
         (
             described(),
             Labels({}, 1),
-            "flickr has no labels, and ch7_mmc.labels.words is empty: name classes and their words there, or label",
+            "flickr has no labels, and ch7_mmc.labels.flickr.words is empty: name classes and their words there, or label",
         ),
         (described([[1, 0], [1, 0], [1, 0], [0, 1], [0, 1]]), WORDS, "flickr: the class b has no image to train on: give it one, or take"),
         (described([[1, 0], [0, 1], [1, 0], [0, 0], [1, 0]]), WORDS, "flickr: the image p/3 has no label, where every other has one: give"),

@@ -36,8 +36,8 @@ def params() -> dict[str, Any]:
     chapter["sets"] |= {"compared": [DATASET], "described": [], "labelled": [DATASET]}
     chapter["encoders"] = {"images": "squeezenet1_1", "other": "vgg19", "texts": "mean"}
     chapter["per_set"] = {DATASET: {"batch_size": 30, "negatives": 5, "beta": 0.5, "dimension": 64}}
-    (length,) = chapter["lengths"].values()
-    chapter["lengths"] = {DATASET: length}
+    (length,), (labels,) = chapter["lengths"].values(), chapter["labels"].values()
+    chapter["lengths"], chapter["labels"] = {DATASET: length}, {DATASET: labels}
     chapter["evaluation"] = {"relevance": {DATASET: "instance"}, "accuracy": "pairs"}
     return values | {"matching": MATCHING}
 

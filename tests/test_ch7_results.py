@@ -309,7 +309,7 @@ def test_a_set_without_labels_gets_those_of_its_captions(tmp_path: Path, monkeyp
         described |= {"captions": captions, "classes": [], "labels": None, "single": False}
         (FEATURES / folder / "set.json").write_text(json.dumps(described))
     params = parameters("instance")
-    params["ch7_mmc"] |= {"labels": {"words": {"ruby": ["red"], "ball": ["round"], "none": ["square"]}, "least": 10}}
+    params["ch7_mmc"] |= {"labels": {DATASET: {"words": {"ruby": ["red"], "ball": ["round"], "none": ["square"]}, "least": 10}}}
     params["ch7_mmc"]["sets"] |= {"described": []}
     params["ch7_mmc"]["lengths"] = small(iterations=(10, 10, 10))["ch7_mmc"]["lengths"]
     for module, words in ((train, f"{DATASET} some --seed 0"), (predict, DATASET), (evaluate, DATASET)):

@@ -33,8 +33,6 @@ def problems(key: str, value: Any) -> list[str]:
         ("sets.labelled", [], "sets.compared has pascal_sentence, which must be in one of sets.described and sets.labelled"),
         ("sets.described", ["mscoco", "cub200_texts"], "sets.compared has cub200_texts, which must be in one of sets.described and"),
         ("sets.studied", ["cub200_texts"], "sets.studied has cub200_texts, whose pictures encoders.other sees too, and sets.described"),
-        ("sets", {"compared": [*ON["sets"]["compared"], "flickr30k"], "described": ["mscoco", "flickr30k"]},
-            "per_set lacks flickr30k, which sets.compared has: add it"),
         ("evaluation.relevance.mscoco", "label", "ch7_mmc.evaluation.relevance.mscoco: should be 'instance' or 'class'"),
         ("models.compared", [], "sets.compared has pascal_sentence, and models.compared is empty: nothing would be trained on it"),
         ("models.swept", [], "sets.swept has pascal_sentence, and models.swept is empty: nothing would be trained on it"),
@@ -71,11 +69,11 @@ def problems(key: str, value: Any) -> list[str]:
         ("network.widths", [2048, 512, 256, 512], "widths: FC2 to FC4 are fused, so 512, 256 and 512 must be equal"),
         ("network.fusion_bias", "none", "ch7_mmc.network.fusion_bias: should be 'each' or 'one'"),
         ("training.classes", "max", "ch7_mmc.training.classes: should be 'sum' or 'mean'"),
-        ("labels.words", {"dog": []}, "labels: words.dog is empty, and no image would have the class: name a word, or leave the class"),
-        ("labels.words", {"dog": ["Dog"]}, "labels: words.dog has 'Dog', and captions are looked through by whole words in small letters"),
-        ("labels.words", {"dog": ["hot dog"]}, "labels: words.dog has 'hot dog', and captions are looked through by whole words"),
-        ("labels.words", {"dog": ["dog", "dog"]}, "labels: words.dog names one twice"),
-        ("labels.least", 0, "ch7_mmc.labels.least: should be greater than 0"),
+        ("labels.flickr8k.words", {"dog": []}, "labels.flickr8k: words.dog is empty, and no image would have the class: name a"),
+        ("labels.flickr8k.words", {"dog": ["Dog"]}, "labels.flickr8k: words.dog has 'Dog', and captions are looked through by whole"),
+        ("labels.flickr8k.words", {"dog": ["hot dog"]}, "labels.flickr8k: words.dog has 'hot dog', and captions are looked"),
+        ("labels.flickr8k.words", {"dog": ["dog", "dog"]}, "labels.flickr8k: words.dog names one twice"),
+        ("labels.flickr8k.least", 0, "ch7_mmc.labels.flickr8k.least: should be greater than 0"),
         ("lengths.mscoco.third.learning_rate", 0.01, "lengths.mscoco: the stages' learning rates are [0.1, 0.01, 0.01], and Algorithm 3"),
         ("lengths.mscoco.validate_every", 75, "lengths.mscoco: validate_every must be a multiple of log_every (50)"),
         ("lengths.mscoco.fourth", {}, "unknown key ch7_mmc.lengths.mscoco.fourth"),
@@ -84,6 +82,16 @@ def problems(key: str, value: Any) -> list[str]:
 )  # fmt: skip
 def test_what_cannot_be_is_one_sentence(key: str, value: Any, sentence: str) -> None:
     assert problems(key, value)[0].count(sentence) == 1
+
+
+@pytest.mark.parametrize("lacking", ["labels", "per_set", "lengths", "evaluation.relevance"])
+def test_a_set_that_is_trained_on_has_an_entry_by_data_set(lacking: str) -> None:
+    added: dict[str, Any] = {key: {"flickr30k": ON[key]["mscoco"]} for key in ("labels", "per_set", "lengths")}
+    added |= {"evaluation": {"relevance": {"flickr30k": "instance"}}}
+    added |= {"sets": {"compared": [*ON["sets"]["compared"], "flickr30k"], "described": ["mscoco", "flickr30k"]}}
+    del added[lacking.partition(".")[0]]
+    wrong = composed.problems(CHAPTER, added, "paper")
+    assert wrong == [f"{CHAPTER}: {lacking} lacks flickr30k, which sets.compared has: add it"]
 
 
 @pytest.mark.parametrize(

@@ -27,17 +27,16 @@ class Labelled:
     source: Literal["given", "from captions"]
 
 
-def labels_of(described: Described, settings: Labels, name: str = "the set") -> Labelled:
-    """The labels of all images of a set, which a UserError calls `name`.
+def labels_of(described: Described, settings: Labels, name: str) -> Labelled:
+    """The labels of all images of the data set `name`.
 
     A UserError: there are neither labels nor words to find some by; a class has no image to train on; one image has no label where every
     other has one.
     """
     if described.labels is None:
         if not settings.words:
-            raise UserError(
-                f"{name} has no labels, and ch7_mmc.labels.words is empty: name classes and their words there, or label its images"
-            )
+            key = f"ch7_mmc.labels.{name}.words"
+            raise UserError(f"{name} has no labels, and {key} is empty: name classes and their words there, or label its images")
         return _from_captions(described, settings, name)
     classes, labels = described.classes, described.labels
     for label in np.flatnonzero(~labels[described.parts["train"]].any(axis=0)):
@@ -56,9 +55,7 @@ def _from_captions(described: Described, settings: Labels, name: str) -> Labelle
     labels = named(captions, list(settings.words.values()))
     kept = np.flatnonzero(labels[described.parts["train"]].sum(axis=0) >= settings.least)
     if not len(kept):
-        raise UserError(
-            f"{name}: no class of ch7_mmc.labels.words is in {settings.least} training images: lower least, or name other words"
-        )
+        raise UserError(f"no class of ch7_mmc.labels.{name}.words is in {settings.least} training images: lower least, or name other words")
     classes = list(settings.words)
     return Labelled([classes[label] for label in kept], labels[:, kept], False, "from captions")
 

@@ -64,7 +64,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
             check_finite(read, *seen)
             described, source = read.described, GIVEN
             if described.labels is not None or any("classification" in variant.losses for variant in variants.values()):
-                labelled = labels_of(described, job.settings(Labels, "ch7_mmc.labels"), args.dataset)
+                labelled = labels_of(described, job.settings(Labels, f"ch7_mmc.labels.{args.dataset}"), args.dataset)
                 source = labelled.source
                 described = dataclasses.replace(described, classes=labelled.classes, labels=labelled.labels, single=labelled.single)
             abouts = [stored.read_about(one / "about.json", "determinism", stage=job.name) for one in seen]

@@ -1,5 +1,6 @@
 """The parameters `ch7_mmc`: all that params.yaml may have below that key."""
 
+import operator
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -89,7 +90,8 @@ def _point(**changes: Any) -> list[dict[str, Any]]:
 
 @settings
 class Chapter(core.Chapter):
-    """The whole section. variants : in blocks, each of which one stage trains, one after the other. per_set, lengths : by data set."""
+    """The whole section. variants : in blocks, each of which one stage trains, one after the other. labels, per_set,
+    lengths : by data set."""
 
     sets: Sets
     encoders: Encoders
@@ -97,7 +99,7 @@ class Chapter(core.Chapter):
     models: Models
     seeds: Seeds
     counted: Counted
-    labels: Labels
+    labels: dict[Name, Labels]
     network: Network
     training: Training
     per_set: dict[Name, PerSet]
@@ -165,8 +167,8 @@ class Chapter(core.Chapter):
         for name in sets.compared:
             if (sets.described + sets.labelled).count(name) != 1:
                 raise ValueError(f"sets.compared has {name}, which must be in one of sets.described and sets.labelled")
-            for key, known in (("per_set", self.per_set), ("lengths", self.lengths), ("evaluation.relevance", self.evaluation.relevance)):
-                if name not in known:
+            for key in ("labels", "per_set", "lengths", "evaluation.relevance"):
+                if name not in operator.attrgetter(key)(self):
                     raise ValueError(f"{key} lacks {name}, which sets.compared has: add it")
         if absent := [name for name in sets.studied if name not in sets.described and self.models.other]:
             raise ValueError(f"sets.studied has {absent[0]}, whose pictures encoders.other sees too, and sets.described lacks it: add it")

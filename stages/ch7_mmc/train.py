@@ -234,7 +234,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
             check_finite(read, *folders)
             pairs = {part: read.pairs(part, device) for part in PARTS}
             if classify:
-                labelled = labels_of(read.described, job.settings(Labels, "ch7_mmc.labels"), args.dataset)
+                labelled = labels_of(read.described, job.settings(Labels, f"ch7_mmc.labels.{args.dataset}"), args.dataset)
                 labels = by_part(labelled, read.described.parts, device)
                 at_hand[images] = Data(pairs, labels, len(labelled.classes)), labelled
             else:
