@@ -75,6 +75,11 @@ def problems(key: str, value: Any) -> list[str]:
         ("labels.flickr8k.words", {"dog": ["dog", "dog"]}, "labels.flickr8k: words.dog names one twice"),
         ("labels.flickr8k.least", 0, "ch7_mmc.labels.flickr8k.least: should be greater than 0"),
         ("lengths.mscoco.third.learning_rate", 0.01, "lengths.mscoco: the stages' learning rates are [0.1, 0.01, 0.01], and Algorithm 3"),
+        ("lengths.mscoco.first.learning_rate_steps", [5500, 5500],
+            "lengths.mscoco.first: learning_rate_steps are 5500, 5500, and the rate falls at one after the other: let them ascend"),
+        ("lengths.mscoco.first.learning_rate_steps", [5500, 1000], "learning_rate_steps are 5500, 1000, and the rate falls at one after"),
+        ("lengths.mscoco.third.learning_rate_steps", [5500],
+            "lengths.mscoco.third: learning_rate_steps has 5500, and the stage ends at 5500: lower it, or leave it out"),
         ("lengths.mscoco.validate_every", 75, "lengths.mscoco: validate_every must be a multiple of log_every (50)"),
         ("lengths.mscoco.fourth", {}, "unknown key ch7_mmc.lengths.mscoco.fourth"),
     ],
@@ -114,6 +119,7 @@ def test_what_the_thesis_has_otherwise_is_not_full(key: str, value: Any) -> None
         ("network.last_relu", True), ("network.fusion_bias", "one"), ("training.normalise", "sum"), ("training.classes", "mean"),
         ("evaluation.accuracy", "images"), ("evaluation.relevance.cub200_texts", "instance"),
         ("lengths.pascal_sentence.second", {"iterations": 1240, "learning_rate": 0.05}),
+        ("lengths.pascal_sentence.third", {"learning_rate_steps": [0, 1, 619]}),
     ],
 )  # fmt: skip
 def test_what_the_thesis_leaves_open_is_full_either_way(key: str, value: Any) -> None:

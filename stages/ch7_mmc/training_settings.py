@@ -1,5 +1,6 @@
 """What a training of Chapter 7 takes: all settings that trained weights depend on. The README says what the thesis leaves open."""
 
+import itertools
 from typing import Annotated, Literal
 
 from stages.core.settings import (
@@ -158,6 +159,15 @@ class Stage:
     iterations: Count
     learning_rate: Positive
     learning_rate_steps: tuple[NotNegativeCount, ...] = ()
+
+    def __post_init__(self) -> None:
+        steps = self.learning_rate_steps
+        if any(later <= step for step, later in itertools.pairwise(steps)):
+            raise ValueError(
+                f"learning_rate_steps are {', '.join(map(str, steps))}, and the rate falls at one after the other: let them ascend"
+            )
+        if steps and steps[-1] >= self.iterations:
+            raise ValueError(f"learning_rate_steps has {steps[-1]}, and the stage ends at {self.iterations}: lower it, or leave it out")
 
 
 @settings
