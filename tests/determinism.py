@@ -266,9 +266,11 @@ def joint_networks() -> Iterator[Line]:
         classification = mmc_loss.classification(model.classify(f, g), ids % 20, True, "sum")
         return mmc_loss.total(mmc_loss.matching(f, g, ids, training, 20), classification, 0.5)
 
+    drawn = torch.Generator()
     for fused, head in (("convolution", "compact"), ("multiplication", "bilinear"), ("sum", "fc")):
         variant = mmc_settings.Variant(("matching", "classification"), fusion=fused, head=head)  # type: ignore[arg-type]
-        model = mmc.build(variant, 256, 64, 20, 512, network, "he", torch.Generator().manual_seed(0))
+        drawn.manual_seed(0)
+        model = mmc.build(variant, 256, 64, 20, 512, network, "he", lambda _: drawn)
         yield from steps("", model, loss, 1)
 
 

@@ -1,6 +1,7 @@
 """Chapter 7's losses: values and gradients by hand, scalar loops, and all of Eq. 7.13 through the network in plain numpy."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from torch import Tensor
 from stages.ch7_mmc.loss import classification, matching, total
 from stages.ch7_mmc.model import build
 from stages.ch7_mmc.training_settings import Network, Training, Variant
+from stages.core.seeds import generator
 
 torch.set_num_threads(1)
 K, MARGIN, ALPHA, BETA, FLOOR, D = 3, 0.4, 2, 0.5, 1e-3, 11
@@ -129,7 +131,7 @@ def test_the_whole_networks_loss_and_its_gradient(single: bool) -> None:
     labels = rng.integers(0, 4, 9) if single else rng.integers(0, 2, (9, 4)).astype(float)
     network = Network((14, 8, 8, 8), 0.0, True, 0.1, False, 0.05, "each", "drawn", FLOOR)
     variant = Variant(("matching", "classification"))
-    model = build(variant, 6, 5, 4, D, network, "he", torch.Generator().manual_seed(3)).double().train()
+    model = build(variant, 6, 5, 4, D, network, "he", partial(generator, 3)).double().train()
     assert model.head is not None
     with torch.no_grad():
         for parameter in model.parameters():  # so that scales, shifts and biases are not 1 and 0

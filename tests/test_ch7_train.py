@@ -81,6 +81,27 @@ def saved(monkeypatch: pytest.MonkeyPatch, params: dict[str, Any], name: str) ->
     return states
 
 
+def test_networks_of_a_seed_start_with_the_same_branches_and_heads_of_their_own(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(name: str, seed: int = 0) -> dict[str, torch.Tensor]:
+        """The network's state where its training begins."""
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt) as begun:
+            patch.setattr(loop, "train", begin)
+            run_main(train, f"{DATASET} {name} --seed {seed}", small(name))
+        return begun.value.args[0]
+
+    def begin(step, observe, stateful, *rest) -> None:
+        raise KeyboardInterrupt(copy.deepcopy(stateful["model"].state_dict()))
+
+    whole, other = start("mmc"), start("mmc", seed=1)
+    branches = {key for key in whole if not key.startswith("head.")}
+    for name in ("mm", "mc", "mmc-fc", "mmc-d-16", "mmc-batch-30", "dspe", "vision"):
+        shared = branches & start(name).keys()
+        assert shared and all(torch.equal(start(name)[key], whole[key]) for key in shared), name
+    assert not torch.equal(start("mc")["head.hashes"], whole["head.hashes"])
+    assert not torch.equal(other["head.hashes"], whole["head.hashes"])
+    assert not torch.equal(other["texts.layers.fc1.fc.weight"], whole["texts.layers.fc1.fc.weight"])
+
+
 @pytest.mark.parametrize("name", ["mmc", "mmc-fc", "mmc-bilinear"])
 def test_each_phase_changes_what_it_trains_and_leaves_the_bytes_of_the_rest(
     world: Path, monkeypatch: pytest.MonkeyPatch, name: str

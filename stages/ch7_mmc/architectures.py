@@ -32,7 +32,8 @@ def records_of(name: str, variant: Variant, counted: Counted, dataset: str) -> I
     """A network's counts, for the features and classes of this data set as the thesis has it."""
     inputs, classes = getattr(counted, variant.images), counted.classes[dataset]
     with torch.device("meta"):  # without memory, and so without initial values
-        counts = count_parameters(build(variant, inputs, counted.texts, classes, DIMENSIONS[dataset], THESIS, "normal", torch.Generator()))
+        model = build(variant, inputs, counted.texts, classes, DIMENSIONS[dataset], THESIS, "normal", lambda _: torch.Generator())
+    counts = count_parameters(model)
     for metric, value in counts.items():
         yield metrics.Record(name, metric, value, "parameters", "lower", "bitwise", parameters=counts["parameters"])
 

@@ -17,6 +17,7 @@ from stages.ch7_mmc.training_settings import Fusion, Network, Variant
 from stages.core.errors import UserError
 from stages.matching.branch import Stack, Start, initialise
 
+Draws = Callable[[str], torch.Generator]
 ELEMENTWISE: dict[Fusion, Callable[[Tensor, Tensor], Tensor]] = {"sum": torch.add, "multiplication": torch.mul}
 
 
@@ -81,25 +82,26 @@ def build(
     dimension: int,
     network: Network,
     start: Start,
-    generator: torch.Generator,
+    draws: Draws,
 ) -> MMCNet:
-    """The variant for features of `images` and `texts` dimensions, its initial weights drawn from `generator` as `start` says.
+    """The variant for features of `images` and `texts` dimensions, its initial weights drawn as `start` says.
 
-    dimension : D of the compact head, where the variant has none of its own. Variants that differ in the head alone start with the same
-    branches.
+    dimension : D of the compact head, where the variant has none of its own. draws : what a layer of a branch draws from, by its name in
+    the network, as images.layers.fc1.fc, and `head` its hashes and weights. A layer's weights so depend on its name and shape alone.
     """
     branches = [Branch(images, variant.layers, variant.fusion, network)]
     if variant.sees == "both":
         branches.append(Branch(texts, variant.layers, variant.fusion, network))
     model = MMCNet(branches[0], branches[1] if len(branches) > 1 else None, None)
-    initialise(model, start, generator, network.std)
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm1d):
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Linear | nn.Conv1d):
+            initialise(module, start, draws(name), network.std)
+        elif isinstance(module, nn.BatchNorm1d):
             module.momentum = network.norm_momentum
-        elif isinstance(module, Convolution) and network.fusion_start == "mean":
+        if isinstance(module, Convolution) and network.fusion_start == "mean":
             nn.init.constant_(module.weight, 1 / 3)
     if "classification" in variant.losses:
-        width = network.widths[-1]
+        width, generator = network.widths[-1], draws("head")
         heads: dict[str, Callable[[], nn.Module]] = {
             "fc": lambda: FullyConnected(len(branches) * width, classes),
             "bilinear": lambda: Bilinear(width, classes, network.root_floor),
@@ -122,7 +124,7 @@ def restore(state: Mapping[str, Tensor], variant: Variant, network: Network, fil
 
     images, texts = (size(f"{branch}.layers.fc1.fc.weight", 1) for branch in ("images", "texts"))
     classes, dimension = (size("head.linear.weight", axis) for axis in (0, 1))
-    model = build(variant, images, texts, classes, dimension, network, "normal", torch.Generator())
+    model = build(variant, images, texts, classes, dimension, network, "normal", lambda _: torch.Generator())
     try:
         model.load_state_dict(state)
     except RuntimeError as error:

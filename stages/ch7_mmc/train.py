@@ -72,8 +72,12 @@ class Trainer:
         batch_size = self._batch_size(variant, train, key)
         inputs = train.images.shape[1], train.texts.shape[1]
         dimension = variant.dimension or self.per_set.dimension
-        start = generator(*seed, "weights")
-        model = build(variant, *inputs, data.classes, dimension, self.network, self.training.start, start).to(self.device)
+
+        def draws(part: str) -> torch.Generator:
+            # Branches start alike in all networks of a seed, layer by layer where their shapes agree, so that their results pair.
+            return generator(*(seed if part == "head" else self.seed), "weights", part)
+
+        model = build(variant, *inputs, data.classes, dimension, self.network, self.training.start, draws).to(self.device)
         torch.manual_seed(seed_for(*seed, "dropout"))
         # The order of the pairs is the same for all networks of a seed whose batches are as large, so that their results pair.
         rows_of = loop.batches(len(train.image_of), batch_size, self.seed, self.device)
