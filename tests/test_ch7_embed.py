@@ -137,6 +137,10 @@ def test_a_damaged_network_is_one_sentence(world: Path) -> None:
     (MODELS / "mmc-seed0/mmc/model.pt").write_bytes(b"no network")
     with pytest.raises(UserError, match=r"model\.pt is damaged .*: `python -m workflow\.repro ch7_mmc` makes it again"):
         network("mmc", params)
+    for foreign in ([1, 2], torch.zeros(3), "weights", None):
+        runtime.save(foreign, MODELS / "mmc-seed0/mmc/model.pt")
+        with pytest.raises(UserError, match=r"mmc/model\.pt holds no weights by their names, as a network's file does: train it again"):
+            network("mmc", params)
 
 
 def test_a_network_without_its_hashes_is_one_sentence(world: Path) -> None:

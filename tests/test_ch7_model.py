@@ -3,6 +3,7 @@
 import dataclasses
 import re
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -247,3 +248,34 @@ def test_a_state_without_its_hashes_or_of_another_network_is_refused() -> None:
         with pytest.raises(UserError, match=other) as refused:
             restore(state, variant, network, "a/model.pt")
         assert "\n" not in str(refused.value) and len(str(refused.value)) < 300
+
+
+FIRST, LAST = "images.layers.fc1.fc.weight", "head.linear.weight"
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({FIRST: torch.zeros(32)}, rf"of another network than its settings say \({FIRST} has the shape \(32,\)\)"),
+        ({FIRST: torch.zeros(32, 0)}, rf"of another network than its settings say \({FIRST} has the shape \(32, 0\)\)"),
+        ({FIRST: torch.zeros(32, 9, dtype=torch.int64)}, rf"of another .* \({FIRST} is of torch.int64, not torch.float32\)"),
+        ({FIRST: torch.zeros(32, 9, dtype=torch.float64)}, rf"of another .* \({FIRST} is of torch.float64, not torch.float32\)"),
+        ({LAST: torch.zeros(5, 0)}, rf"of another .* \({LAST} has the shape \(5, 0\)\)"),
+        ({LAST: torch.zeros(0, 33)}, rf"of another .* \({LAST} has the shape \(0, 33\)\)"),
+        ({LAST: torch.full((5, 33), torch.nan)}, rf"weights that are not finite \({LAST}\): train it again, at a lower learning rate"),
+        ({"texts.layers.fc4.norm.running_var": torch.full((16,), torch.inf)}, r"not finite \(texts.layers.fc4.norm.running_var\)"),
+        ({"head.hashes": torch.full((2, 16), 33)}, "hashes that are not 0 to 32, or signs that are not 1 and -1: train it again"),
+        ({"head.hashes": torch.full((2, 16), -1)}, "hashes that are not 0 to 32, or signs"),
+        ({"head.hashes": torch.zeros(2, 16)}, r"of another .* \(head.hashes is of torch.float32, not torch.int64\)"),
+        ({"head.hashes": torch.zeros(2, 15, dtype=torch.int64)}, r"of another .* \(size mismatch for head.hashes"),
+        ({"head.signs": torch.zeros(2, 16)}, "hashes that are not 0 to 32, or signs"),
+        ({1: torch.zeros(1)}, "holds no weights by their names"),
+        ({FIRST: [0.0]}, "holds no weights by their names"),
+    ],
+)  # fmt: skip
+def test_a_state_that_is_damaged_is_one_sentence(changes: dict[Any, Any], says: str) -> None:
+    state = small(BOTH).state_dict()
+    restore(state, BOTH, SMALL, "model.pt")
+    with pytest.raises(UserError, match=says) as refused:
+        restore({**state, **changes}, BOTH, SMALL, "a/model.pt")
+    assert str(refused.value).startswith("a/model.pt ") and "\n" not in str(refused.value)

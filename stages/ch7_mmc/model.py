@@ -7,7 +7,8 @@ Embeddings are not normalised here: the matching loss and the scores form cosine
 
 import functools
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -112,24 +113,45 @@ def build(
     return model
 
 
-def restore(state: Mapping[str, Tensor], variant: Variant, network: Network, file: object) -> MMCNet:
-    """The variant with a trained state, whose weights say how wide inputs, classes and D are. A UserError names the file where the state
-    has no hashes, without which its weights mean nothing, or is another network's."""
+def restore(state: Any, variant: Variant, network: Network, file: object) -> MMCNet:
+    """The variant with a trained state, whose weights say how wide inputs, classes and D are.
+
+    A UserError names the file where that is no state of a network, has no hashes, without which its weights mean nothing, or those of
+    no D, is another network's, or not finite.
+    """
+    if not (isinstance(state, dict) and all(isinstance(name, str) and isinstance(values, Tensor) for name, values in state.items())):
+        raise UserError(f"{file} holds no weights by their names, as a network's file does: train it again")
     compact = "classification" in variant.losses and variant.head == "compact"
     if compact and not {"head.hashes", "head.signs"} <= state.keys():
         raise UserError(f"{file} has no hashes of its compact bilinear pooling, and with others its weights mean nothing: train it again")
 
+    def another(why: str) -> UserError:
+        return UserError(f"{file} is of another network than its settings say ({why}): train it again")
+
     def size(name: str, axis: int) -> int:
-        return state[name].shape[axis] if name in state else 1
+        """1 where it is not there, which loading says."""
+        shape = tuple(state[name].shape) if name in state else (1, 1)
+        if len(shape) != 2 or not shape[axis]:
+            raise another(f"{name} has the shape {shape}")
+        return shape[axis]
 
     images, texts = (size(f"{branch}.layers.fc1.fc.weight", 1) for branch in ("images", "texts"))
     classes, dimension = (size("head.linear.weight", axis) for axis in (0, 1))
     model = build(variant, images, texts, classes, dimension, network, "normal", lambda _: torch.Generator())
+    for name, values in model.state_dict().items():
+        if name in state and state[name].dtype != values.dtype:  # which loading converts
+            raise another(f"{name} is of {state[name].dtype}, not {values.dtype}")
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
-        first = textwrap.shorten(str(error).splitlines()[1], 120)  # one of how many there may be
-        raise UserError(f"{file} is of another network than its settings say ({first}): train it again") from error
+        raise another(textwrap.shorten(str(error).splitlines()[1], 120)) from error  # one of how many there may be
+    for name, values in state.items():
+        if not values.isfinite().all():
+            raise UserError(f"{file} has weights that are not finite ({name}): train it again, at a lower learning rate")
+    if compact:
+        hashes, signs = state["head.hashes"], state["head.signs"]
+        if hashes.min() < 0 or hashes.max() >= dimension or (signs.abs() != 1).any():
+            raise UserError(f"{file} has hashes that are not 0 to {dimension - 1}, or signs that are not 1 and -1: train it again")
     return model
 
 
