@@ -171,7 +171,7 @@ def test_a_picture_finds_the_folders_own_captions(world: list, capsys: pytest.Ca
             ("--seed", "7"),
             "no rrf-3 of seed 7 has been trained in data/mini/models/ch5_rrf/pets, but rrf-3 of seed 0: ch5_rrf.seeds lacks 7",
         ),
-        ("first", ("--dataset", "zoo"), "--dataset zoo: the scale mini trains pets"),
+        ("first", ("--dataset", "zoo"), "--dataset zoo: the scale mini trains on pets"),
         ("nowhere.JPG", (), "nowhere.JPG is no file: name one with a picture, or say a sentence"),
         ("pictures", (), "pictures is no file: name one"),
         ("x" * 5000, (), "wordlist has a vector of no word in 'xxx"),

@@ -138,7 +138,7 @@ def test_latent_match_has_its_latent_score(world: list) -> None:
         (("--fusion", "best"), "--fusion best: ch6_cyclematch.inferences has visual, textual, latent, average, adaptive, average-three"),
         (("--model", "cycle-vgg19"), "--model cycle-vgg19: the scale mini trains latent-match, cycle"),
         (("--seed", "4"), "but cycle of seed 0, latent-match of seed 0: ch6_cyclematch.seeds lacks 4"),
-        (("--dataset", "zoo"), "--dataset zoo: the scale mini trains pets"),
+        (("--dataset", "zoo"), "--dataset zoo: the scale mini trains on pets"),
     ],
 )
 def test_what_is_not_there_is_one_sentence(world: list, words: tuple, sentence: str) -> None:

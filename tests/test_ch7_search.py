@@ -163,6 +163,22 @@ def test_what_is_not_there_is_one_sentence(world: list, words: tuple, sentence: 
     assert world == []  # before a picture is seen
 
 
+def test_a_network_of_other_sets_is_named_with_these(world: list) -> None:
+    """Of a role that the set is not in; repro would train none."""
+    values = yaml.safe_load(Path("params.yaml").read_text())
+    chapter = values["ch7_mmc"]
+    chapter["sets"] |= {"compared": [DATASET, "zoo", "farm"], "fine": ["zoo", "farm"]}
+    chapter["models"] |= {"fine": ["dspe"], "ablated": ["mmc-fc"]}
+    Path("params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+    for model, sentence in (
+        ("dspe", "--model dspe: the scale mini trains mm, mc, mmc, vision on pets; dspe on zoo, farm, which --dataset names"),
+        ("mmc-fc", "--model mmc-fc: the scale mini trains mm, mc, mmc, vision on pets"),
+    ):
+        with pytest.raises(UserError) as error:
+            ask(CAPTION, "--model", model)
+        assert str(error.value) == sentence
+
+
 @pytest.mark.parametrize(
     ("image", "caption", "words", "sentence"),
     [
@@ -235,7 +251,7 @@ def test_labels_are_those_that_the_network_was_trained_on(world: list) -> None:
 def test_scores_of_classes_that_are_not_finite_are_one_sentence(world: list) -> None:
     file = own_models() / "model.pt"
     state = torch.load(file, weights_only=True)
-    state["head.linear.weight"][3, 5] = np.inf
+    state["texts.convolution.bias"].fill_(3e38)  # finite, as a network's file must be
     torch.save(state, file)
     with pytest.raises(UserError, match="the network's scores of classes are not finite: train it again at a lower learning rate"):
         annotation(2, CAPTION)

@@ -30,7 +30,7 @@ def parser() -> argparse.ArgumentParser:
 
 def open_searcher(args: argparse.Namespace) -> Searcher:
     """The network that the arguments name, of the scale in force; a UserError where it has not been trained."""
-    training = commands.trained(args, CHAPTER, "Chapter 5", ("ablated", "compared"), ("ablated", "other", "compared"))
+    training = commands.trained(args, CHAPTER, "Chapter 5", {"ablated": "ablated", "other": "ablated", "compared": "compared"})
     key = f"{CHAPTER}.variants.{training.block}.{args.model}"
     variant = build(Variant, training.section["variants"][training.block][args.model], key)
     precision = Runtime(args.device, args.threads, "fp32")

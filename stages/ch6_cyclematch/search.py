@@ -38,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
 
 def open_searcher(args: argparse.Namespace) -> Searcher:
     """The network that the arguments name, of the scale in force; a UserError where it has not been trained."""
-    training = commands.trained(args, CHAPTER, "Chapter 6", ("compared",), Models.SEE)
+    training = commands.trained(args, CHAPTER, "Chapter 6", dict.fromkeys(Models.SEE, "compared"))
     section, inferences = training.section, training.section["inferences"]
     if args.fusion not in inferences:
         raise UserError(f"--fusion {args.fusion}: {CHAPTER}.inferences has {', '.join(inferences)}")

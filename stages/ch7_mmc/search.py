@@ -52,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
 
 def open_network(args: argparse.Namespace) -> Opened:
     """The network that the arguments name, of the scale in force; a UserError where it has not been trained, or sees no texts."""
-    training = commands.trained(args, CHAPTER, "Chapter 7", ("compared",), Models.ROLES)
+    training = commands.trained(args, CHAPTER, "Chapter 7", Models.ROLES)
     key = f"{CHAPTER}.variants.{training.block}.{args.model}"
     variant = build(Variant, training.section["variants"][training.block][args.model], key)
     if variant.sees == "vision":

@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import io
+import itertools
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -51,28 +52,38 @@ class Trained:
     folder: Path
 
 
-def trained(args: argparse.Namespace, chapter: str, title: str, sets: Iterable[str], blocks: Iterable[str]) -> Trained:
+def trained(args: argparse.Namespace, chapter: str, title: str, roles: Mapping[str, str]) -> Trained:
     """The training that the arguments name; a UserError names those that there are where it is none of them.
 
-    chapter : its key in params.yaml. sets, blocks : keys of its `sets` and `models` that have networks.
+    chapter : its key in params.yaml. roles : keys of its `models`, of networks, each with that of its `sets` that they are trained on.
     """
     try:
         params = yaml.safe_load(PARAMS.read_text())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{PARAMS} is not YAML: `python -m workflow.scale mini`, or of another scale, writes it anew") from error
     section, scale = params[chapter], params["scale"]
-    datasets = [name for role in sets for name in section["sets"][role]]
+    datasets = list(dict.fromkeys(name for of in roles.values() for name in section["sets"][of]))
     if not datasets:
         raise UserError(f"the scale {scale} trains no network of {title}: `python -m workflow.scale mini`, or another that does")
     dataset, seed = args.dataset or datasets[0], section["seeds"][0] if args.seed is None else args.seed
     place = Path("data", scale, "models", chapter, dataset)
     variants: Mapping[str, Mapping[str, Any]] = section["variants"]
-    listed = list(dict.fromkeys(block for role in blocks for block in section["models"][role]))  # a point may be of two sweeps
-    models = [name for block in listed for name in variants[block]]
-    for option, given, known in (("dataset", dataset, datasets), ("model", args.model, models)):
-        if given not in known:
-            raise UserError(f"--{option} {given}: the scale {scale} trains {', '.join(known)}")
-    for block in listed:
+    if dataset not in datasets:
+        raise UserError(f"--dataset {dataset}: the scale {scale} trains on {', '.join(datasets)}")
+
+    def blocks(of: str) -> list[str]:
+        """Those that are trained on this data set; a point may be of two sweeps."""
+        known = (section["models"][role] for role, sets in roles.items() if of in section["sets"][sets])
+        return list(dict.fromkeys(itertools.chain.from_iterable(known)))
+
+    def models(of: str) -> list[str]:
+        return [name for block in blocks(of) for name in variants[block]]
+
+    if args.model not in models(dataset):
+        elsewhere = [other for other in datasets if args.model in models(other)]
+        remedy = f"; {args.model} on {', '.join(elsewhere)}, which --dataset names" if elsewhere else ""
+        raise UserError(f"--model {args.model}: the scale {scale} trains {', '.join(models(dataset))} on {dataset}{remedy}")
+    for block in blocks(dataset):
         folder = place / f"{block}-seed{seed}" / args.model
         if args.model in variants[block] and (folder / "model.pt").exists():
             break
