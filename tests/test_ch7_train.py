@@ -224,6 +224,18 @@ def test_a_class_without_a_training_image_is_one_sentence(world: Path) -> None:
         run_main(train, f"{DATASET} mmc --seed 0", small())
 
 
+def test_figure_7_11_of_images_of_several_labels_ends_before_its_trainings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    mmc_world.write_features(single=False)
+    monkeypatch.setattr(train.Trainer, "train", lambda *_: pytest.fail("it trains"))
+    params = small()
+    params["ch7_mmc"]["sets"]["swept_classes"] = [DATASET]
+    with pytest.raises(
+        UserError, match=r"sets\.swept_classes has pets, whose images have not one label each, and Figure 7\.11c is of sets"
+    ):
+        run_main(train, f"{DATASET} mmc-d-16 --seed 0", params)
+
+
 def test_features_that_are_not_finite_are_one_sentence(world: Path) -> None:
     file = FEATURES / "texts/ear/features.npy"
     rows = np.load(file)

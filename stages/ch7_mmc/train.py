@@ -226,6 +226,8 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         (NAME, args.dataset, args.seed),
     )
     classify = any("classification" in variant.losses for variant in variants.values())
+    # Only the trainings for Figure 7.11 have this among their parameters: they are refused here, and not when it is drawn.
+    classes_swept = job.params["ch7_mmc"].get("sets", {}).get("swept_classes", [])
     at_hand: dict[str, tuple[Data, Labelled | None]] = {}  # a block's networks see by one encoder, mostly
 
     def data_of(variant: Variant) -> tuple[Data, Labelled | None]:
@@ -239,6 +241,11 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
             pairs = {part: read.pairs(part, device) for part in PARTS}
             if classify:
                 labelled = labels_of(read.described, job.settings(Labels, f"ch7_mmc.labels.{args.dataset}"), args.dataset)
+                if args.dataset in classes_swept and not labelled.single:
+                    raise UserError(
+                        f"ch7_mmc.sets.swept_classes has {args.dataset}, whose images have not one label each, and Figure 7.11c is of sets "
+                        "that give one: take it out"
+                    )
                 labels = by_part(labelled, read.described.parts, device)
                 at_hand[images] = Data(pairs, labels, len(labelled.classes)), labelled
             else:
