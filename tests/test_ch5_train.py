@@ -110,6 +110,13 @@ def test_more_negatives_than_a_batch_has_is_one_sentence(world: Path) -> None:
         run_main(train, f"{DATASET} baseline --seed 0", params)
 
 
+def test_a_set_of_fewer_pairs_than_a_batch_is_one_sentence(world: Path) -> None:
+    params = small("rrf-3")
+    params["ch5_rrf"]["training"] |= {"batch_size": 5000}
+    with pytest.raises(UserError, match=r"ch5_rrf\.training\.batch_size is 5000, and pets has \d+ training captions: lower it"):
+        run_main(train, f"{DATASET} rrf-3 --seed 0", params)
+
+
 @pytest.mark.parametrize("name", ["baseline", "rrf-3", "rrf-3-sum", "rrf-3-bidirectional"])
 def test_learns_planted_latents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Over three seeds each of the six recalls on 100 images is at least ten times chance, or 80 %. Chance is 1, 5 and 10 % both ways."""

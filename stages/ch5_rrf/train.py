@@ -18,6 +18,7 @@ from stages.ch5_rrf.loss import objective
 from stages.ch5_rrf.model import MatchingNetwork, build, count_parameters
 from stages.ch5_rrf.training_settings import Length, Loss, Network, Training, Variant
 from stages.core import capture, loop, stage
+from stages.core.errors import UserError
 from stages.core.optimisers import set_rate, sgd, stepped, update
 from stages.core.runtime import Runtime, gpu_name
 from stages.core.seeds import generator, seed_for
@@ -55,6 +56,10 @@ class Trainer:
     ) -> tuple[MatchingNetwork, loop.Trained, dict[str, Any]]:
         """The network of this name, trained on the pairs; its curve; what a run record says of its steps."""
         seed, training, length, by = (*self.seed, name), self.training, self.length, self.losses[variant.loss]
+        if (pairs := len(train.image_of)) < training.batch_size:
+            raise UserError(
+                f"ch5_rrf.training.batch_size is {training.batch_size}, and {self.seed[1]} has {pairs} training captions: lower it"
+            )
         check_negatives(training.negatives, training.batch_size, train.image_of.cpu().numpy(), "ch5_rrf.training.negatives")
         inputs = train.images.shape[1], train.texts.shape[1]
         model = build(variant, *inputs, self.network, by.start, generator(*seed, "weights")).to(self.device)
