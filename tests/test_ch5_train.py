@@ -12,7 +12,7 @@ import torch
 from matching_world import SIZES, write_features
 from stage_runs import run_main
 
-from stages.ch5_rrf import embed, train
+from stages.ch5_rrf import embed, predict, train
 from stages.ch5_rrf.training_settings import Length, Network, Variant
 from stages.core import loop
 from stages.core.errors import UserError
@@ -115,6 +115,15 @@ def test_a_set_of_fewer_pairs_than_a_batch_is_one_sentence(world: Path) -> None:
     params["ch5_rrf"]["training"] |= {"batch_size": 5000}
     with pytest.raises(UserError, match=r"ch5_rrf\.training\.batch_size is 5000, and pets has \d+ training captions: lower it"):
         run_main(train, f"{DATASET} rrf-3 --seed 0", params)
+
+
+@pytest.mark.parametrize("file", ["features/matching/pets/texts/ear/about.json", "models/ch5_rrf/pets/some-seed0/rrf-3/about.json"])
+def test_what_is_said_of_features_and_networks_is_one_sentence_where_it_is_cut_off(world: Path, file: str) -> None:
+    params = small("rrf-3", iterations=20)
+    run_main(train, f"{DATASET} some --seed 0", params)
+    (Path("data/mini") / file).write_text('{"determinism": "bit')
+    with pytest.raises(UserError, match=rf"data/mini/{file} cannot be read \(.*\): `python -m workflow\.repro stage` brings it back"):
+        run_main(predict, DATASET, params)
 
 
 @pytest.mark.parametrize("name", ["baseline", "rrf-3", "rrf-3-sum", "rrf-3-bidirectional"])

@@ -99,7 +99,7 @@ def test_what_does_not_fit_is_one_sentence(tmp_path: Path) -> None:
     [
         (None, "is not there"),
         ('{"model": "mmc", "se', r"cannot be read \(.*\)"),  # cut off
-        ("[]", "lacks (model|counts)"),
+        ("[]", "holds no object"),
         ("{}", "lacks (model|counts)"),
         ('{"model": "mmc", "seed": 3, "losses": [], "counts": {}}', "lacks (sees|labels)"),
     ],

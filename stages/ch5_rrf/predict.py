@@ -4,12 +4,11 @@ python -m stages.ch5_rrf.predict flickr30k
 """
 
 import argparse
-import json
 
 from stages.ch5_rrf import embed
 from stages.ch5_rrf.trained import networks
 from stages.ch5_rrf.training_settings import Encoders, Network, Variant
-from stages.core import inference, metrics, provenance, stage
+from stages.core import inference, json_files, metrics, provenance, stage
 from stages.matching import features, store
 
 
@@ -29,13 +28,14 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         seen = [job.dep(f"{made}/images/{getattr(encoders, variant.images)}"), job.dep(f"{made}/texts/{encoders.texts}")]
         if not at_hand or at_hand[0] != seen:
             read = features.read(*seen)
-            at_hand = seen, read.pairs("test", device), [json.loads((one / "about.json").read_text()) for one in seen]
+            abouts = [json_files.read(one / "about.json", "determinism", stage=job.name) for one in seen]
+            at_hand = seen, read.pairs("test", device), abouts
             store.write_part(out, read.described)
             provenance.hand_on(seen[0], out)
         _, pairs, (of_images, of_texts) = at_hand
         model = embed.load(folder, variant, network, device)
         images, texts = embed.embed(model.images, pairs.images), embed.embed(model.texts, pairs.texts)
-        about = metrics.made_by(json.loads((folder / "about.json").read_text()), precision.describe(device))
+        about = metrics.made_by(json_files.read(folder / "about.json", "determinism", stage=job.name), precision.describe(device))
         about |= {"determinism": metrics.least(*(one["determinism"] for one in (about, of_images, of_texts)))}
         store.save(out, store.Embedded(name, seed, images, texts, {**about, "images": of_images, "texts": of_texts}))
 

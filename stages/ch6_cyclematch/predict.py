@@ -4,12 +4,11 @@ python -m stages.ch6_cyclematch.predict flickr30k
 """
 
 import argparse
-import json
 
 from stages.ch6_cyclematch import embed, stored
 from stages.ch6_cyclematch.trained import networks
 from stages.ch6_cyclematch.training_settings import Encoders, Network, Variant
-from stages.core import inference, metrics, provenance, stage
+from stages.core import inference, json_files, metrics, provenance, stage
 from stages.core.errors import UserError
 from stages.matching import features, store
 from stages.matching.finite import check_finite
@@ -33,7 +32,8 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         if not at_hand or at_hand[0] != seen:
             read = features.read(*seen)
             check_finite(read, *seen)
-            at_hand = seen, read.pairs("test", device), [json.loads((one / "about.json").read_text()) for one in seen]
+            abouts = [json_files.read(one / "about.json", "determinism", stage=job.name) for one in seen]
+            at_hand = seen, read.pairs("test", device), abouts
             store.write_part(out, read.described)
             provenance.hand_on(seen[0], out)
         _, pairs, (of_images, of_texts) = at_hand
@@ -45,7 +45,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
                 f"make {widths[0]} and {widths[1]}: `python -m workflow.repro ch6_cyclematch` trains it on these"
             )
         made = embed.embed(model, variant.terms, pairs)
-        about = metrics.made_by(json.loads((folder / "about.json").read_text()), precision.describe(device))
+        about = metrics.made_by(json_files.read(folder / "about.json", "determinism", stage=job.name), precision.describe(device))
         about |= {"determinism": metrics.least(*(one["determinism"] for one in (about, of_images, of_texts)))}
         about |= {"images": of_images, "texts": of_texts, "terms": list(variant.terms)}
         targets = pairs.images.cpu().numpy(), pairs.texts.cpu().numpy()

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from stages.ch7_mmc import stored
 from stages.ch7_mmc.search import CHAPTER, Opened, open_network
+from stages.core import json_files
 from stages.core.errors import UserError
 from stages.matching import commands, search
 from stages.matching.search import Floats, Scored
@@ -63,7 +63,7 @@ def annotated(args: argparse.Namespace) -> Annotation:
 
 def classes_of(opened: Opened) -> tuple[list[str], bool]:
     """Names of the classes that the network was trained on, and whether an image is of just one. A UserError: they are not its head's."""
-    about = stored.read_about(opened.folder / "about.json", "classes", "single", stage=CHAPTER)
+    about = json_files.read(opened.folder / "about.json", "classes", "single", stage=CHAPTER)
     names, scored = about["classes"], opened.model.state_dict()["head.linear.weight"].shape[0]
     if len(names) != scored:
         raise UserError(

@@ -14,7 +14,7 @@ from stages.ch7_mmc.model import MMCNet
 from stages.ch7_mmc.records import GIVEN
 from stages.ch7_mmc.trained import networks
 from stages.ch7_mmc.training_settings import Encoders, Labels, Network, Variant
-from stages.core import inference, metrics, provenance, stage
+from stages.core import inference, json_files, metrics, provenance, stage
 from stages.core.errors import UserError
 from stages.datasets.captioned import Described
 from stages.matching import features, store
@@ -67,7 +67,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
                 labelled = labels_of(described, job.settings(Labels, f"ch7_mmc.labels.{args.dataset}"), args.dataset)
                 source = labelled.source
                 described = dataclasses.replace(described, classes=labelled.classes, labels=labelled.labels, single=labelled.single)
-            abouts = [stored.read_about(one / "about.json", "determinism", stage=job.name) for one in seen]
+            abouts = [json_files.read(one / "about.json", "determinism", stage=job.name) for one in seen]
             at_hand = seen, read.pairs("test", device), abouts
             store.write_part(out, described)
             stored.save_counts(out, described, source)
@@ -75,7 +75,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         _, pairs, (of_images, of_texts) = at_hand
         model = embed.load(folder, variant, network, device)
         check_sizes(folder / "model.pt", model, pairs, described)
-        about = metrics.made_by(stored.read_about(folder / "about.json", "determinism", stage=job.name), precision.describe(device))
+        about = metrics.made_by(json_files.read(folder / "about.json", "determinism", stage=job.name), precision.describe(device))
         about |= {"losses": list(variant.losses), "sees": variant.sees, "labels": source}
         by = {"images": of_images} if variant.sees == "vision" else {"images": of_images, "texts": of_texts}
         about |= by | {"determinism": metrics.least(about["determinism"], *(one["determinism"] for one in by.values()))}

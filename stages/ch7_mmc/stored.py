@@ -10,7 +10,6 @@ Table 7.1 and where the labels come from, and of each network `<model>-seed<seed
 with `<model>-seed<seed>.json` beside it: what is said of it, `losses`, `sees` and `labels` among it.
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.core import arrays
+from stages.core import arrays, json_files
 from stages.core.errors import UserError
 from stages.core.files import write_json
 from stages.datasets.captioned import Described
@@ -77,7 +76,7 @@ def load(folder: Path, model: str, seed: int, described: Described, stage: str =
     """
     base = folder / file_name(model, seed)
     rows = arrays.read_all(Path(f"{base}.npz"), stage)
-    about = read_about(Path(f"{base}.json"), "model", "seed", "losses", "sees", stage=stage)
+    about = json_files.read(Path(f"{base}.json"), "model", "seed", "losses", "sees", stage=stage)
     if (about["model"], about["seed"]) != (model, seed):
         raise UserError(f"{base}.json is of {about['model']} and seed {about['seed']}, as its name is not: make it again")
     shapes = expected(about["losses"], about["sees"], described)
@@ -95,22 +94,6 @@ def load(folder: Path, model: str, seed: int, described: Described, stage: str =
     if "images" in rows and rows["images"].shape[1] != rows["texts"].shape[1]:
         raise UserError(f"{base}.npz holds images {rows['images'].shape} and texts {rows['texts'].shape}, of other lengths: make it again")
     return Predicted(about.pop("model"), about.pop("seed"), about, **rows)
-
-
-def read_about(file: Path, *keys: str, stage: str = "") -> dict[str, Any]:
-    """What a JSON file holds, for the stage of this name; a UserError where it is not there, damaged, or lacks one of the keys."""
-    wrong = ""
-    try:
-        stored = json.loads(file.read_text(encoding="utf-8"))
-        if absent := [key for key in keys if not isinstance(stored, dict) or key not in stored]:
-            wrong = f"lacks {absent[0]}"
-    except FileNotFoundError:
-        wrong = "is not there"
-    except ValueError as error:  # of JSON, and of what is no text
-        wrong = f"cannot be read ({error})"
-    if wrong:
-        raise UserError(f"{file} {wrong}: `{f'python -m workflow.repro {stage}'.strip()}` brings it back, or makes it again")
-    return stored
 
 
 def _broken(values: NDArray) -> NDArray[np.int64]:
@@ -134,6 +117,6 @@ def save_counts(folder: Path, described: Described, labels: str) -> None:
 
 
 def load_counts(folder: Path, stage: str = "") -> tuple[dict[str, float], str]:
-    """What `save_counts` wrote, for the stage of this name; a UserError as `read_about` has it."""
-    stored = read_about(folder / COUNTS, "counts", "labels", stage=stage)
+    """What `save_counts` wrote, for the stage of this name; a UserError as `json_files.read` has it."""
+    stored = json_files.read(folder / COUNTS, "counts", "labels", stage=stage)
     return stored["counts"], stored["labels"]

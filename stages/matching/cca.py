@@ -9,14 +9,13 @@ one after the other; writes the test part's embeddings as `stages.matching.store
 """
 
 import argparse
-import json
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, sparse
 
-from stages.core import metrics, provenance, stage
+from stages.core import json_files, metrics, provenance, stage
 from stages.core.errors import UserError
 from stages.matching import features, store
 from stages.matching.cca_settings import Cca
@@ -159,7 +158,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         of = moments(read.images, read.texts, read.described.image_of, read.described.parts["train"])
         ridge, projection, recalls = choose(of, settings, read.pairs("val"))
         test = read.pairs("test")
-        images, texts = (json.loads((folder / "about.json").read_text()) for folder in folders)
+        images, texts = (json_files.read(folder / "about.json", "determinism", stage=job.name) for folder in folders)
         about = {
             "determinism": metrics.least(images["determinism"], texts["determinism"]),
             "precision": images["precision"],
