@@ -86,6 +86,14 @@ def test_what_does_not_fit_is_one_sentence(tmp_path: Path) -> None:
         stored.load(tmp_path, "cycle", 3, DESCRIBED)
 
 
+@pytest.mark.parametrize(("text", "wrong"), [('{"model": "cycle", "se', r"cannot be read \(.*\)"), ('{"model": "cycle"}', "lacks seed")])
+def test_what_is_said_of_embeddings_is_one_sentence_where_it_is_damaged(tmp_path: Path, text: str, wrong: str) -> None:
+    saved(tmp_path)
+    (tmp_path / "cycle-seed3.json").write_text(text)
+    with pytest.raises(UserError, match=rf"cycle-seed3\.json {wrong}: `python -m workflow\.repro ch6` brings it back, or makes it again"):
+        stored.load(tmp_path, "cycle", 3, DESCRIBED, "ch6")
+
+
 def test_features_are_written_once(tmp_path: Path) -> None:
     saved(tmp_path)
     saved(tmp_path, images=IMAGES + 1)  # of another model that sees by the same encoder: the same features, and not written again

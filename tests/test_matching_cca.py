@@ -155,6 +155,14 @@ def test_embeddings_of_other_rows_are_refused(tmp_path: Path) -> None:
         store.load(tmp_path, "m", 3, part)
 
 
+@pytest.mark.parametrize(("text", "wrong"), [('{"model": "m", "se', r"cannot be read \(.*\)"), ('{"model": "m"}', "lacks seed")])
+def test_what_is_said_of_embeddings_is_one_sentence_where_it_is_damaged(tmp_path: Path, text: str, wrong: str) -> None:
+    stored(tmp_path)
+    (tmp_path / "m-seed3.json").write_text(text)
+    with pytest.raises(UserError, match=rf"m-seed3\.json {wrong}: `python -m workflow\.repro matching` brings it back, or makes it again"):
+        store.load(tmp_path, "m", 3, load_described(tmp_path), "matching")
+
+
 def test_embeddings_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     embedded, _ = stored(tmp_path)
     embedded.texts[2, 1] = np.nan

@@ -9,7 +9,6 @@ which are the targets: `images-<encoder>.npy` (n, D), `texts-<encoder>.npy` (m, 
 as far as it has been trained to make them, with `<model>-seed<seed>.json` beside it: what is said of it. Nothing is normalised.
 """
 
-import json
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.core import arrays
+from stages.core import arrays, json_files
 from stages.core.errors import UserError
 from stages.core.files import write_json
 from stages.datasets.captioned import Described
@@ -95,7 +94,7 @@ def load(folder: Path, model: str, seed: int, described: Described, stage: str =
     """
     base = folder / file_name(model, seed)
     stored = arrays.read_all(Path(f"{base}.npz"), stage)
-    about = json.loads(Path(f"{base}.json").read_text())
+    about = json_files.read(Path(f"{base}.json"), "model", "seed", "images", "texts", stage=stage)
     images, texts = (arrays.read(_features_file(folder, modality, about), stage) for modality in ("images", "texts"))
     rows = len(described.names), len(described.captions)
     if images.ndim != 2 or texts.ndim != 2 or (len(images), len(texts)) != rows:

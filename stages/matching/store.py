@@ -5,7 +5,6 @@ A folder has `set.json`, the test part alone, its images renumbered (as `load_de
 `<model>-seed<seed>.json` beside it: what is said of it. Float32, for float16 would make ties of cosines that differ.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.core import arrays
+from stages.core import arrays, json_files
 from stages.core.errors import UserError
 from stages.core.files import write_json
 from stages.datasets.captioned import Described
@@ -85,7 +84,7 @@ def load(folder: Path, model: str, seed: int | None, described: Described, stage
             f"{base}.npz holds images {images.shape} and texts {texts.shape}, and its set has {rows[0]} images and "
             f"{rows[1]} texts: make it again"
         )
-    about = json.loads(Path(f"{base}.json").read_text())
+    about = json_files.read(Path(f"{base}.json"), "model", "seed", stage=stage)
     return Embedded(about.pop("model"), about.pop("seed"), images, texts, about)
 
 
