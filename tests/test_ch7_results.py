@@ -29,6 +29,7 @@ from stages.metrics import recall
 NAMES = ("mm", "mc", "mmc", "vision")
 PREDICTIONS = Path(f"data/mini/predictions/ch7_mmc/{DATASET}")
 METRICS = Path(f"reports/metrics/ch7_mmc/{DATASET}.json")
+COUNTS = METRICS.with_stem(f"{DATASET}-counts")
 CCA = Path(f"data/mini/predictions/matching/{DATASET}/cca-eye")
 IMAGES, TEXTS = SIZES["test"], 3 * SIZES["test"]
 ABOUT = {"images": {"encoder": "eye", "weights": "own"}, "determinism": "bitwise", "sees": "both"}
@@ -84,7 +85,7 @@ def several(of_several_labels: Path, monkeypatch: pytest.MonkeyPatch) -> dict[tu
 
 
 def records() -> dict[tuple[str, str], metrics.Record]:
-    return {(record.model, record.metric): record for record in metrics.read(METRICS).records}
+    return {(record.model, record.metric): record for file in (METRICS, COUNTS) for record in metrics.read(file).records}
 
 
 def loaded(name: str) -> tuple[Described, Predicted]:
@@ -182,12 +183,13 @@ def test_table_7_1(one: dict[tuple[str, str], metrics.Record]) -> None:
 
 
 def test_labels_from_captions_are_marked(one: dict[tuple[str, str], metrics.Record]) -> None:
-    before, counts = METRICS.read_bytes(), PREDICTIONS / stored.COUNTS
+    before, counts = {file: file.read_bytes() for file in (METRICS, COUNTS)}, PREDICTIONS / stored.COUNTS
     given = counts.read_text()
     counts.write_text(json.dumps(json.loads(given) | {"labels": "from captions"}))
     run_main(evaluate, DATASET, parameters())
     marked = {key for key, record in records().items() if (record.encoder or "").endswith("labels from captions")}
-    METRICS.write_bytes(before)
+    for file, content in before.items():
+        file.write_bytes(content)
     counts.write_text(given)
     assert {model for model, _ in marked} == {*NAMES, "cca", "set"}
     assert {key for key in records() if key[0] in ("mc", "mmc", "vision")} <= marked  # all that has learnt them
@@ -195,6 +197,15 @@ def test_labels_from_captions_are_marked(one: dict[tuple[str, str], metrics.Reco
     for model in ("mm", "cca"):  # which has not, by instance says nothing of them
         assert (model, "i2t_r1_instance") not in marked and (model, "i2t_r1_class") in marked and (model, "i2t_r1") in marked
     assert ("set", "categories") in marked and ("set", "total") not in marked
+
+
+def test_lengths_are_assumed_for_what_is_trained_alone(of_one_label: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(of_one_label)
+    before = {file: file.read_bytes() for file in (METRICS, COUNTS)}
+    run_main(evaluate, DATASET, parameters() | {"protocol": "full"})
+    assert [metrics.read(file).protocol for file in (METRICS, COUNTS)] == ["assumed", "full"]
+    for file, content in before.items():
+        file.write_bytes(content)
 
 
 def described_of(images: int, captions: int, labels: np.ndarray, single: bool) -> Described:

@@ -5,7 +5,7 @@
 Recalls are of instances, where an image and a text belong together if one describes the other, and, in a set of one label an image, of
 classes, where they do if their class is the same; accuracies and average precisions over pairs of image and text, and over images, of
 whose pairs the mean probability counts. What `ch7_mmc.evaluation` names stands under the plain name too: it is what tables have.
-The counts of Table 7.1 are records of the model `set`.
+The counts of Table 7.1, for which nothing is trained, are a file of their own, `<set>-counts`.
 """
 
 import argparse
@@ -92,7 +92,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     evaluation, encoders = job.settings(Evaluation, "ch7_mmc.evaluation"), job.settings(Encoders, "ch7_mmc.encoders")
     judged = evaluation.relevance[args.dataset]
     counts, labels = stored.load_counts(predictions, job.name)
-    records = list(of_set(counts, described, labels))
+    records: list[metrics.Record] = []
     there = list(networks(job, args.dataset))
     for name, _, seed, folder in there:
         predicted = stored.load(predictions, name, seed, described, job.name)
@@ -106,7 +106,9 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         cca = store.load(folder, model, None, described, job.name)
         source = Source(cca.about, None, folder / f"{model}.npz", labels=labels)
         records += recalls(CCA, store.blocks([cca]), described, judged, source)
-    metrics.publish(job, "ch7_mmc", args.dataset, metrics.dataset_of(predictions, args.dataset), records, protocol(job))
+    dataset = metrics.dataset_of(predictions, args.dataset)
+    metrics.publish(job, "ch7_mmc", args.dataset, dataset, records, protocol(job))
+    metrics.publish(job, "ch7_mmc", f"{args.dataset}-counts", dataset, of_set(counts, described, labels))
     trainings.publish_curves(job, "ch7_mmc", args.dataset, [(name, seed, folder) for name, _, seed, folder in there])
 
 

@@ -10,7 +10,7 @@ from stages.core import settings as core
 from stages.core.settings import Context, Count, Len, Name, Names, Seeds, Use, refuse_twins, settings
 
 BETAS = {f"mmc-beta-{tenths / 10:g}".replace(".", "_"): tenths / 10 for tenths in range(1, 11)}  # of Figure 7.9
-RESERVED = ("cca", "set")  # what results have beside the networks: CCA, and the counts of a set
+RESERVED = "cca"  # what results have beside the networks
 One = Annotated[Names, Len(0, 1)]
 BOTH = ["matching", "classification"]
 
@@ -144,8 +144,8 @@ class Chapter(core.Chapter):
         refuse_twins("seeds", self.seeds)
         names = [name for block in self.variants.values() for name in block]
         refuse_twins("variants", names)
-        if taken := [name for name in names if name in RESERVED]:
-            raise ValueError(f"variants has {taken[0]}, as results call something that is no network: give it another name")
+        if RESERVED in names:
+            raise ValueError(f"variants has {RESERVED}, as results call something that is no network: give it another name")
         self._check_sets()
         for role, of in Models.ROLES.items():
             self._check_role(role, of)
