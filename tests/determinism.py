@@ -46,10 +46,14 @@ from stages.ch7_mmc.bilinear import compact_bilinear, signed_root
 from stages.core.layers.conv_transpose import ConvTranspose2d
 from stages.core.layers.linear import Linear
 from stages.core.layers.padded_conv import PaddedConv2d
+from stages.core.layers.strided_conv import StridedConv2d, StridedConvTranspose2d
 from stages.core.runtime import Runtime
-from stages.encoders import sentences
+from stages.encoders import fcn8s, sentences
 from stages.encoders.vision import encoder, features, load, whole_features
 from stages.encoders.words import Tokens
+from stages.gan import loss as gan_loss
+from stages.gan.networks import Discriminator, Generator, InstanceNorm, UNet
+from stages.gan.optimisers import adam
 from stages.matching.ranking import bi_rank
 from stages.miniatures import alexnet, efficientnet_lite0, resnet152, squeezenet1_1, vgg19
 
@@ -96,6 +100,13 @@ def layers() -> Iterator[Line]:
         transposed = ConvTranspose2d(21, 21, 16, stride=8, bias=False, groups=groups)
         yield from layer(f"transposed 21>21 x8 in {groups}", transposed, 1, 21, 18, 20)
     yield from layer("transposed 32>16 x2", ConvTranspose2d(32, 16, 3, stride=2, padding=1, output_padding=1), 4, 32, 16, 16)
+    yield from layer("strided 64>128 3x3", StridedConv2d(64, 128, 3, stride=2, padding=1), 1, 64, 32, 32)
+    yield from layer("strided 8>16 4x4", StridedConv2d(8, 16, 4, stride=2, padding=1), 4, 8, 16, 16)
+    up = StridedConvTranspose2d(128, 64, 3, stride=2, padding=1, output_padding=1)
+    yield from layer("strided and transposed 128>64 3x3", up, 1, 128, 16, 16)
+    yield from layer("conv 32>3 7x7 with reflected borders", nn.Sequential(nn.ReflectionPad2d(3), nn.Conv2d(32, 3, 7)), 1, 32, 64, 64)
+    yield from layer("nearest neighbours", nn.Upsample(scale_factor=2), 4, 8, 23, 23)
+    yield from layer("instance norm", InstanceNorm(), 4, 8, 47, 47)
     yield from layer("max pooling", nn.MaxPool2d(3, 2, ceil_mode=True), 4, 8, 47, 47)
     yield from layer("average pooling", nn.AvgPool2d(3, 2, ceil_mode=True), 4, 8, 47, 47)
     yield from layer("batch norm", nn.BatchNorm2d(8), 4, 8, 47, 47)
@@ -159,8 +170,18 @@ def functions() -> Iterator[Line]:
     yield "BiLSTM", hashed(*(value for _, value in states))
 
 
-def steps(name: str, model: nn.Module, loss_of: Callable[[nn.Module], torch.Tensor], count: int) -> Iterator[Line]:
-    """The first steps of SGD: what the layers with weights put out, in their order, and these weights' gradients, in the reverse order."""
+def sgd(model: nn.Module) -> torch.optim.Optimizer:
+    return torch.optim.SGD([parameter for parameter in model.parameters() if parameter.requires_grad], lr=1e-6, momentum=0.9)
+
+
+def steps(
+    name: str,
+    model: nn.Module,
+    loss_of: Callable[[nn.Module], torch.Tensor],
+    count: int,
+    optimizer_of: Callable[[nn.Module], torch.optim.Optimizer] = sgd,
+) -> Iterator[Line]:
+    """First steps: what the layers with weights put out, in their order, and these weights' gradients, in the reverse order."""
     random = torch.Generator().manual_seed(0)
     for place, parameter in model.named_parameters():
         if parameter.dim() > 1 and parameter.requires_grad:
@@ -171,7 +192,7 @@ def steps(name: str, model: nn.Module, loss_of: Callable[[nn.Module], torch.Tens
     seen: list[tuple[nn.Module, str]] = []
     for module in own:
         module.register_forward_hook(lambda module, _, output: seen.append((module, hashed(output))))
-    optimizer = torch.optim.SGD([parameter for parameter in model.parameters() if parameter.requires_grad], lr=1e-6, momentum=0.9)
+    optimizer = optimizer_of(model)
     torch.manual_seed(0)  # dropout
     for step in range(count):
         seen.clear()
@@ -274,11 +295,28 @@ def joint_networks() -> Iterator[Line]:
         yield from steps("", model, loss, 1)
 
 
+def adversarial_networks() -> Iterator[Line]:
+    """CycleGAN's generators, of both upsamplings, in a cycle, and its discriminator; a U-Net down to one pixel."""
+    images = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    networks = nn.ModuleList([Generator(8, 2), Generator(8, 2, upsampling="nearest"), Discriminator(8, 2)])
+
+    def cycle(networks: nn.Module) -> torch.Tensor:
+        there, back, tell = networks.children()
+        made = there(images)
+        return gan_loss.real(tell(made)) + 10 * gan_loss.l1(back(made), images) + gan_loss.fake(tell(made.detach()))
+
+    def by_adam(model: nn.Module) -> torch.optim.Optimizer:
+        return adam([model], 2e-3, (0.5, 0.999), 5e-4)
+
+    yield from steps("", networks, cycle, 2, by_adam)
+    yield from steps("", UNet(3, 1, 8, 6), lambda model: gan_loss.l1(model(images).sigmoid(), images[:, :1]), 2, by_adam)
+
+
 def other_networks() -> Iterator[Line]:
     """All but those of `lines`' few: by layer one of each kind, and the rest of the kind by network."""
     yield from edge_network("fcfn of edges", (120, 120), 1)
     yield from segmentation_network("fcfn", segmentation.FCFN, 1, size=(80, 96))
-    yield in_one("fcn-8s, learned", segmentation_network("", segmentation.FCN8s, 1, fixed_upsampling=False))
+    yield in_one("fcn-8s, learned", segmentation_network("", fcn8s.FCN8s, 1, fixed_upsampling=False))
     yield from fusion_network("cfn-b", 100)
     yield from (in_one(f"{name} of {classes}", fusion_network(name, classes)) for name in FUSION for classes in (10, 100))
     yield from imagenet_network("cfn-11", IMAGENET["cfn-11"])
@@ -313,10 +351,11 @@ def lines(few: bool) -> Iterator[Line]:
     yield from functions()
     yield from libraries()
     yield from edge_network("hed", None, 1 if few else 2)
-    yield from segmentation_network("fcn-8s", segmentation.FCN8s, 1 if few else 2)
+    yield from segmentation_network("fcn-8s", fcn8s.FCN8s, 1 if few else 2)
     yield from matching_network(1)
     yield in_one("cycle, step 0", cycle_network())
     yield in_one("mmc, step 0", joint_networks())
+    yield in_one("adversarial networks, steps of Adam", adversarial_networks())
     if not few:
         yield from other_networks()
         yield from encoder_features()

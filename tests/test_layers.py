@@ -1,4 +1,4 @@
-"""Padded and transposed convolutions against PyTorch's own, which in double precision are plain loops, and by hand."""
+"""Padded, strided and transposed convolutions against PyTorch's own, which in double precision are plain loops, and by hand."""
 
 import pytest
 import torch
@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from stages.core.layers.conv_transpose import ConvTranspose2d, conv_transpose2d
 from stages.core.layers.padded_conv import PaddedConv2d
+from stages.core.layers.strided_conv import StridedConv2d, StridedConvTranspose2d
 
 
 def random_pair(kind: type[nn.Module], theirs: type[nn.Module], *args: int, **options: object) -> tuple[nn.Module, nn.Module]:
@@ -79,3 +80,53 @@ def test_zeros_are_put_around_the_maps():
     layer = PaddedConv2d(1, 1, 3, padding=4)
     maps = torch.rand(1, 1, 2, 2)
     torch.testing.assert_close(layer(maps), F.conv2d(F.pad(maps, (4, 4, 4, 4)), layer.weight, layer.bias))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"kernel_size": 4, "stride": 2, "padding": 1},
+        {"kernel_size": 3, "stride": 2, "padding": 1, "bias": False},
+        {"kernel_size": (3, 5), "stride": (2, 3), "padding": (0, 2)},
+        {"kernel_size": 1, "stride": 3},  # pixels that no patch reaches: their gradient is 0
+    ],
+)
+@pytest.mark.parametrize("sides", [(8, 9), (7, 6)])
+def test_strided_convolution_is_pytorch_s(options, sides):
+    ours, reference = random_pair(StridedConv2d, nn.Conv2d, 4, 6, **options)
+    assert_same(ours, reference, torch.randn(2, 4, *sides, dtype=torch.float64, requires_grad=True))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"kernel_size": 4, "stride": 2, "padding": 1},
+        {"kernel_size": 3, "stride": 2, "padding": 1, "output_padding": 1, "bias": False},
+        {"kernel_size": (3, 5), "stride": (2, 3), "padding": (0, 2), "output_padding": (1, 2)},
+    ],
+)
+def test_strided_transposed_convolution_is_pytorch_s(options):
+    ours, reference = random_pair(StridedConvTranspose2d, nn.ConvTranspose2d, 4, 6, **options)
+    assert_same(ours, reference, torch.randn(2, 4, 5, 6, dtype=torch.float64, requires_grad=True))
+
+
+@pytest.mark.parametrize("kind", [StridedConv2d, StridedConvTranspose2d])
+def test_a_strided_layer_that_is_fixed_lets_gradients_through(kind):
+    """As a discriminator in its generator's step: no gradient for the weights, and the same for the maps."""
+    layer = kind(3, 3, 4, stride=2, padding=1)
+    maps = torch.randn(1, 3, 8, 8, requires_grad=True)
+    layer(maps).square().sum().backward()
+    whole, maps.grad = maps.grad, None
+    layer.requires_grad_(False).zero_grad()
+    layer(maps).square().sum().backward()
+    assert torch.equal(whole, maps.grad) and layer.weight.grad is None
+
+
+@pytest.mark.parametrize("kind", [StridedConv2d, StridedConvTranspose2d])
+def test_a_strided_layer_in_bfloat16(kind):
+    layer = kind(3, 5, 4, stride=2, padding=1)
+    maps = torch.randn(1, 3, 8, 8, requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        out = layer(maps)
+    out.float().sum().backward()
+    assert out.dtype == torch.bfloat16 and layer.weight.grad.dtype == maps.grad.dtype == torch.float32
