@@ -11,9 +11,9 @@ import time
 
 import torch
 
-from stages.ch2_segmentation.loss import segmentation_loss
-from stages.ch2_segmentation.model import FCFN, FCN8s, count_parameters
+from stages.ch2_segmentation.model import FCFN
 from stages.core.runtime import Runtime
+from stages.encoders.fcn8s import FCN8s, count_parameters, segmentation_loss
 
 THREADS, ROUNDS = 2, 3
 HEIGHT, WIDTH = 375, 500

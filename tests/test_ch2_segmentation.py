@@ -18,13 +18,14 @@ from PIL import Image
 
 from stages.ch2_segmentation import evaluate, panels, predict, train
 from stages.ch2_segmentation.data import TrainingImages, pixels_of
-from stages.ch2_segmentation.model import count_parameters, initial_model, trained_model
+from stages.ch2_segmentation.model import initial_model, trained_model
 from stages.ch2_segmentation.training_settings import Network, Training, Variant
-from stages.core import loop, metrics, runtime, settings
+from stages.core import figures, loop, metrics, runtime, settings
 from stages.core.ahead import in_turn
 from stages.core.errors import UserError
 from stages.core.seeds import generator, seed_for
 from stages.datasets import pictures, voc2012
+from stages.encoders.fcn8s import count_parameters
 from stages.encoders.vgg16 import normalise, weights_of
 from stages.metrics.segmentation import mean_iou
 from stages.miniatures import vgg16 as vgg16_miniature
@@ -302,7 +303,7 @@ def test_panels_show_vocs_colours(here):
     assert [title.split(",")[0] for title, _ in found] == [f"image {row[0].name}", "ground truth", "FCN-8s", "FCFN"]
     truth = voc2012.read_labels(row[0].labels)
     assert (found[1][1][truth == 255] == [224, 224, 192]).all() and not found[1][1][truth == 0].any()
-    assert len(panels.grid([found, found]).axes) == 8
+    assert len(figures.grid([found, found]).axes) == 8
     assert Image.open("reports/figures/ch2_segmentation/figure_2_14.png").format == "PNG"
 
 

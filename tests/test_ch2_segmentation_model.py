@@ -9,20 +9,11 @@ import torch
 from torch.nn import functional as F
 
 from stages.ch2_segmentation import train
-from stages.ch2_segmentation.loss import segmentation_loss
-from stages.ch2_segmentation.model import (
-    FCFN,
-    FCN8s,
-    LocalFusion,
-    Upsampling,
-    count_parameters,
-    fusion_sides,
-    initial_model,
-    weights_called,
-)
+from stages.ch2_segmentation.model import FCFN, LocalFusion, fusion_sides, initial_model
 from stages.ch2_segmentation.training_settings import Network, Training, Variant
 from stages.core import runtime
 from stages.core.errors import UserError
+from stages.encoders.fcn8s import FCN8s, Upsampling, count_parameters, segmentation_loss, weights_called
 from stages.encoders.vgg16 import normalise, weights_of
 from stages.miniatures import vgg16 as vgg16_miniature
 from stages.miniatures import vgg16_imagenet as vgg16_imagenet_miniature
@@ -256,7 +247,7 @@ def test_bytes_become_what_the_weights_were_trained_on():
 
 def test_weights_that_are_not_there(vgg16):
     with pytest.raises(UserError, match=r"ch2_segmentation\.weights is 'resnet': .*resnet"):
-        weights_called("resnet")
+        weights_called("resnet", "ch2_segmentation.weights")
     with pytest.raises(UserError, match=r"the VGG-16 weights of vgg16\.pth lack classifier\.0\.weight"):
         initial_model(Variant(), vgg16["vgg16"], weights_of("vgg16_imagenet"), NETWORK, 5, torch.Generator())
 

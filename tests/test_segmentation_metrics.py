@@ -1,11 +1,12 @@
-"""IoU: by hand, against torchmetrics, and what must not change it."""
+"""IoU and accuracies: by hand, against torchmetrics, and what must not change them."""
 
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import balanced_accuracy_score
 
 from stages.encoders.vision import import_torchvision
-from stages.metrics.segmentation import confusion_matrix, iou, mean_iou, pixel_accuracy
+from stages.metrics.segmentation import class_accuracy, confusion_matrix, iou, mean_iou, pixel_accuracy
 
 TRUTH = np.array([[0, 0, 1, 255], [0, 1, 1, 255]], np.uint8)
 PREDICTED = np.array([[0, 1, 1, 0], [0, 1, 3, 2]], np.uint8)
@@ -27,6 +28,16 @@ def test_by_hand():
     np.testing.assert_allclose(found, [2 / 3, 2 / 4, np.nan, 0, np.nan])
     assert mean_iou(confusion) == pytest.approx((2 / 3 + 2 / 4 + 0) / 3)
     assert pixel_accuracy(confusion) == pytest.approx(4 / 6)
+    assert class_accuracy(confusion) == pytest.approx((2 / 3 + 2 / 3) / 2)
+
+
+def test_the_three_measures_of_section_8_1_4_by_hand():
+    """Seven pixels of three classes, a fourth that occurs nowhere, and one pixel of no class: absent classes count in no mean."""
+    truth = np.array([0, 0, 0, 1, 1, 2, 2, 255])
+    confusion = confusion_matrix(truth, np.array([0, 0, 1, 0, 1, 1, 2, 3]), 4)
+    found = pixel_accuracy(confusion), class_accuracy(confusion), mean_iou(confusion)
+    assert found == pytest.approx((4 / 7, (2 / 3 + 1 / 2 + 1 / 2) / 3, (2 / 4 + 1 / 4 + 1 / 2) / 3))
+    assert np.round(found, 3).tolist() == [0.571, 0.556, 0.417]
 
 
 @pytest.mark.parametrize(("classes", "seed"), [(2, 0), (21, 1), (21, 2), (5, 3)])
@@ -42,6 +53,18 @@ def test_torchmetrics_says_the_same(classes, seed):
     np.testing.assert_allclose(iou(confusion), MulticlassJaccardIndex(average=None, **options)(*pair), rtol=1e-6)
     assert mean_iou(confusion) == pytest.approx(MulticlassJaccardIndex(average="macro", **options)(*pair).item(), rel=1e-6)
     assert pixel_accuracy(confusion) == pytest.approx(MulticlassAccuracy(average="micro", **options)(*pair).item(), rel=1e-6)
+    by_class = MulticlassAccuracy(average="macro", **options)(*pair).item()
+    assert set(np.unique(truth)) == {*range(classes), 255}  # torchmetrics counts a class that is said and is nowhere as 0
+    assert class_accuracy(confusion) == pytest.approx(by_class, rel=1e-6)
+
+
+def test_scikit_learn_leaves_out_what_is_nowhere_too():
+    truth, predicted = random_maps(7, 5)
+    truth[truth == 3] = 255
+    kept = truth != 255
+    with pytest.warns(UserWarning, match="y_pred contains classes not in y_true"):
+        expected = balanced_accuracy_score(truth[kept], predicted[kept])
+    assert class_accuracy(confusion_matrix(truth, predicted, 5)) == pytest.approx(expected)
 
 
 def test_a_brute_force_twin():
@@ -71,9 +94,9 @@ def test_what_changes_nothing():
 def test_the_truth_scores_1_and_nothing_at_all_scores_nan():
     truth, _ = random_maps(6, 4)
     perfect = confusion_matrix(truth, np.where(truth == 255, 0, truth), 4)
-    assert (mean_iou(perfect), pixel_accuracy(perfect)) == (1, 1)
+    assert (mean_iou(perfect), pixel_accuracy(perfect), class_accuracy(perfect)) == (1, 1, 1)
     empty = confusion_matrix(np.full((2, 2), 255), np.zeros((2, 2), int), 4)
-    assert np.isnan([mean_iou(empty), pixel_accuracy(empty)]).all()
+    assert np.isnan([mean_iou(empty), pixel_accuracy(empty), class_accuracy(empty)]).all()
 
 
 def test_wrong_maps():

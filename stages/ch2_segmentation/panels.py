@@ -12,7 +12,6 @@ from types import ModuleType
 
 import matplotlib
 import numpy as np
-from matplotlib.figure import Figure
 
 from stages import datasets
 from stages.ch2_segmentation.evaluate import confusion_of_image
@@ -57,19 +56,6 @@ def panels_of(reader: ModuleType, row: Row, folders: dict[str, Path], titles: Ma
     ]
 
 
-def grid(rows: list[list[tuple[str, np.ndarray]]]) -> Figure:
-    """A figure of pictures uint8 (H, W, 3) with their titles, a row each."""
-    heights = [panels[0][1].shape[0] / panels[0][1].shape[1] for panels in rows]
-    figure = Figure(figsize=(1.9 * len(rows[0]), sum(1.9 * height + 0.25 for height in heights) + 0.3), layout="constrained")
-    axes = figure.subplots(len(rows), len(rows[0]), squeeze=False, height_ratios=heights)
-    for line, panels in zip(axes, rows, strict=True):
-        for panel, (title, picture) in zip(line, panels, strict=True):
-            panel.set_axis_off()
-            panel.imshow(picture, interpolation="nearest")
-            panel.set_title(title, fontsize=6)
-    return figure
-
-
 def main(args: argparse.Namespace, job: stage.Job) -> None:
     reader, settings = datasets.reader(args.dataset), job.settings(Figures, "ch2_segmentation.figures")
     examples = reader.val_examples(job.dep(job.data(f"sources/{args.dataset}")))
@@ -88,7 +74,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     ]
     write_csv(job.out("reports/figures/ch2_segmentation/figure_2_14.csv"), table)
     with matplotlib.rc_context(figures.STYLE):
-        figure = grid([panels_of(reader, row, folders, settings.titles) for row in rows[:shown]])
+        figure = figures.grid([panels_of(reader, row, folders, settings.titles) for row in rows[:shown]])
         figures.save(figure, Path(job.out("reports/figures/ch2_segmentation/figure_2_14.png")), job.param("protocol"))
 
 

@@ -18,26 +18,19 @@ from tqdm import tqdm
 
 from stages import datasets
 from stages.ch2_segmentation.data import pixels_of
-from stages.ch2_segmentation.model import FCN8s, trained_model, weights_called
+from stages.ch2_segmentation.model import trained_model
 from stages.ch2_segmentation.training_settings import Network, Variant
 from stages.core import inference, metrics, provenance, runtime, stage
 from stages.core.ahead import beside
 from stages.core.files import write_json
-from stages.core.runtime import Runtime, gpu_name
+from stages.core.runtime import gpu_name
 from stages.datasets.pictures import read_image
-from stages.encoders.vgg16 import Weights, normalise
+from stages.encoders.fcn8s import label_maps, weights_called
+from stages.encoders.vgg16 import normalise
 
 
 def parser() -> argparse.ArgumentParser:
     return stage.parser(__doc__, "dataset", "model", seed=True)
-
-
-@torch.no_grad()
-def label_map(model: FCN8s, image: np.ndarray, weights: Weights, precision: Runtime, device: torch.device) -> np.ndarray:
-    """The class of the highest logit at each pixel, of equal ones the first; uint8 (H, W). image : uint8 (H, W, 3)."""
-    with precision.autocast(device):
-        logits = model(normalise(pixels_of(image).to(device), weights))
-    return logits[0].float().argmax(dim=0).to(torch.uint8).cpu().numpy()
 
 
 def write_labels(file: Path, labels: np.ndarray) -> None:
@@ -50,7 +43,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     precision, device = inference.start(job)
     torch.backends.cudnn.benchmark = False  # as in training
     network = job.settings(Network, "ch2_segmentation.network")
-    weights = weights_called(job.param("ch2_segmentation.weights"))
+    weights = weights_called(job.param("ch2_segmentation.weights"), "ch2_segmentation.weights")
     variant = job.settings(Variant, f"ch2_segmentation.variants.{args.model}")
     name = f"ch2_segmentation/{args.dataset}/{args.model}-seed{args.seed}"
     source, folder = job.dep(job.data(f"sources/{args.dataset}")), job.dep(job.data(f"models/{name}"))
@@ -58,15 +51,15 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     model = trained_model(variant, runtime.load(folder / "model.pt"), network).to(device)
     examples, seconds = datasets.reader(args.dataset).val_examples(source), 0.0
 
-    def label_maps() -> Iterator[tuple[Path, np.ndarray]]:
+    def predicted() -> Iterator[tuple[Path, np.ndarray]]:
         nonlocal seconds
         for example, image in beside(lambda example: (example, read_image(example.image)), examples, device):
             started = time.perf_counter()
-            labels = label_map(model, image, weights, precision, device)
+            labels = label_maps(model, normalise(pixels_of(image).to(device), weights), precision)[0].numpy()
             seconds += time.perf_counter() - started
             yield out / f"{example.name}.png", labels
 
-    writing = beside(lambda labelled: write_labels(*labelled), label_maps(), device)
+    writing = beside(lambda labelled: write_labels(*labelled), predicted(), device)
     for _ in tqdm(writing, total=len(examples), unit="image", desc=f"{args.model} seed {args.seed}", disable=None):
         pass
     here = precision.describe(device)

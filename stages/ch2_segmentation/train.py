@@ -14,13 +14,13 @@ from torch import nn
 
 from stages import datasets
 from stages.ch2_segmentation.data import TrainingImages, check
-from stages.ch2_segmentation.loss import segmentation_loss
-from stages.ch2_segmentation.model import count_parameters, initial_model, weights_called
+from stages.ch2_segmentation.model import initial_model
 from stages.ch2_segmentation.training_settings import Network, Training, Variant
 from stages.core import capture, loop, optimisers, provenance, runtime, stage
 from stages.core.ahead import in_turn, workers
 from stages.core.runtime import Runtime, to_device
 from stages.core.seeds import generator, seed_for
+from stages.encoders.fcn8s import count_parameters, segmentation_loss, weights_called
 from stages.encoders.vgg16 import normalise
 
 NAME = "ch2_segmentation.train"
@@ -54,7 +54,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
     network = job.settings(Network, "ch2_segmentation.network")
     variant = job.settings(Variant, f"ch2_segmentation.variants.{args.model}")
     source = job.param("ch2_segmentation.weights")
-    weights, vgg16 = weights_called(source), job.dep(job.data(f"sources/{source}"))
+    weights, vgg16 = weights_called(source, "ch2_segmentation.weights"), job.dep(job.data(f"sources/{source}"))
     precision = job.settings(Runtime, "runtime")
     device = precision.start()
     torch.backends.cudnn.benchmark = False  # it would try all algorithms again for each of the images' many sizes

@@ -1,6 +1,6 @@
 """Figures whose bytes depend on their content only, each beside the CSV it was drawn from."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
@@ -12,6 +12,8 @@ matplotlib.use("agg")
 
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
+
+Panel = tuple[str, NDArray]  # a title, and a picture uint8 (H, W, 3)
 
 LABELS = {
     "miniature": "Miniature: generated data and seconds of training. It shows that the machinery works, not the thesis's results.",
@@ -66,6 +68,19 @@ def map_rows(stored: Mapping[str, NDArray]) -> list[dict[str, object]]:
         for name, maps in sorted(stored.items()) if name.startswith("branch_")
         for picture in range(maps.shape[0]) for rank in range(maps.shape[1])
     ]  # fmt: skip
+
+
+def grid(rows: Sequence[Sequence[Panel]]) -> Figure:
+    """A figure of pictures with their titles, in rows of as many."""
+    heights = [panels[0][1].shape[0] / panels[0][1].shape[1] for panels in rows]
+    figure = Figure(figsize=(1.9 * len(rows[0]), sum(1.9 * height + 0.25 for height in heights) + 0.3), layout="constrained")
+    axes = figure.subplots(len(rows), len(rows[0]), squeeze=False, height_ratios=heights)
+    for line, panels in zip(axes, rows, strict=True):
+        for panel, (title, picture) in zip(line, panels, strict=True):
+            panel.set_axis_off()
+            panel.imshow(picture, interpolation="nearest")
+            panel.set_title(title, fontsize=6)
+    return figure
 
 
 def save(figure: Figure, path: Path, protocol: str) -> None:

@@ -1,4 +1,4 @@
-"""Measures of segmentation (Section 2.4.4), all from one table of counts: which class's pixels were called what."""
+"""Measures of segmentation (Sections 2.4.4 and 8.1.4), all from one table of counts: which class's pixels were called what."""
 
 import numpy as np
 
@@ -37,3 +37,13 @@ def pixel_accuracy(confusion: np.ndarray) -> float:
     """The share of pixels that were called what they are; NaN where there are none."""
     total = confusion.sum()
     return float(np.diagonal(confusion).sum() / total) if total else float("nan")
+
+
+def class_accuracy(confusion: np.ndarray) -> float:
+    """The mean, over the classes that are in the truth, of the share of a class's pixels that were called it; NaN where there are none.
+
+    A class that is said and is nowhere counts here nothing, and in `mean_iou` as 0.
+    """
+    totals = confusion.sum(axis=1)
+    shares = np.diagonal(confusion)[totals > 0] / totals[totals > 0]
+    return float(shares.mean()) if len(shares) else float("nan")
