@@ -40,6 +40,8 @@ KINDS = {
     "vgg16": Kind("encoders", ("WEIGHTS",)),
     "captioned": Kind("datasets", ("read",)),
     "words": Kind("datasets", ("read",)),
+    "translated": Kind("datasets", ("PAIRED", "pairs", "read")),
+    "labelled": Kind("datasets", ("PAIRED", "pairs", "read", "CLASSES", "PALETTE", "read_labels")),
 }
 OWN = ("kind", "miniature", "stands_in_for")  # keys that are not for fetching
 
