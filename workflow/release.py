@@ -181,7 +181,7 @@ def _rows(verdicts: Verdicts) -> Iterator[dict[str, Any]]:
                 "verdict": cell.verdict,
                 "reason": cell.reason or ("" if cell.judged else "no result"),
                 "tolerance": number_text(cell.tolerance),
-                "tolerance_origin": cell.column.stated_tolerance.origin if cell.column.stated_tolerance else "",
+                "tolerance_origin": tolerance.origin if (tolerance := cell.column.tolerance_of(cell.row)) else "",
                 "verdict_half": half.verdict,
                 "verdict_double": double.verdict,
             }

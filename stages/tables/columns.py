@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 
 from stages.core.errors import UserError
 from stages.core.metrics import MetricsFile, Record
-from stages.tables.printed import Tolerance, compare, printed_number, with_decimals_of
+from stages.tables.printed import Binomial, Tolerance, compare, printed_number, with_decimals_of
 from stages.tables.reading import DERIVED, Entry, Family
 from stages.tables.results import Measurement, Results, as_stand_in, measure, records_of
 
@@ -33,7 +33,8 @@ class Row(Entry):
 
     A row with a model and no cells is a baseline of ours, which the thesis does not have: its values are shown beside the
     table's, without a verdict.
-    `experiment` is the metrics file of this row's values where it is not the columns'. `fact` is a key in the run
+    `experiment` is the metrics file of this row's values where it is not the columns', `tolerance` what its cells are judged by
+    in the place of the columns'. `fact` is a key in the run
     record of `stage`, or of its one instance; without it, `stage` stands for its trainings of all seeds.
     """
 
@@ -44,6 +45,7 @@ class Row(Entry):
     reference: int | None = None
     cited: str = field(default="", metadata=DERIVED)
     experiment: str | None = None
+    tolerance: Tolerance | None = None
     stage: str | None = None
     fact: str | None = None
     ratio: tuple[str, ...] = ()
@@ -103,15 +105,19 @@ class Column(Family, tag="source"):
     def measure(self, rows: Sequence[Row], row: Row, results: Results) -> Measurement | None:
         """What `results` has for an own cell; None if nothing."""
 
-    def obstacle(self, measurement: Measurement) -> str:
+    def tolerance_of(self, row: Row) -> Tolerance | None:
+        """What a row's cell is judged by: the row's own tolerance, or the column's."""
+        return (row.tolerance or self.stated_tolerance) if self.stated_tolerance else None
+
+    def obstacle(self, row: Row, measurement: Measurement) -> str:
         """Why a value is not to be judged; empty if it is."""
-        tolerance = self.stated_tolerance
+        tolerance = self.tolerance_of(row)
         return measurement.obstacle or (tolerance.obstacle(measurement.sizes) if tolerance else "")
 
     def width(self, rows: Sequence[Row], row: Row) -> float | None:
         """How far from the printed value still is within, in its unit."""
-        printed = printed_number(row.cells[self.id])
-        return self.stated_tolerance.width(printed) if self.stated_tolerance and printed else None
+        printed, tolerance = printed_number(row.cells[self.id]), self.tolerance_of(row)
+        return tolerance.width(printed) if tolerance and printed else None
 
     def verdict(self, row: Row, measurement: Measurement, tolerance: float | None) -> str:
         """exact, within or outside, of a value that is to be judged."""
@@ -166,8 +172,10 @@ class Metrics(Column, kind="metrics"):
     over_seeds: ClassVar[bool] = True
 
     def fault(self) -> str:
-        binomial = self.tolerance is not None and self.tolerance.kind == "binomial"
-        return "unit must be '%' for a binomial tolerance" if binomial and self.unit != "%" else ""
+        return self._unit_fault(self.tolerance)
+
+    def _unit_fault(self, tolerance: Tolerance | None) -> str:
+        return "unit must be '%' for a binomial tolerance" if isinstance(tolerance, Binomial) and self.unit != "%" else ""
 
     @property
     def stated_tolerance(self) -> Tolerance | None:
@@ -178,6 +186,10 @@ class Metrics(Column, kind="metrics"):
             return fault
         if self.tolerance is None:
             return f"cells are judged, and column {self.id} has no tolerance"
+        if fault := self._unit_fault(row.tolerance):
+            return f"column {self.id}: {fault}"
+        if self.width(rows, row) is None:
+            return f"cells: {self.id} is {row.cells[self.id]!r}, which has no ± to judge by"
         return "" if row.model or row.reference else "needs a model (computed here), a reference (cited), or both"
 
     def is_own(self, row: Row) -> bool:
@@ -239,7 +251,8 @@ class Times(Column, kind="times"):
         printed = printed_number(row.cells[self.id])
         others = self.timed(rows, row) if row.ratio else []
         operands = tuple(number for other in others if (number := printed_number(other.cells[self.id])))
-        return self.tolerance.width(printed, operands) if self.tolerance and printed else None
+        tolerance = self.tolerance_of(row)
+        return tolerance.width(printed, operands) if tolerance and printed else None
 
     def measure(self, rows: Sequence[Row], row: Row, results: Results) -> Measurement | None:
         file = results.metrics.get(self.experiment_of(row))

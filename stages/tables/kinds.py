@@ -283,15 +283,17 @@ class Largest(Case, kind="largest"):
 
 @dataclass(frozen=True, kw_only=True)
 class Score(Entry):
-    """A metric in a metrics file."""
+    """A metric in a metrics file; a and b, where the models are others than the case's."""
 
     experiment: str
     metric: str
+    a: str = ""
+    b: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LargestGain(Case, kind="largest_gain"):
-    """What b gains over a, in the direction that is the better, above what it gains on each of `others`.
+    """What b gains over a, in the direction that is the better, above what it, or another pair, gains on each of `others`.
 
     With the same seeds; tested as `largest`.
     """
@@ -303,8 +305,8 @@ class LargestGain(Case, kind="largest_gain"):
     others: tuple[Score, ...]
 
     def operands(self) -> list[Operand]:
-        models = (self.a, self.b)
-        return [Operand(experiment, model, metric) for model in models for experiment, metric in self._scores()]
+        scores = self._scores()
+        return [Operand(s.experiment, s.a, s.metric) for s in scores] + [Operand(s.experiment, s.b, s.metric) for s in scores]
 
     def judge(self, measured: list[Measurement], alpha: float, tables: list[Table]) -> Outcome:
         # what falls is a gain where lower is better
@@ -314,16 +316,21 @@ class LargestGain(Case, kind="largest_gain"):
         scores = self._scores()
         ends = list(zip(values[: len(scores)], values[len(scores) :], strict=True))
         gains = [mean(b) - mean(a) for a, b in ends]
-        parts = [f"{experiment} {metric} {gain:.3g}" for (experiment, metric), gain in zip(scores, gains, strict=True)]
+        parts = [f"{self._name(score)} {gain:.3g}" for score, gain in zip(scores, gains, strict=True)]
         main, *others = [{seed: b[seed] - a[seed] for seed in a.keys() & b.keys()} for a, b in ends]
         return above_each(f"gain on {parts[0]}; {', '.join(parts[1:])}", main, others, alpha)
 
     def describe(self) -> str:
-        first, *others = [f"{experiment} {metric}" for experiment, metric in self._scores()]
+        first, *others = map(self._name, self._scores())
         return f"{self.b} over {self.a}: gain on {first} > on {', '.join(others)}"
 
-    def _scores(self) -> list[tuple[str, str]]:
-        return [(self.experiment, self.metric), *((other.experiment, other.metric) for other in self.others)]
+    def _scores(self) -> list[Score]:
+        own = Score(experiment=self.experiment, metric=self.metric)
+        return [dataclasses.replace(score, a=score.a or self.a, b=score.b or self.b) for score in (own, *self.others)]
+
+    def _name(self, score: Score) -> str:
+        models = "" if (score.a, score.b) == (self.a, self.b) else f" of {score.b} over {score.a}"
+        return f"{score.experiment} {score.metric}{models}"
 
 
 @dataclass(frozen=True, kw_only=True)

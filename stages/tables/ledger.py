@@ -49,7 +49,7 @@ def resolve(table: Table, run: Results, releases: list[Results], factor: float =
         for column in table.columns:
             if column.is_own(row) and (column.id in row.cells or row.is_baseline):
                 of_run, *of_releases = [column.measure(table.rows, row, results) for results in [run, *releases]]
-                shown = _newest([(r.scale, m) for r, m in zip(releases, of_releases, strict=True) if m], column)
+                shown = _newest([(r.scale, m) for r, m in zip(releases, of_releases, strict=True) if m], row, column)
                 cells.append(_judge(table, row, column, of_run, shown, factor))
             elif column.id in row.cells:
                 cells.append(Cell(row, column, row.cells[column.id]))
@@ -67,7 +67,7 @@ def counts(cells: Iterable[Cell]) -> dict[str, int]:
     return {verdict: times[verdict] for verdict in VERDICTS}
 
 
-def _newest(measured: list[tuple[str, Measurement]], column: Column) -> dict[str, Measurement]:
+def _newest(measured: list[tuple[str, Measurement]], row: Row, column: Column) -> dict[str, Measurement]:
     """By scale, of (scale, measurement) with the newest first, the newest that can be judged, else the newest.
 
     So a later release of a shortened training does not hide what an earlier one has shown.
@@ -76,7 +76,7 @@ def _newest(measured: list[tuple[str, Measurement]], column: Column) -> dict[str
     for scale in RELEASE_SCALES:
         of_scale = [measurement for its_scale, measurement in measured if its_scale == scale]
         if of_scale:
-            shown[scale] = next((m for m in of_scale if not column.obstacle(m)), of_scale[0])
+            shown[scale] = next((m for m in of_scale if not column.obstacle(row, m)), of_scale[0])
     return shown
 
 
@@ -84,7 +84,7 @@ def _judge(table: Table, row: Row, column: Column, run: Measurement | None, rele
     """The cell with its verdict: about this run if that can be judged, else about the first release that can."""
     candidates = [m for m in (run, *releases.values()) if m]
     # where none can be judged, the best release tells more than this run
-    judged = next((m for m in candidates if not column.obstacle(m)), next(iter(releases.values()), run))
+    judged = next((m for m in candidates if not column.obstacle(row, m)), next(iter(releases.values()), run))
     if row.is_baseline:
         return Cell(row, column, "", run, releases, judged)
     printed = row.cells[column.id]
@@ -96,8 +96,8 @@ def _judge(table: Table, row: Row, column: Column, run: Measurement | None, rele
     # A number from other data has no meaningful distance from the thesis's.
     if number and tolerance is not None and judged and (judged.dataset is None or judged.dataset.kind == "official"):
         difference = round(judged.mean - float(number.value), 10)
-    if judged is None or column.obstacle(judged):
-        verdict, reason = "not run", column.obstacle(judged) if judged else ""
+    if judged is None or column.obstacle(row, judged):
+        verdict, reason = "not run", column.obstacle(row, judged) if judged else ""
     else:
         verdict, reason = column.verdict(row, judged, tolerance), ""
     return Cell(row, column, printed, run, releases, judged, difference, tolerance, verdict, reason)

@@ -16,17 +16,24 @@ Confidence = Annotated[float, Bound(lambda value: 0 < value < 1, "between 0 and 
 
 @dataclass(frozen=True)
 class Printed:
-    """A printed number: its value and the step of its last digit, in full units (0.224M is 224000 in steps of 1000)."""
+    """A printed number: its value and the step of its last digit, in full units (0.224M is 224000 in steps of 1000).
+
+    deviation : what is printed behind ±, None where nothing is.
+    """
 
     value: Decimal
     step: Decimal
+    deviation: Decimal | None = None
 
 
 def printed_number(text: str) -> Printed | None:
-    """Read "15.57", ".762", "8.27%", "0.224M", "2.06KB" (of 1,024 bytes), "512×4", "1,500" or "768" as printed.
+    """Read "15.57", ".762", "8.27%", "0.224M", "2.06KB" (of 1,024 bytes), "512×4", "1,500", "768" or "2.65 ± 0.09" as printed.
 
     Of one that is printed as about, "~41,000", "~120K" or "~8 millions", the zeros at the end are no digits. None if it is no number.
     """
+    if match := re.fullmatch(r"(\d*\.?\d+) ± (\d*\.?\d+)", text):
+        number, deviation = map(Decimal, match.groups())
+        return Printed(number, Decimal(1).scaleb(int(number.as_tuple().exponent)), deviation)
     if re.fullmatch(r"\d+(×\d+)+", text):
         return Printed(Decimal(math.prod(map(int, text.split("×")))), Decimal(1))
     whole = text.replace(",", "") if re.fullmatch(r"~?\d{1,3}(,\d{3})+", text) else text
@@ -118,6 +125,13 @@ class Rounding(Tolerance, kind="rounding"):
 
     def width(self, printed: Printed, operands: tuple[Printed, ...] = ()) -> float:
         return float(printed.step / 2)
+
+
+class PrintedDeviation(Tolerance, kind="deviation"):
+    """The deviation that is printed with a number, so one of each cell's own; None of what has none."""
+
+    def width(self, printed: Printed, operands: tuple[Printed, ...] = ()) -> float | None:
+        return None if printed.deviation is None else float(printed.deviation)
 
 
 class QuotientRounding(Tolerance, kind="quotient_rounding"):

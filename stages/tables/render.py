@@ -257,9 +257,10 @@ def _notes(
             about = f"Release {release.source}, scale {release.scale}{_cost(release, table.chapter)}."
             lines.append(" ".join([f"[{letters[release.source]}]", about, *labels(shown)]))
     origins: dict[str, list[str]] = {}
-    for column in table.columns:
-        if column.stated_tolerance:
-            origins.setdefault(column.stated_tolerance.describe(), []).append(column.heading)
+    of_columns = [(column.heading, column.stated_tolerance) for column in table.columns]
+    for name, tolerance in [*of_columns, *((f"the row {row.label}", row.tolerance) for row in table.rows)]:
+        if tolerance:
+            origins.setdefault(tolerance.describe(), []).append(name)
     lines += [f"Tolerance of {', '.join(headings)}: {origin}." for origin, headings in origins.items()]
     lines += [f"Verdicts {name}: {_counts(ledger.counts(cells[tolerance]))}." for tolerance, name in AT.items() if not table.is_ours]
     cited = {row.reference: row.cited for row in table.rows if row.reference is not None}
@@ -299,7 +300,7 @@ def _csv(table: Table, cells: dict[str, list[Cell]]) -> str:
                 "judged": cell.judged.source if cell.judged else "",
                 "difference": number_text(cell.difference),
                 "tolerance": number_text(cell.tolerance),
-                "tolerance_origin": cell.column.stated_tolerance.origin if cell.column.stated_tolerance else "",
+                "tolerance_origin": tolerance.origin if (tolerance := cell.column.tolerance_of(cell.row)) else "",
                 "verdict": cell.verdict,
                 "verdict_half": half.verdict,
                 "verdict_double": double.verdict,
