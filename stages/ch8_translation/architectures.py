@@ -1,0 +1,58 @@
+"""Counts of parameters, read from the modules: at the thesis's sizes, and at those in force, by which the control is as large as Long.
+
+python -m stages.ch8_translation.architectures facades
+"""
+
+import argparse
+import dataclasses
+from collections.abc import Iterator
+
+import torch
+
+from stages.ch8_translation.model import build, count_parameters, discriminators
+from stages.ch8_translation.settings import Models
+from stages.ch8_translation.training_settings import Network, Variant
+from stages.core import metrics, stage
+
+THESIS = Network(width=64, blocks=9, strided=3, upsampling="deconvolution", std=0.02)  # Section 8.1.2, and CycleGAN's where it is silent
+SINGLE = Variant(directions="forward", cycle=0)  # one generator and one discriminator
+
+
+def parser() -> argparse.ArgumentParser:
+    return stage.parser(__doc__, "dataset")
+
+
+def counts(variant: Variant, network: Network) -> dict[str, int]:
+    """Parameters of a model's generators, of its discriminators, and of all."""
+    with torch.device("meta"):  # without memory, and so without initial values
+        made = [make(variant, network, lambda _: torch.Generator()) for make in (build, discriminators)]
+    generators, judges = map(count_parameters, made)
+    return {"generators": generators, "discriminators": judges, "parameters": generators + judges}
+
+
+def records_of(name: str, variant: Variant, network: Network) -> Iterator[metrics.Record]:
+    """A model's counts at the thesis's sizes, unless it has sizes of its own; and, as <metric>_here, at those in force."""
+    own = variant.blocks is not None or variant.width is not None
+    there = {} if own else counts(variant, THESIS)
+    here = {f"{metric}_here": value for metric, value in counts(variant, network).items()}
+    for metric, value in (there | here).items():
+        yield metrics.Record(name, metric, value, "parameters", "lower", "bitwise")
+
+
+def main(args: argparse.Namespace, job: stage.Job) -> None:
+    network, models = job.settings(Network, "ch8_translation.network"), job.settings(Models, "ch8_translation.models")
+    records: list[metrics.Record] = []
+    for name in models.compared + models.ours:
+        records += records_of(name, job.settings(Variant, f"ch8_translation.variants.{name}"), network)
+    one = counts(SINGLE, THESIS)
+    single = {
+        f"generator-{THESIS.blocks}": one["generators"],
+        "generator-6": counts(dataclasses.replace(SINGLE, blocks=6), THESIS)["generators"],  # CycleGAN's at 128 pixels and fewer
+        "discriminator": one["discriminators"],
+    }
+    records += [metrics.Record(name, "parameters", value, "parameters", "lower", "bitwise") for name, value in single.items()]
+    metrics.publish(job, "ch8_translation", "architectures", None, records, protocol="full")
+
+
+if __name__ == "__main__":
+    stage.execute(parser(), main)
