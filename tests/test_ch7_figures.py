@@ -77,7 +77,7 @@ def write_predictions(dataset: str, labels: np.ndarray, single: bool) -> None:
                 made = {"images": images, "texts": (images[image_of] + noise * rng.normal(size=(len(image_of), 12))).astype(np.float32)}
             if "classification" in losses:
                 made["scores"] = (2 * labels[image_of] + noise * rng.normal(size=(len(image_of), CLASSES))).astype(np.float32)
-            stored.save(at(dataset), Predicted(model, seed, {"losses": losses, "sees": "both"}, **made))
+            stored.save(at(dataset), Predicted(model, seed, {"losses": losses, "sees": "both", "labels": "given"}, **made))
 
 
 def write_metrics(dataset: str, judged: str, values: dict[tuple[str, str, int], float]) -> None:

@@ -13,7 +13,7 @@ from mmc_world import small
 from PIL import Image
 from stage_runs import PARAMS, make_world, run_main
 
-from stages.ch7_mmc import annotate, evaluate, predict, train
+from stages.ch7_mmc import annotate, counts, evaluate, predict, train
 from stages.core.files import write_json
 from stages.matching import images, texts, words
 from stages.miniatures.squeezenet1_1 import write as write_squeezenet
@@ -82,7 +82,8 @@ def run_stages() -> None:
     run_main(texts, f"{DATASET} mean", params())
     run_main(train, f"{DATASET} some --seed 0", params())
     run_main(predict, DATASET, params())
-    run_main(evaluate, DATASET, params())
+    for stage in (evaluate, counts):
+        run_main(stage, DATASET, params())
     Path("params.yaml").write_text(yaml.safe_dump(PARAMS | params(), sort_keys=False))
 
 

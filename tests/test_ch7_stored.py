@@ -1,6 +1,5 @@
 """Stored predictions of Chapter 7: what is loaded is what was saved, of each kind of network; one sentence for what does not fit."""
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -100,23 +99,20 @@ def test_what_does_not_fit_is_one_sentence(tmp_path: Path) -> None:
         (None, "is not there"),
         ('{"model": "mmc", "se', r"cannot be read \(.*\)"),  # cut off
         ("[]", "holds no object"),
-        ("{}", "lacks (model|counts)"),
-        ('{"model": "mmc", "seed": 3, "losses": [], "counts": {}}', "lacks (sees|labels)"),
+        ("{}", "lacks model"),
+        ('{"model": "mmc", "seed": 3, "losses": [], "labels": "given"}', "lacks sees"),
     ],
     ids=["gone", "cut off", "a list", "empty", "without a key"],
 )
 def test_damaged_json_is_one_sentence(tmp_path: Path, text: str | None, wrong: str) -> None:
     stored.save(tmp_path, EVERY)
-    for name in ("mmc-seed3.json", stored.COUNTS):
-        if text is not None:
-            (tmp_path / name).write_text(text)
-        else:
-            (tmp_path / name).unlink(missing_ok=True)
+    if text is not None:
+        (tmp_path / "mmc-seed3.json").write_text(text)
+    else:
+        (tmp_path / "mmc-seed3.json").unlink()
     again = r": `python -m workflow\.repro ch7` brings it back, or makes it again$"
     with pytest.raises(UserError, match=rf"mmc-seed3\.json {wrong}{again}"):
         stored.load(tmp_path, "mmc", 3, DESCRIBED, "ch7")
-    with pytest.raises(UserError, match=rf"counts\.json {wrong}{again}"):
-        stored.load_counts(tmp_path, "ch7")
 
 
 def test_what_is_of_another_network_is_one_sentence(tmp_path: Path) -> None:
@@ -125,11 +121,3 @@ def test_what_is_of_another_network_is_one_sentence(tmp_path: Path) -> None:
         (tmp_path / f"mmc-seed3.{suffix}").rename(tmp_path / f"mm-seed3.{suffix}")
     with pytest.raises(UserError, match=r"mm-seed3\.json is of mmc and seed 3, as its name is not: make it again"):
         stored.load(tmp_path, "mm", 3, DESCRIBED)
-
-
-def test_counts_of_table_7_1(tmp_path: Path) -> None:
-    stored.save_counts(tmp_path, DESCRIBED, "from captions")
-    expected = {"total": 3, "categories": 2, "train_images": 1, "val_images": 0, "test_images": 2, "texts_per_image": 4 / 3}
-    assert stored.load_counts(tmp_path) == (expected, "from captions")
-    whole = dataclasses.replace(DESCRIBED, captions=["a"] * 15)
-    assert stored.counts_of(whole)["texts_per_image"] == 5

@@ -5,7 +5,6 @@
 Recalls are of instances, where an image and a text belong together if one describes the other, and, in a set of one label an image, of
 classes, where they do if their class is the same; accuracies and average precisions over pairs of image and text, and over images, of
 whose pairs the mean probability counts. What `ch7_mmc.evaluation` names stands under the plain name too: it is what tables have.
-The counts of Table 7.1, for which nothing is trained, are a file of their own, `<set>-counts`.
 """
 
 import argparse
@@ -27,7 +26,6 @@ from stages.metrics import labels as measures
 from stages.metrics import recall
 
 CCA = "cca"
-UNITS = {"categories": "classes", "unseen_categories": "classes", "texts_per_image": "texts"}  # of a set's counts; others are of images
 
 
 def parser() -> argparse.ArgumentParser:
@@ -76,26 +74,17 @@ def classified(predicted: stored.Predicted, described: Described, judged: str, s
                 yield record(predicted.model, name, value, source, facts, labelled=True)
 
 
-def of_set(counts: dict[str, float], described: Described, labels: str) -> Iterator[metrics.Record]:
-    """Table 7.1's row; unseen_categories: of how many no test image is, which average precision leaves out."""
-    if described.labels is not None:
-        counts = counts | {"unseen_categories": int(np.count_nonzero(~described.labels.any(axis=0)))}
-    for metric, value in counts.items():
-        unit = UNITS.get(metric, "images")
-        encoder = f"labels {labels}" if unit == "classes" and labels != GIVEN else None
-        yield metrics.Record("set", metric, value, unit, "none", "bitwise", encoder=encoder)
-
-
 def main(args: argparse.Namespace, job: stage.Job) -> None:
     predictions = job.dep(job.data(f"predictions/ch7_mmc/{args.dataset}"))
     described = load_described(predictions)
     evaluation, encoders = job.settings(Evaluation, "ch7_mmc.evaluation"), job.settings(Encoders, "ch7_mmc.encoders")
     judged = evaluation.relevance[args.dataset]
-    counts, labels = stored.load_counts(predictions, job.name)
     records: list[metrics.Record] = []
+    labels = GIVEN  # as networks were given them
     there = list(networks(job, args.dataset))
     for name, _, seed, folder in there:
         predicted = stored.load(predictions, name, seed, described, job.name)
+        labels = predicted.about["labels"]
         source = Source(predicted.about, seed, predictions / f"{store.file_name(name, seed)}.npz", folder, labels)
         if predicted.images is not None and predicted.texts is not None:
             records += recalls(name, recall.cosines((predicted.images, predicted.texts)), described, judged, source)
@@ -106,9 +95,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
         cca = store.load(folder, model, None, described, job.name)
         source = Source(cca.about, None, folder / f"{model}.npz", labels=labels)
         records += recalls(CCA, store.blocks([cca]), described, judged, source)
-    dataset = metrics.dataset_of(predictions, args.dataset)
-    metrics.publish(job, "ch7_mmc", args.dataset, dataset, records, protocol(job))
-    metrics.publish(job, "ch7_mmc", f"{args.dataset}-counts", dataset, of_set(counts, described, labels))
+    metrics.publish(job, "ch7_mmc", args.dataset, metrics.dataset_of(predictions, args.dataset), records, protocol(job))
     trainings.publish_curves(job, "ch7_mmc", args.dataset, [(name, seed, folder) for name, _, seed, folder in there])
 
 

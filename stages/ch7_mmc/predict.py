@@ -70,7 +70,6 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
             abouts = [json_files.read(one / "about.json", "determinism", stage=job.name) for one in seen]
             at_hand = seen, read.pairs("test", device), abouts
             store.write_part(out, described)
-            stored.save_counts(out, described, source)
             provenance.hand_on(seen[0], out)
         _, pairs, (of_images, of_texts) = at_hand
         model = embed.load(folder, variant, network, device)

@@ -1,7 +1,7 @@
 """What an MMC-Net makes of a test part, as stored predictions, of which all numbers and figures are made again without a model.
 
-A folder has `set.json` (`stages.matching.store.write_part`), with the classes and labels that there are, `counts.json`, the numbers of
-Table 7.1 and where the labels come from, and of each network `<model>-seed<seed>.npz`, float32:
+A folder has `set.json` (`stages.matching.store.write_part`), with the classes and labels that there are, and of each network
+`<model>-seed<seed>.npz`, float32:
 
     images  f(x), (n, d), and texts  g(y), (m, d), as they are fused, not normalised: of networks with the matching loss
     scores  the logits a of Eq. 7.8, (m, C), of each text with its own image: of networks with the classification loss; of one that
@@ -24,7 +24,6 @@ from stages.core.files import write_json
 from stages.datasets.captioned import Described
 from stages.matching.store import file_name
 
-COUNTS = "counts.json"
 Floats = NDArray[np.float32]
 
 
@@ -76,7 +75,7 @@ def load(folder: Path, model: str, seed: int, described: Described, stage: str =
     """
     base = folder / file_name(model, seed)
     rows = arrays.read_all(Path(f"{base}.npz"), stage)
-    about = json_files.read(Path(f"{base}.json"), "model", "seed", "losses", "sees", stage=stage)
+    about = json_files.read(Path(f"{base}.json"), "model", "seed", "losses", "sees", "labels", stage=stage)
     if (about["model"], about["seed"]) != (model, seed):
         raise UserError(f"{base}.json is of {about['model']} and seed {about['seed']}, as its name is not: make it again")
     shapes = expected(about["losses"], about["sees"], described)
@@ -102,21 +101,3 @@ def _broken(values: NDArray) -> NDArray[np.int64]:
 
 def _listed(names: Iterable[str]) -> str:
     return ", ".join(sorted(names)) or "nothing"
-
-
-def counts_of(described: Described) -> dict[str, float]:
-    """Table 7.1 of a whole set, by the metrics' names; texts of an image are their mean where images differ."""
-    parts = {f"{part}_images": len(images) for part, images in described.parts.items()}
-    texts = len(described.captions) / len(described.names)
-    return {"total": len(described.names), "categories": len(described.classes), **parts, "texts_per_image": texts}
-
-
-def save_counts(folder: Path, described: Described, labels: str) -> None:
-    """Write the numbers of a whole set, with where its labels come from."""
-    write_json(folder / COUNTS, {"counts": counts_of(described), "labels": labels})
-
-
-def load_counts(folder: Path, stage: str = "") -> tuple[dict[str, float], str]:
-    """What `save_counts` wrote, for the stage of this name; a UserError as `json_files.read` has it."""
-    stored = json_files.read(folder / COUNTS, "counts", "labels", stage=stage)
-    return stored["counts"], stored["labels"]

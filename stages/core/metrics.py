@@ -24,7 +24,7 @@ SCHEMA = 1
 PROTOCOLS = ("miniature", "shortened", "assumed", "full")  # assumed: as full, by lengths of training that the thesis does not give
 KINDS = ("official", "unverified", "altered", "stand-in", "miniature")
 BETTER = ("lower", "higher", "none")
-OPTIONAL = ("dataset", "precision", "trained")  # keys of a record that stand only where they say something
+OPTIONAL = ("dataset", "precision", "trained", "scored_by")  # keys of a record that stand only where they say something
 DETERMINISM = ("bitwise", "numeric", "stochastic")
 
 
@@ -65,7 +65,7 @@ class Record:
 
     `dataset` is set only where one file speaks of several data sets (parameter counts by number of classes), `precision`
     (fp32, bf16) where something was trained, `trained` where it lies: the folder of the network, forest or codebooks that the
-    number is of.
+    number is of; `scored_by` that of another network which the number is measured by.
     """
 
     model: str
@@ -82,6 +82,12 @@ class Record:
     dataset: str | None = None
     precision: str | None = None
     trained: str | None = None
+    scored_by: str | None = None
+
+    @property
+    def networks(self) -> set[str]:
+        """The folders of what was trained for it."""
+        return {folder for folder in (self.trained, self.scored_by) if folder}
 
     @property
     def identity(self) -> tuple:
@@ -236,6 +242,7 @@ _RECORD = {
     "dataset": _TEXT_OR_NULL,
     "precision": _TEXT_OR_NULL,
     "trained": _PATH,
+    "scored_by": _PATH,
 }
 
 

@@ -76,7 +76,7 @@ def _cell(found: TableCell) -> Json:
         "printed": cell.printed, "unit": cell.column.unit, "cited": cell.row.cited or None,
         "verdict": cell.verdict or None, "why": _why(found), "judged": cell.judged.source if cell.judged else None,
         "difference": cell.difference, "tolerance": cell.tolerance,
-        "tolerance_origin": cell.column.stated_tolerance.origin if cell.column.stated_tolerance and cell.tolerance is not None else None,
+        "tolerance_origin": tolerance.origin if (tolerance := cell.column.tolerance_of(cell.row)) and cell.tolerance is not None else None,
         "notes": [note.text for note in table.notes if note.covers(cell.row.id, cell.column.id)],
         "rendered": {"file": rendered, "stage": renderer},
         "values": [_value(evidence) for evidence in found.evidence],

@@ -335,9 +335,9 @@ def _trained(origin: Origin, file: str, records: Iterable[Record] | None) -> set
         records = [record for record in found if record.predictions == file]
     else:
         found = list(metrics.read(origin.path(file)).records) if records else []
-    if not records or not any(record.trained for record in found):
+    if not records or not any(record.networks for record in found):
         return None
-    return {record.trained for record in records if record.trained}
+    return {folder for record in records for folder in record.networks}
 
 
 def narrowed(

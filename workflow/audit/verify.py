@@ -323,7 +323,7 @@ def unclaimed(lock: Lock) -> Iterator[str]:
         except UserError as error:
             yield str(error)
             continue
-        for place in sorted({record.trained for record in records if record.trained}):
+        for place in sorted({folder for record in records for folder in record.networks}):
             maker = lock.maker(file.as_posix())
             if maker and lock.maker(place) not in lock.chain(maker):
                 yield f"{file} names {place} as what was trained for it, which the stage that made it does not come from"
