@@ -6,7 +6,7 @@ import pytest
 from claim_world import LESS, errors, judge, one
 
 from stages.core.errors import UserError
-from stages.tables import claims, kinds, render
+from stages.tables import claims, claims_page, kinds
 
 # A kind with a key for the whole claim, one with a number, with a list of mappings, with counts, and one without cases.
 FILE = """
@@ -147,7 +147,7 @@ def test_a_malformed_claims_file_is_one_sentence(tmp_path, old, new, sentence):
 def test_each_judgement_names_its_test_and_its_confidence():
     strict = one(LESS, errors([14.0, 14.0, 15.0], [15.0, 15.2, 15.8]), confidence=0.995)
     assert (strict.verdict, strict.test, strict.confidence) == ("not decided", "paired t-test", 0.995)
-    files = render.render_claims([strict], 0.995, [])
+    files = claims_page.render_claims([strict], 0.995, [])
     assert "| 3 | paired t-test, 99.5 % | 0.007 | not decided |" in files["md"]
     assert "one-sided t-tests over seeds at 99.5 % confidence" in files["md"]
     # no test was made
@@ -157,11 +157,11 @@ def test_each_judgement_names_its_test_and_its_confidence():
 
 def test_rendered_claims():
     judged = judge(LESS, errors([14.0, 14.0, 15.0], [15.0, 15.2, 15.8]))
-    files = render.render_claims(judged, 0.95, ["Shortened schedule."])  # of other numbers than this claim's
+    files = claims_page.render_claims(judged, 0.95, ["Shortened schedule."])  # of other numbers than this claim's
     assert "| a \\< b, cifar10 | a 14.33 \\< b 15.33 (difference -1) | this run | 3 | paired t-test, 95 % | 0.007 |" in files["md"]
     assert "\n>" not in files["md"] and files["md"].endswith("\n- This run: Shortened schedule.\n")
     short = judge(LESS, errors([14.0, 14.0], [15.0, 15.2], protocol="shortened"))
-    assert "> **Shortened schedule.**" in render.render_claims(short, 0.95, ["Shortened schedule."])["md"]
+    assert "> **Shortened schedule.**" in claims_page.render_claims(short, 0.95, ["Shortened schedule."])["md"]
     content = json.loads(files["json"])
     there = {"agrees there": 0, "disagrees there": 0, "open there": 0}
     assert content["counts"] == {"reproduced": 1, "contradicted": 0, "not decided": 0, "not tried": 0} | there
@@ -171,9 +171,11 @@ def test_rendered_claims():
 
 
 def test_a_state_on_a_stand_in_is_rendered_with_its_test_and_why_it_is_no_verdict():
-    files = render.render_claims(judge(LESS, errors([14.0, 14.0, 15.0], [15.0, 15.2, 15.8], kind="stand-in")), 0.95, ["Stand-in data."])
+    files = claims_page.render_claims(
+        judge(LESS, errors([14.0, 14.0, 15.0], [15.0, 15.2, 15.8], kind="stand-in")), 0.95, ["Stand-in data."]
+    )
     assert "| 3 | paired t-test, 95 % | 0.007 | agrees there: stand-in |" in files["md"]
     assert "> **Stand-in data.**" in files["md"]
     assert "- The other 1 by the same tests on real data" in files["md"]
     assert "verdict on what it says: 1 agrees there, 0 disagrees there, 0 open there.\n" in files["md"]
-    assert "there" not in render.render_claims(judge(LESS, errors([14.0], [15.0], protocol="shortened")), 0.95, [])["md"]
+    assert "there" not in claims_page.render_claims(judge(LESS, errors([14.0], [15.0], protocol="shortened")), 0.95, [])["md"]

@@ -4,7 +4,9 @@
 
 PHOTOS and LABELS have a photo and a label map of each name, whatever their suffixes, of equal sizes. A label map is a picture in the
 colours of the scorer's classes (black: no class), or one of grey levels or palette indices, the classes' numbers from 0 on (255: no class).
-Both are brought to the scorer's size as the chapter's own are, so that real test photos get the Oracle's score.
+Both are brought to the scorer's size. Photos and label maps that have it already score as in the chapter; photos that are smaller are
+enlarged as generated ones are, not as `prepare` enlarges real ones. Label maps that were saved as JPEG, as those of facades, have colours
+between the classes' and are refused: give them as indices.
 """
 
 import argparse

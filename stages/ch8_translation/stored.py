@@ -11,13 +11,16 @@ from stages.core.errors import UserError
 from stages.core.stage import Job
 
 
+def models_of(job: Job, dataset: str) -> list[str]:
+    """Which models a data set has: the compared ones, and ours where they are trained too."""
+    ours = job.param("ch8_translation.models.ours") if dataset in job.param("ch8_translation.sets.controlled") else []
+    return [*job.param("ch8_translation.models.compared"), *ours]
+
+
 def predictions(job: Job, dataset: str) -> list[tuple[str, int, Path]]:
     """Model, seed and file of what each network has made of the test part; of others `trainings.available` says that they lack."""
-    models = list(job.param("ch8_translation.models.compared"))
-    if dataset in job.param("ch8_translation.sets.controlled"):
-        models += job.param("ch8_translation.models.ours")
     folder, seeds = job.data(f"predictions/ch8_translation/{dataset}"), job.param("ch8_translation.seeds")
-    return trainings.available(job, folder, models, seeds, "{model}-seed{seed}.npz")
+    return trainings.available(job, folder, models_of(job, dataset), seeds, "{model}-seed{seed}.npz")
 
 
 def read(file: Path, shapes: Mapping[str, tuple[int, ...]], stage: str) -> dict[str, NDArray]:

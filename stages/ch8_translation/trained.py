@@ -1,10 +1,11 @@
-"""Which models of a data set there are, the compared ones, and ours where they are trained too."""
+"""The trained networks of a data set."""
 
 from pathlib import Path
 
 import torch
 
 from stages.ch8_translation.model import Translator, restore
+from stages.ch8_translation.stored import models_of
 from stages.ch8_translation.training_settings import Network, Variant
 from stages.core import runtime, trainings
 from stages.core.errors import UserError
@@ -15,10 +16,8 @@ Networks = list[tuple[str, int, Path]]
 
 def networks(job: Job, dataset: str) -> Networks:
     """Model, seed and folder of all trainings; of others `trainings.available` says that they are not there."""
-    models = list(job.param("ch8_translation.models.compared"))
-    if dataset in job.param("ch8_translation.sets.controlled"):
-        models += job.param("ch8_translation.models.ours")
-    return trainings.available(job, job.data(f"models/ch8_translation/{dataset}"), models, job.param("ch8_translation.seeds"))
+    folder, seeds = job.data(f"models/ch8_translation/{dataset}"), job.param("ch8_translation.seeds")
+    return trainings.available(job, folder, models_of(job, dataset), seeds)
 
 
 def load(folder: Path, variant: Variant, network: Network, device: torch.device) -> Translator:

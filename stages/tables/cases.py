@@ -1,6 +1,6 @@
 """What a claim's case is to the code that judges it: what it compares, and what comes out.
 
-The kinds of cases are in `stages.tables.kinds`; below are the steps that their judgements share.
+The kinds of cases are in `stages.tables.kinds` and `kinds_constant`; below are the steps that their judgements share.
 """
 
 import statistics

@@ -1,7 +1,7 @@
 """Claims: what the thesis says its numbers show, as in published/<chapter>/claims.yaml, judged case by case over seeds.
 
 Verdicts on the thesis's own data under its full protocol: reproduced, contradicted, not decided; not tried without. Which
-kinds of claims there are and how each is judged is in `stages.tables.kinds`. Each judgement names its test and the
+kinds of claims there are and how each is judged is in `stages.tables.kinds` and `kinds_constant`. Each judgement names its test and the
 confidence.
 
 On real data that stand in for the thesis's, or that were altered, the same tests come to agrees, disagrees or open there:
@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any, get_origin
 
 from stages.core.errors import UserError
-from stages.tables import reading
+from stages.tables import kinds, kinds_constant, reading  # noqa: F401 (the kinds of claims register themselves)
+from stages.tables.cases import Case
 from stages.tables.columns import Metrics
 from stages.tables.estimates import Values
-from stages.tables.kinds import Case
 from stages.tables.reading import DERIVED, Entry
 from stages.tables.results import THIS_RUN, Measurement, Results, as_stand_in, measure
 from stages.tables.transcript import CLAIMS, Table
@@ -198,9 +198,9 @@ def _source(case: Case, by_source: list[list[Measurement]]) -> list[Measurement]
 
 def _is_there(case: Case, measured: list[Measurement]) -> bool:
     """Whether a case that may be tried on other data is compared on some that are real and not the thesis's own."""
-    kinds = {one.dataset.kind for one in measured if one.dataset}
-    generated = "miniature" in kinds | {one.protocol for one in measured}
-    return case.on_other_data and bool(kinds & {"stand-in", "altered"}) and not generated
+    of = {one.dataset.kind for one in measured if one.dataset}
+    generated = "miniature" in of | {one.protocol for one in measured}
+    return case.on_other_data and bool(of & {"stand-in", "altered"}) and not generated
 
 
 def _label(measured: list[Measurement]) -> str:

@@ -4,6 +4,8 @@ import html
 import re
 from dataclasses import dataclass, field
 
+NOTHING = "–"
+
 
 @dataclass(frozen=True)
 class Block:
@@ -22,6 +24,16 @@ class Document:
     labels: list[str]
     blocks: list[Block]
     notes: list[str] = field(default_factory=list)
+
+
+def counts_text(total: dict[str, int]) -> str:
+    """Numbers with what they are of, in a line."""
+    return ", ".join(f"{number} {verdict}" for verdict, number in total.items())
+
+
+def of_this_run(label_lines: list[str]) -> list[str]:
+    """The note that says it where not all numbers of a document are this run's."""
+    return [" ".join(["This run:", *label_lines])] if label_lines else []
 
 
 def to_markdown(document: Document) -> str:

@@ -10,7 +10,6 @@ at its cell where the column's differ, and in the notes.
 
 import argparse
 import csv
-import dataclasses
 import io
 import json
 from collections.abc import Iterable
@@ -22,8 +21,9 @@ from stages.core.errors import UserError
 from stages.core.metrics import MetricsFile
 from stages.tables import claims as claims_
 from stages.tables import ledger
+from stages.tables.claims_page import render_claims
 from stages.tables.columns import Column, Row
-from stages.tables.formats import Block, Document, to_html, to_latex, to_markdown
+from stages.tables.formats import NOTHING, Block, Document, counts_text, of_this_run, to_html, to_latex, to_markdown
 from stages.tables.ledger import Cell
 from stages.tables.printed import with_decimals_of
 from stages.tables.results import (
@@ -41,7 +41,6 @@ from stages.tables.results import (
 )
 from stages.tables.transcript import REFERENCES, Table, load_tables
 
-NOTHING = "–"
 AT = {"stated": "at the stated tolerance", "half": "at half of it", "double": "at double"}
 
 
@@ -72,39 +71,6 @@ def render_table(table: Table, run: Results, releases: list[Results]) -> dict[st
     }
 
 
-def render_claims(judged: list[claims_.Judgement], confidence: float, label_lines: list[str]) -> dict[str, str]:
-    """All claims of a chapter, as Markdown and as JSON."""
-    total = claims_.counts(judged)
-    blocks = []
-    for claim in dict.fromkeys(judgement.claim for judgement in judged):
-        cases = [judgement for judgement in judged if judgement.claim == claim]
-        heading = f"{cases[0].statement} (Section {cases[0].section}; {cases[0].place})"
-        header = ["Case", "observed", "from", "seeds", "test, confidence", "p", "verdict"]
-        blocks.append(Block(heading, header, [_claim_row(judgement) for judgement in cases]))
-    notes = [
-        f"{len(judged)} cases: {_counts({verdict: total[verdict] for verdict in claims_.VERDICTS})}.",
-        f"Tests are one-sided t-tests over seeds at {_percent(confidence)} confidence: paired by seed where both models share "
-        "at least two, one-sample against a value without seeds, else Welch's. Fewer than two seeds decide nothing. Counts of parameters "
-        "are certain and need no test.",
-    ]
-    there = {state: total[state] for state in claims_.THERE.values()}
-    if any(there.values()):
-        notes.append(
-            f"The other {sum(there.values())} by the same tests on real data that stand in for the thesis's or were altered, which is no "
-            f"verdict on what it says: {_counts(there)}."
-        )
-    content = {
-        "confidence": confidence,
-        "counts": total,
-        "labels": label_lines,
-        "claims": [dataclasses.asdict(judgement) for judgement in judged],
-    }
-    alone = all(judgement.source == THIS_RUN and judgement.label for judgement in judged if judgement.source)
-    notes += [] if alone else _of_this_run(label_lines)
-    document = Document("Claims: what the thesis says its numbers show", label_lines if alone else [], blocks, notes)
-    return {"md": to_markdown(document), "json": json.dumps(content, indent=1, sort_keys=True) + "\n"}
-
-
 def labels(values: Iterable[Measurement | MetricsFile]) -> list[str]:
     """What must be said before numbers that are not the thesis's experiment, once each."""
     found, encoders = set(), set()
@@ -127,11 +93,6 @@ def labels(values: Iterable[Measurement | MetricsFile]) -> list[str]:
     return sorted(found)
 
 
-def _of_this_run(label_lines: list[str]) -> list[str]:
-    """The note that says it where not all numbers of a document are this run's."""
-    return [" ".join(["This run:", *label_lines])] if label_lines else []
-
-
 def _document(table: Table, cells: dict[str, list[Cell]], releases: list[Results]) -> Document:
     at_hand = cells["stated"]
     shown = [found for cell in at_hand for found in (cell.run, *cell.releases.values()) if found]
@@ -149,7 +110,7 @@ def _document(table: Table, cells: dict[str, list[Cell]], releases: list[Results
             blocks.append(Block(heading, header, details))
     lines = labels(cell.run for cell in at_hand if cell.run)
     alone = all(found.source == THIS_RUN and label(found) for found in shown)
-    notes = _notes(table, cells, [] if alone else _of_this_run(lines), releases, letters)
+    notes = _notes(table, cells, [] if alone else of_this_run(lines), releases, letters)
     title = f"{table.title}, ours, not in the thesis" if table.is_ours else table.title
     return Document(f"{title}. {table.caption}", lines if alone else [], blocks, notes)
 
@@ -262,7 +223,7 @@ def _notes(
         if tolerance:
             origins.setdefault(tolerance.describe(), []).append(name)
     lines += [f"Tolerance of {', '.join(headings)}: {origin}." for origin, headings in origins.items()]
-    lines += [f"Verdicts {name}: {_counts(ledger.counts(cells[tolerance]))}." for tolerance, name in AT.items() if not table.is_ours]
+    lines += [f"Verdicts {name}: {counts_text(ledger.counts(cells[tolerance]))}." for tolerance, name in AT.items() if not table.is_ours]
     cited = {row.reference: row.cited for row in table.rows if row.reference is not None}
     return lines + [f"[{number}] {work}." for number, work in sorted(cited.items())]
 
@@ -350,27 +311,6 @@ def _dataset(found: Measurement | None, letter: str) -> str:
 def _marks(table: Table, cell: Cell) -> str:
     covering = [n for n, note in enumerate(table.notes, 1) if note.covers(cell.row.id, cell.column.id)]
     return f" (note {', '.join(map(str, covering))})" if covering else ""
-
-
-def _claim_row(judgement: claims_.Judgement) -> list[str]:
-    p = NOTHING if judgement.p is None else "< 0.001" if judgement.p < 0.001 else f"{judgement.p:.3f}"
-    return [
-        judgement.case or NOTHING,
-        judgement.observed or NOTHING,
-        judgement.source or NOTHING,
-        str(judgement.seeds or NOTHING),
-        f"{judgement.test}, {_percent(judgement.confidence)}" if judgement.confidence else NOTHING,
-        p,
-        f"{judgement.verdict}: {judgement.reason}" if judgement.reason else judgement.verdict,
-    ]
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.4g} %"
-
-
-def _counts(total: dict[str, int]) -> str:
-    return ", ".join(f"{number} {verdict}" for verdict, number in total.items())
 
 
 def parser() -> argparse.ArgumentParser:
