@@ -34,6 +34,8 @@ def grown(folder: Path, times: int) -> None:
     for number in range(1, times):
         params |= {f"{name}_{number}": params[name] for name in chapters}
         params[f"chapters_{number}"] = [f"{name}_{number}" for name in chapters]
+        for name in chapters:
+            shutil.copytree(folder / "stages/tables/published" / name, folder / "stages/tables/published" / f"{name}_{number}")
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     for file in [folder / "dvc.yaml", *(folder / "workflow/pipelines").glob("*/dvc.yaml")]:
         content = {key: value for key, value in yaml.safe_load(file.read_text()).items() if key in ("vars", "stages")}
