@@ -150,9 +150,9 @@ def test_gains_of_the_seeds_that_all_experiments_share():
     # without one of the experiments there is nothing to compare; one that cannot be judged spoils the comparison
     whole = gains([6.0, 5.2, 6.8], [5.0, 4.0, 6.0], [1.0, 1.0, 1.0])
     assert one(GAIN, Results(THIS_RUN, {name: whole.metrics[name] for name in ("flowers", "birds")})).reason == "no result"
-    mixed = whole.metrics | gains([6.0], [5.0], [1.0, 1.0, 1.0], kind="unverified").metrics
+    mixed = whole.metrics | gains([6.0], [5.0], [1.0, 1.0, 1.0], protocol="shortened").metrics
     found = one(GAIN, Results(THIS_RUN, whole.metrics | {"imagenet": mixed["imagenet"]}))
-    assert (found.verdict, found.reason, found.p) == ("not tried", "unverified", None)
+    assert (found.verdict, found.reason, found.p) == ("not tried", "shortened schedule", None)
 
 
 def test_a_majority_of_metrics_by_hand():

@@ -91,7 +91,7 @@ def test_equal_differences_over_seeds():
         ({"kind": "miniature", "protocol": "miniature"}, "miniature"),
         ({"protocol": "shortened"}, "shortened schedule"),
         ({"protocol": "assumed"}, "assumed lengths of training"),
-        ({"kind": "unverified"}, "unverified"),
+        ({"kind": "unverified", "protocol": "miniature"}, "unverified"),
         ({"kind": "stand-in", "protocol": "miniature"}, "stand-in"),
     ],
 )
@@ -122,7 +122,10 @@ def test_a_shortened_release_shows_in_how_many_seeds_the_direction_holds():
     assert "on cifar10" not in one(EQUAL, results({}), [errors(A, B, protocol="shortened", source="real-1")]).observed
 
 
-@pytest.mark.parametrize("facts", [{"kind": "stand-in"}, {"kind": "altered"}, {"kind": "stand-in", "protocol": "shortened"}])
+@pytest.mark.parametrize(
+    "facts",
+    [{"kind": "stand-in"}, {"kind": "altered"}, {"kind": "unverified"}, {"kind": "unverified", "protocol": "shortened"}],
+)
 def test_on_real_data_of_another_kind_a_claim_has_a_state_that_is_no_verdict(facts):
     found = one(LESS, errors([14.0, 14.0, 15.0], [15.0, 15.2, 15.8], **facts))
     assert (found.verdict, found.test, found.confidence, found.seeds) == ("agrees there", "paired t-test", 0.95, 3)
@@ -157,14 +160,16 @@ def test_generated_pictures_beside_real_ones_decide_nothing():
         toys = results(others, experiment="toys", kind=kind, better="higher")
         return one(claim, Results(THIS_RUN, covers.metrics | toys.metrics)).verdict
 
-    assert [gained(kind) for kind in ("official", "altered", "miniature")] == ["agrees there", "agrees there", "not tried"]
+    assert [gained(kind) for kind in ("official", "altered", "unverified")] == ["agrees there"] * 3
+    assert gained("miniature") == "not tried"
 
 
 def test_what_is_compared_with_printed_numbers_is_not_tried_on_other_data():
     claim = {**ABOUT, "id": "cited", "kind": "below_cited", "metric": "error", "table": "2.3"}
     claim["cases"] = [{"model": "cfn-b", "experiment": "cifar10"}]
-    found = one(claim, results({("cfn-b", "error"): [8.28, 8.27, 8.26]}, kind="altered"))
-    assert (found.verdict, found.reason, found.p) == ("not tried", "altered", None)
+    for kind in ("altered", "unverified"):
+        found = one(claim, results({("cfn-b", "error"): [8.28, 8.27, 8.26]}, kind=kind))
+        assert (found.verdict, found.reason, found.p) == ("not tried", kind, None)
 
 
 def test_states_are_counted_apart_from_verdicts():

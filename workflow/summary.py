@@ -73,7 +73,7 @@ def render() -> str:
         raise UserError(f"{PUBLISHED}: no table is transcribed there; nothing can be summarised.")
     cells, outcomes, there = (" / ".join(names) for names in (ledger.VERDICTS, claims.VERDICTS, claims.THERE.values()))
     header = ["chapter", "tables", f"cells: {cells}", "at half the tolerance", "at double", f"claims: {outcomes}"]
-    header += [f"claims on a stand-in or altered data: {there}", "releases judged"]
+    header += [f"claims on a stand-in, altered or unverified data: {there}", "releases judged"]
     rows = [header, ["---"] * len(header)]
     for one in verdicts:
         name = f"[{one.chapter}]({(TABLES / one.chapter).as_posix()})"
@@ -83,8 +83,9 @@ def render() -> str:
         rows.append(["in all", "", *_numbers(total([one.counts() for one in verdicts])), ""])
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     note = (
-        "Parameter counts and layers need no data and are judged from the run at hand. What is found on a stand-in or altered data says "
-        "nothing of the thesis's own and is no verdict on its claims. Written by `python -m workflow.summary`."
+        "Parameter counts and layers need no data and are judged from the run at hand. What is found on a stand-in, on altered data or on "
+        "data that no checksum is known of says nothing of the thesis's own and is no verdict on its claims. Written by "
+        "`python -m workflow.summary`."
     )
     return "\n".join([*lines, "", note])
 

@@ -4,9 +4,9 @@ Verdicts on the thesis's own data under its full protocol: reproduced, contradic
 kinds of claims there are and how each is judged is in `stages.tables.kinds` and `kinds_constant`. Each judgement names its test and the
 confidence.
 
-On real data that stand in for the thesis's, or that were altered, the same tests come to agrees, disagrees or open there:
-states that say nothing of the thesis's own data and are counted apart from its verdicts. Generated pictures, data without a
-checksum and a shortened schedule on the thesis's own data leave a claim not tried; the direction observed is still shown.
+On real data that stand in for the thesis's, that were altered, or that no checksum tells from altered ones, the same tests come
+to agrees, disagrees or open there: states that say nothing of the thesis's own data and are counted apart from its verdicts.
+Generated pictures and a shortened schedule on the thesis's own data leave a claim not tried; the direction observed is still shown.
 
 A key that all cases share stands beside `cases`, the others in each case. Where a case has a list for a key, it stands
 for one case of each entry. A claim without cases is one itself.
@@ -30,7 +30,8 @@ from stages.tables.results import THIS_RUN, Measurement, Results, as_stand_in, m
 from stages.tables.transcript import CLAIMS, Table
 
 VERDICTS = ("reproduced", "contradicted", "not decided", "not tried")
-# What each verdict of a test is called on data that are real and not the thesis's own.
+# Kinds of data that are real and not, or not known to be, the thesis's own; and what each verdict of a test is called on them.
+OTHER_DATA = {"stand-in", "altered", "unverified"}  # unverified: no checksum is known, so altered at worst
 THERE = {"reproduced": "agrees there", "contradicted": "disagrees there", "not decided": "open there"}
 CONFIDENCE = 0.95  # of every test of every chapter, chosen before any was made
 
@@ -197,10 +198,10 @@ def _source(case: Case, by_source: list[list[Measurement]]) -> list[Measurement]
 
 
 def _is_there(case: Case, measured: list[Measurement]) -> bool:
-    """Whether a case that may be tried on other data is compared on some that are real and not the thesis's own."""
+    """Whether a case that may be tried on other data is compared on some that are of OTHER_DATA, and none generated."""
     of = {one.dataset.kind for one in measured if one.dataset}
     generated = "miniature" in of | {one.protocol for one in measured}
-    return case.on_other_data and bool(of & {"stand-in", "altered"}) and not generated
+    return case.on_other_data and bool(of & OTHER_DATA) and not generated
 
 
 def _label(measured: list[Measurement]) -> str:

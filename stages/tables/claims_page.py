@@ -26,8 +26,8 @@ def render_claims(judged: list[claims_.Judgement], confidence: float, label_line
     there = {state: total[state] for state in claims_.THERE.values()}
     if any(there.values()):
         notes.append(
-            f"The other {sum(there.values())} by the same tests on real data that stand in for the thesis's or were altered, which is no "
-            f"verdict on what it says: {counts_text(there)}."
+            f"The other {sum(there.values())} by the same tests on real data that stand in for the thesis's, were altered or are "
+            f"unverified, which is no verdict on what it says: {counts_text(there)}."
         )
     content = {
         "confidence": confidence,
