@@ -121,7 +121,7 @@ WRONG = {
     "twins": (lambda: (PHOTOS / "1.jpg").write_bytes(b""), r"photos/1\.jpg and photos/1\.png have the same name"),
     "size": (
         lambda: replaced(PHOTOS / "3.png", np.zeros((30, 20, 3), np.uint8)),
-        r"photos/3\.png has 20 x 30 pixels and maps/3\.png 32 x 32: the two must be of one size",
+        r"photos/3\.png has 20 x 30 pixels and maps/3\.png 32 x 32: the two must be of the same proportions",
     ),
     "colour": (
         lambda: far(MAPS / "0.png"),

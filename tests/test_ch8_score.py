@@ -132,6 +132,20 @@ def test_generated_label_maps_are_read_by_the_nearest_colour(here: dict[str, NDA
     assert found["gan", 0]["label_pixel_accuracy"] == pytest.approx(1 - lost.sum() / labelled.sum())
 
 
+def test_how_many_colours_of_generated_label_maps_are_far_from_all_classes(here: dict[str, NDArray]) -> None:
+    """From (200, 40, 30) exactly 80 is not far, 81 is; pixels without a class, as the first row is, do not count."""
+    made, labelled = here["a"].copy(), here["small"] != 255
+    made[:, 0] = 255
+    made[1, 5, :4], made[1, 6, :3] = (200, 40, 110), (200, 40, 111)
+    assert not labelled[:, 0].any() and labelled[1, 5:7, :4].all()
+    world.write_network("vanilla-seed0", forward=here["b"], backward=made)
+    world.write_network("gan-seed0", forward=here["b"], backward=here["a"])
+    found = values("vanilla", "gan")
+    assert found["vanilla", 0]["label_far"] == pytest.approx(3 / labelled.sum())
+    assert found["gan", 0]["label_far"] == 0
+    assert np.isnan(evaluate.far(np.full((1, 2, 2), 255, np.uint8), here["a"][:1, :2, :2], world.PALETTE))
+
+
 def test_collapse_cycles_and_the_gap_of_the_intermediates(here: dict[str, NDArray]) -> None:
     a, b = here["a"], here["b"]
     cycles = {"cycle_a": np.float32([0.1, 0.2, 0.3, 0.4]), "cycle_b": np.float32([0, 0, 0, 1])}

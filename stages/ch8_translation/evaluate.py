@@ -5,7 +5,8 @@
 Of sets with label maps, shares from 0 to 1 as the thesis has them: `pixel_accuracy`, `class_accuracy` and `class_iou` of the scorer's label
 maps of generated photos, at the scorer's size, also of what bounds them (`stages.ch8_translation.score`) and of `constant`, which says
 the training labels' most frequent class everywhere; `label_pixel_accuracy`, `label_class_accuracy` and `label_iou` of generated label maps,
-read by the palette's nearest colour, at the networks' size. Pixels without a class count nowhere.
+read by the palette's nearest colour, at the networks' size; and `label_far`, how much of them is more than FAR from all of its colours, so
+that the nearest is a guess: none of facades' real ones is. Pixels without a class count nowhere.
 
 Of all sets `spread_forward` and `spread_backward`, how much generated pictures differ from one another as a share of how much the real ones
 of their domain do (1: as much; 0: the generator has collapsed), `cycle_a` and `cycle_b`, the mean L1 of a picture to itself after both
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 
 from stages.ch8_translation import data, scored, stored
 from stages.core import json_files, metrics, stage, trainings
-from stages.datasets.translated import IGNORE, nearest
+from stages.datasets.translated import IGNORE, nearest, squared_distances
 from stages.metrics.generation import gap, spread
 from stages.metrics.segmentation import class_accuracy, confusion_matrix, mean_iou, pixel_accuracy
 
@@ -32,6 +33,7 @@ PICTURES = ("forward", "backward", "forward_first", "backward_first")
 CYCLES = ("cycle_a", "cycle_b")
 SCORES = ("pixel_accuracy", "class_accuracy", "class_iou")
 OF_LABELS = ("label_pixel_accuracy", "label_class_accuracy", "label_iou")
+FAR = 80  # levels: as far as most colours of facades' palette are from the next, and what its real label maps are decoded with
 
 
 def parser() -> argparse.ArgumentParser:
@@ -43,6 +45,16 @@ def scores(truth: NDArray[np.uint8], predicted: Iterable[NDArray[np.uint8]], cla
     pairs = zip(truth, predicted, strict=True)  # one at a time: as integers of 8 bytes all would be large
     confusion = sum((confusion_matrix(*pair, classes, IGNORE) for pair in pairs), np.zeros((classes, classes), np.int64))
     return pixel_accuracy(confusion), class_accuracy(confusion), mean_iou(confusion)
+
+
+def far(truth: NDArray[np.uint8], made: Iterable[NDArray[np.uint8]], palette: NDArray[np.uint8]) -> float:
+    """Of the pixels that have a class, the share whose colour in generated label maps (H, W, 3) is more than FAR from all of the palette's.
+
+    NaN where none has a class.
+    """
+    pairs = zip(truth, made, strict=True)
+    guessed = np.concatenate([squared_distances(one[labels != IGNORE], palette).min(-1) > FAR**2 for labels, one in pairs])
+    return float(guessed.mean()) if guessed.size else float("nan")
 
 
 def most_frequent(labels: NDArray[np.uint8]) -> int:
@@ -71,9 +83,9 @@ def records_of(model: str, values: Iterable[tuple[str, float, str, str]], about:
     ]
 
 
-def named(names: Iterable[str], values: Iterable[float]) -> list[tuple[str, float, str, str]]:
+def named(names: Iterable[str], values: Iterable[float], better: str = "higher") -> list[tuple[str, float, str, str]]:
     """Shares under these names; without those that are NaN, as of truth without a labelled pixel."""
-    return [(name, value, "share", "higher") for name, value in zip(names, values, strict=True) if not np.isnan(value)]
+    return [(name, value, "share", better) for name, value in zip(names, values, strict=True) if not np.isnan(value)]
 
 
 def network_records(model: str, seed: int, file: Path, trained: str, images: data.Images, stage_name: str) -> list[metrics.Record]:
@@ -86,6 +98,7 @@ def network_records(model: str, seed: int, file: Path, trained: str, images: dat
     if images.labels is not None and "backward" in made:
         labels = (nearest(one, images.palette) for one in made["backward"])
         values += named(OF_LABELS, scores(images.labels, labels, len(images.classes)))
+        values += named(["label_far"], [far(images.labels, made["backward"], images.palette)], "lower")
     return records_of(model, values, about, seed=seed, n=count, predictions=file.as_posix(), trained=trained)
 
 

@@ -2,11 +2,12 @@
 
     python -m stages.ch8_translation.fcn_score data/mini/models/ch8_scorer/facades PHOTOS LABELS
 
-PHOTOS and LABELS have a photo and a label map of each name, whatever their suffixes, of equal sizes. A label map is a picture in the
+PHOTOS and LABELS have a photo and a label map of each name, whatever their suffixes, of equal proportions. A label map is a picture in the
 colours of the scorer's classes (black: no class), or one of grey levels or palette indices, the classes' numbers from 0 on (255: no class).
-Both are brought to the scorer's size. Photos and label maps that have it already score as in the chapter; photos that are smaller are
-enlarged as generated ones are, not as `prepare` enlarges real ones. Label maps that were saved as JPEG, as those of facades, have colours
-between the classes' and are refused: give them as indices.
+Both are brought to the scorer's size, photos that are smaller as Table 8.1's generated ones are: with label maps of the scorer's size, and
+generated photos as large as the networks make them, this is the table's score. `stages.ch8_translation.export` writes the label maps of
+facades and Cityscapes so, decoded. Those that were saved as JPEG, as facades' own, have colours between the classes' and are refused. Real
+photos that are smaller than the scorer's size are to be exported at it too, which enlarges them as `prepare` does.
 """
 
 import argparse
@@ -91,10 +92,11 @@ def labelled(scorer: Loaded, files: list[tuple[Path, Path]]) -> Iterator[tuple[L
     """True and predicted label map of each pair at the scorer's size, uint8 (T, T)."""
     for photo, label in files:
         pixels, truth = np.asarray(open_picture(photo)), read_labels(label, scorer.palette)
-        if pixels.shape[:2] != truth.shape:
-            sizes = [f"{shape[1]} x {shape[0]}" for shape in (pixels.shape, truth.shape)]
-            raise UserError(f"{photo} has {sizes[0]} pixels and {label} {sizes[1]}: the two must be of one size")
-        if max(truth.shape) > scorer.size:  # smaller ones are enlarged by the scorer, as generated ones are
+        (height, width), (rows, columns) = pixels.shape[:2], truth.shape
+        if height * columns != width * rows:
+            sizes = f"{photo} has {width} x {height} pixels and {label} {columns} x {rows}"
+            raise UserError(f"{sizes}: the two must be of the same proportions")
+        if max(height, width) > scorer.size:  # smaller ones are enlarged by the scorer, as generated ones are
             pixels = resize_photo(pixels, scorer.size)
         yield resize_labels(truth, scorer.size), scorer.label_maps(np.stack([pixels]))[0]
 
