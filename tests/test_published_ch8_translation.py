@@ -40,7 +40,7 @@ def test_what_reproduces_each_row_and_column():
         "text_8_1_4": list(NETWORKS),
         "text_8_1_5": list(NETWORKS),
     }
-    of_labels = [*(f"label_{metric}" for metric in ("pixel_accuracy", "class_accuracy", "iou")), "spread_backward", "spread_forward"]
+    of_labels = [*(f"label_{metric}" for metric in ("pixel_accuracy", "class_accuracy", "iou", "far")), "spread_backward", "spread_forward"]
     of_sketches = ["cycle_a", "cycle_b", "spread_forward", "spread_backward"]
     assert {name: [(column.experiment, column.metric) for column in columns(name)] for name in TABLES} == {
         "table_8_1": list(product(SETS, MEASURES.values())),
