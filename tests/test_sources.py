@@ -133,7 +133,8 @@ def test_entries_that_hold_together(tree: dict[str, dict[str, Any]], monkeypatch
         ({"stands_in_for": ["theirs"]}, ".stands_in_for is ['theirs'], which is no other entry"),
         ({"title": None}, ".title is None: it should be a text"),
         ({"optional": ["labels.txt"]}, ".optional is ['labels.txt']: it should be a mapping of names to texts"),
-        ({"archives": []}, ".archives is no list of archives"),
+        ({"archives": [], "miniature": ...}, ".archives is no list of archives, of which only what has a miniature may have none"),
+        ({"archives": {}}, ".archives is no list of archives"),
         ({"archives": [{"url": "x", "md5": 12, "size": None}]}, ".archives[0].md5 is 12: it should be a text (quote digits), or null"),
         ({"archives": [{"url": "x", "md5": None, "size": -1}]}, ".archives[0].size is -1: it should be a number of bytes, or null"),
         (
@@ -183,6 +184,11 @@ def test_what_data_sets_names_has_to_be_had(tree: dict[str, dict[str, Any]]) -> 
     assert sources.unusable(tree, ["ours"], "generated") == []
     assert sources.unusable(tree, ["mine"], "official") == [
         "workflow/sources.yaml has no mine, which data.sets names: add it, or take it from there"
+    ]
+    drawn_only = {"ours": tree["ours"] | {"archives": []}}
+    assert sources.problems(drawn_only) == sources.unusable(drawn_only, ["ours"], "generated") == []
+    assert sources.unusable(drawn_only, ["ours"], "official") == [
+        "workflow/sources.yaml: ours has no archives, so data.origin cannot be official: give it some, or take ours from data.sets"
     ]
     tree["ours"].pop("miniature")
     assert sources.unusable(tree, ["ours"], "official") == []

@@ -42,6 +42,7 @@ KINDS = {
     "words": Kind("datasets", ("read",)),
     "translated": Kind("datasets", ("PAIRED", "pairs", "read")),
     "labelled": Kind("datasets", ("PAIRED", "pairs", "read", "CLASSES", "PALETTE", "read_labels")),
+    "people": Kind("datasets", ("photos", "true_swaps", "flat", "attributes")),
 }
 OWN = ("kind", "miniature", "stands_in_for")  # keys that are not for fetching
 
@@ -84,10 +85,11 @@ def problems(entries: dict[str, dict[str, Any]]) -> list[str]:
 def unusable(entries: dict[str, dict[str, Any]], sets: list[str], origin: str) -> list[str]:
     """One sentence for each of `sets` that cannot be had from `origin`, official or generated."""
     absent = [f"{SOURCES} has no {name}, which data.sets names: add it, or take it from there" for name in sets if name not in entries]
-    undrawn = [name for name in sets if origin == "generated" and name in entries and "miniature" not in entries[name]]
+    key, to_add = ("miniature", "a writer") if origin == "generated" else ("archives", "some")
     return absent + [
-        f"{SOURCES}: {name} has no miniature, so data.origin cannot be generated: give it a writer, or take {name} from data.sets"
-        for name in undrawn
+        f"{SOURCES}: {name} has no {key}, so data.origin cannot be {origin}: give it {to_add}, or take {name} from data.sets"
+        for name in sets
+        if name in entries and not entries[name].get(key)
     ]
 
 
@@ -120,8 +122,9 @@ def _of_entry(name: str, entry: dict[str, Any], entries: dict[str, dict[str, Any
         return
     yield from _keys(entry, Source, OWN, ("kind",))
     archives = entry.get("archives")
-    if "archives" in entry and not (isinstance(archives, list) and archives and all(isinstance(archive, dict) for archive in archives)):
-        yield ".archives is no list of archives"
+    listed = isinstance(archives, list) and all(isinstance(archive, dict) for archive in archives)
+    if "archives" in entry and not (listed and (archives or "miniature" in entry)):
+        yield ".archives is no list of archives, of which only what has a miniature may have none"
         archives = []
     for number, archive in enumerate(archives or []):
         yield from (f".archives[{number}]{problem}" for problem in _keys(archive, Archive))

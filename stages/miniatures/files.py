@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 
 
-def save_jpeg(picture: np.ndarray, file: Path) -> None:
-    """A picture, uint8 (H, W, 3), as JPEG of high quality."""
+def save_jpeg(picture: np.ndarray, file: Path, *, fine: bool = False) -> None:
+    """A picture, uint8 (H, W, 3), as JPEG of high quality; fine : its colours too, which are else of half the size."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(jpeg(picture))
+    file.write_bytes(jpeg(picture, fine=fine))
 
 
-def jpeg(picture: np.ndarray) -> bytes:
+def jpeg(picture: np.ndarray, *, fine: bool = False) -> bytes:
     """What `save_jpeg` writes."""
     from PIL import Image
 
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "JPEG", quality=95)
+    Image.fromarray(picture).save(buffer, "JPEG", quality=95, subsampling=0 if fine else -1)
     return buffer.getvalue()
 
 

@@ -4,13 +4,12 @@ Places come in families of the same shapes and nearly the same colours, so that 
 what a camera sees that comes nearer, moves and tilts, under a light of its own, and with things in the way that only this view has.
 """
 
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from stages.miniatures.views import mixed, sample_view
-from stages.miniatures.world import PATTERNS, SHAPES, Light, Scene, Surface, Thing, generator, sample_scene
+from stages.miniatures.world import PATTERNS, SHAPES, Light, Scene, Surface, Thing, direction, generator, sample_scene
 
 # Random streams: of a data set's own number, its families', places' and views'. A place or view does not depend on how many there are.
 FAMILY, PLACE, VIEW = 0, 1, 2
@@ -83,7 +82,7 @@ class Camera:
 
 def seen(scene: Scene, camera: Camera) -> Scene:
     """The scene as the camera has it: everything larger, moved and turned together; the light stays."""
-    cosine, sine = _direction(camera.roll)
+    cosine, sine = direction(camera.roll)
 
     def turned(thing: Thing) -> Thing:
         x, y = (place - middle for place, middle in zip(thing.centre, camera.centre, strict=True))
@@ -115,14 +114,8 @@ def _seen_surface(surface: Surface, camera: Camera) -> Surface:
 
 def _along(place: tuple[float, float], degrees: float) -> tuple[float, float]:
     """The place in a frame that is turned clockwise by `degrees`."""
-    cosine, sine = _direction(degrees)
+    cosine, sine = direction(degrees)
     return place[0] * cosine + place[1] * sine, place[1] * cosine - place[0] * sine
-
-
-def _direction(degrees: float) -> tuple[float, float]:
-    """Cosine and sine, rounded as everywhere in the world."""
-    radians = math.radians(degrees)
-    return round(math.cos(radians), 9), round(math.sin(radians), 9)
 
 
 def sample_camera_view(rng: np.random.Generator, place: Scene, width: int, height: int, reach: float = SHIFT) -> Scene:

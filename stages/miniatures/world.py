@@ -24,7 +24,7 @@ BACKDROP, GROUND, FIRST_THING = 0, 1, 2  # values of a region map; thing k has t
 Colour = tuple[float, float, float]
 
 # Odd, so that one sample lies on the pixel's centre: the region map takes that one, the picture the mean of all nine.
-_SAMPLES = 3
+SAMPLES = 3
 
 # No outline leaves a circle of this many radii.
 _REACH = 1.25
@@ -99,9 +99,9 @@ def generator(seed: int, *stream: int) -> np.random.Generator:
 
 def render(scene: Scene, size: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Draw a scene: the picture, uint8 (size, size, 3), and its region map, uint8 (size, size): BACKDROP, GROUND or FIRST_THING + k."""
-    x, y = _grid(size)
+    x, y = grid(size)
     regions = np.where(y > scene.horizon + scene.tilt * (2 * x - 1), np.uint8(GROUND), np.uint8(BACKDROP))
-    colours = np.where((regions == GROUND)[..., None], _paint(scene.ground, x, y), _paint(scene.backdrop, x, y))
+    colours = np.where((regions == GROUND)[..., None], paint(scene.ground, x, y), paint(scene.backdrop, x, y))
     for index, thing in enumerate(scene.things):
         shadow_x, shadow_y = _shadow_offset(thing, scene.light)
         window = _window(thing, size, margin=max(abs(shadow_x), abs(shadow_y)))
@@ -110,11 +110,11 @@ def render(scene: Scene, size: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8
         mask = _inside(thing, wx, wy)
         view = colours[window]
         view *= np.where(dark, np.float32(1 - scene.light.shade), np.float32(1))[..., None]
-        own = _paint(thing.surface, *_turned(wx - thing.centre[0], wy - thing.centre[1], thing.angle))
+        own = paint(thing.surface, *_turned(wx - thing.centre[0], wy - thing.centre[1], thing.angle))
         np.copyto(view, own, where=mask[..., None])
         regions[window][mask] = FIRST_THING + index
-    centre = _SAMPLES // 2
-    return _expose(_pooled(colours), scene.light), regions[centre::_SAMPLES, centre::_SAMPLES].copy()
+    centre = SAMPLES // 2
+    return expose(pooled(colours), scene.light), regions[centre::SAMPLES, centre::SAMPLES].copy()
 
 
 def class_map(scene: Scene, regions: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -123,15 +123,15 @@ def class_map(scene: Scene, regions: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 @functools.lru_cache(maxsize=4)
-def _grid(size: int) -> tuple[Floats, Floats]:
+def grid(size: int) -> tuple[Floats, Floats]:
     """Sample positions, a row (1, n) and a column (n, 1), in picture widths."""
-    position = (np.arange(size * _SAMPLES, dtype=np.float32) + np.float32(0.5)) / np.float32(size * _SAMPLES)
+    position = (np.arange(size * SAMPLES, dtype=np.float32) + np.float32(0.5)) / np.float32(size * SAMPLES)
     return position[None, :], position[:, None]
 
 
 def _window(thing: Thing, size: int, margin: float) -> tuple[slice, slice]:
     """The samples that a thing and its shadow can touch."""
-    n = size * _SAMPLES
+    n = size * SAMPLES
     reach = _REACH * thing.radius * max(thing.stretch, 1 / thing.stretch) + margin
     left, top = (max(0, min(n, math.floor((c - reach) * n))) for c in thing.centre)
     right, bottom = (max(0, min(n, math.ceil((c + reach) * n))) for c in thing.centre)
@@ -146,11 +146,11 @@ def _shadow_offset(thing: Thing, light: Light) -> tuple[float, float]:
 
 def _turned(x: Floats, y: Floats, degrees: float) -> tuple[Floats, Floats]:
     """Coordinates in a frame that is turned clockwise by `degrees`."""
-    cosine, sine = _direction(degrees)
+    cosine, sine = direction(degrees)
     return x * cosine + y * sine, y * cosine - x * sine
 
 
-def _direction(degrees: float) -> tuple[float, float]:
+def direction(degrees: float) -> tuple[float, float]:
     """Cosine and sine, rounded because the last bits of the C library's depend on the processor."""
     radians = math.radians(degrees)
     return round(math.cos(radians), 9), round(math.sin(radians), 9)
@@ -161,7 +161,7 @@ def _inside(thing: Thing, x: Floats, y: Floats) -> Mask:
     return OUTLINES[SHAPES[thing.shape]](u / (thing.radius * thing.stretch), v / (thing.radius / thing.stretch))
 
 
-def _paint(surface: Surface, x: Floats, y: Floats) -> Floats:
+def paint(surface: Surface, x: Floats, y: Floats) -> Floats:
     """A surface's colours (h, w, 3) at coordinates relative to its owner."""
     u, v = _turned(x, y, surface.angle)
     share = SHARES[PATTERNS[surface.pattern]](u / surface.period + surface.phase[0], v / surface.period + surface.phase[1])
@@ -169,13 +169,13 @@ def _paint(surface: Surface, x: Floats, y: Floats) -> Floats:
     return first + share[..., None].astype(np.float32) * (second - first)
 
 
-def _pooled(samples: Floats) -> Floats:
+def pooled(samples: Floats) -> Floats:
     """The mean over each pixel's samples, summed in a fixed order."""
-    places = [samples[row::_SAMPLES, column::_SAMPLES] for row in range(_SAMPLES) for column in range(_SAMPLES)]
-    return functools.reduce(np.add, places) / np.float32(_SAMPLES**2)
+    places = [samples[row::SAMPLES, column::SAMPLES] for row in range(SAMPLES) for column in range(SAMPLES)]
+    return functools.reduce(np.add, places) / np.float32(SAMPLES**2)
 
 
-def _expose(colours: Floats, light: Light) -> NDArray[np.uint8]:
+def expose(colours: Floats, light: Light) -> NDArray[np.uint8]:
     """The picture that the light makes of the colours: brightness, tint, noise, eight bits."""
     size = len(colours)
     position = (2 * np.arange(size, dtype=np.float32) + 1) / np.float32(size) - 1
@@ -257,7 +257,7 @@ def _sample_clutter(rng: np.random.Generator, main_shape: int, beside: Thing | N
     if beside is None:
         centre, radius = (rng.random(), rng.random()), _between(rng, 0.05, 0.1)
     else:
-        (cosine, sine), reach = _direction(_between(rng, 0, 360)), 0.9 * beside.radius
+        (cosine, sine), reach = direction(_between(rng, 0, 360)), 0.9 * beside.radius
         centre, radius = (beside.centre[0] + reach * cosine, beside.centre[1] + reach * sine), _between(rng, 0.06, 0.1)
     surface = _sample_vivid(rng, int(rng.integers(len(PATTERNS))), rng.random())
     return Thing(shape, surface, centre, radius, angle=_between(rng, -180, 180))
