@@ -43,6 +43,9 @@ from stages.ch7_mmc import loss as mmc_loss
 from stages.ch7_mmc import model as mmc
 from stages.ch7_mmc import training_settings as mmc_settings
 from stages.ch7_mmc.bilinear import compact_bilinear, signed_root
+from stages.ch8_swapgan import loss as swap_loss
+from stages.ch8_swapgan import model as swap_model
+from stages.ch8_swapgan import training_settings as swap_settings
 from stages.core.layers.conv_transpose import ConvTranspose2d
 from stages.core.layers.linear import Linear
 from stages.core.layers.padded_conv import PaddedConv2d
@@ -312,6 +315,31 @@ def adversarial_networks() -> Iterator[Line]:
     yield from steps("", UNet(3, 1, 8, 6), lambda model: gan_loss.l1(model(images).sigmoid(), images[:, :1]), 2, by_adam)
 
 
+def swapping_networks() -> Iterator[Line]:
+    """SwapGAN's three generators and its discriminator of pairs by Eq. 8.18 and 8.19, of both upsamplings and of both kinds of G_III."""
+    images, conditions, poses = (torch.rand(3, 4, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1).unbind(0)
+    segments = torch.rand(4, 5, 32, 32, generator=torch.Generator().manual_seed(1)).round()
+    masks = segments.amax(1, keepdim=True)
+    network = swap_settings.Network(8, 2, 2, 3, "nearest", 6, 2, norm=False, std=0.04)
+    drawn = torch.Generator().manual_seed(0)
+
+    def both(networks: nn.Module) -> torch.Tensor:
+        generators, tell = networks.children()
+        made = generators(conditions, poses, segments)
+        pairs = (made.swapped, conditions), (images, made.returned)
+        fooled = [tell(torch.cat(pair, 1)) for pair in pairs]
+        fakes = [tell(torch.cat([one.detach() for one in pair], 1)) for pair in pairs]
+        losses = swap_loss.generator_losses(made, tuple(fooled), images, (masks, masks), swap_loss.Weights(5))
+        return losses["total"] + swap_loss.discriminator_loss(tell(torch.cat([images, conditions], 1)), fakes)
+
+    def by_adam(model: nn.Module) -> torch.optim.Optimizer:
+        return adam([model], 2e-3, (0.5, 0.999))
+
+    for variant in (swap_settings.Variant(), swap_settings.Variant(third="like-first", upsampling="deconvolution")):
+        networks = [swap_model.build(variant, network, lambda _: drawn), swap_model.discriminator(network, lambda _: drawn)]
+        yield from steps("", nn.ModuleList(networks), both, 2, by_adam)
+
+
 def other_networks() -> Iterator[Line]:
     """All but those of `lines`' few: by layer one of each kind, and the rest of the kind by network."""
     yield from edge_network("fcfn of edges", (120, 120), 1)
@@ -356,6 +384,7 @@ def lines(few: bool) -> Iterator[Line]:
     yield in_one("cycle, step 0", cycle_network())
     yield in_one("mmc, step 0", joint_networks())
     yield in_one("adversarial networks, steps of Adam", adversarial_networks())
+    yield in_one("swapping networks, steps of Adam", swapping_networks())
     if not few:
         yield from other_networks()
         yield from encoder_features()
