@@ -139,6 +139,20 @@ def test_bytes_of_an_index_by_hand(tmp_path: Path, images: int, size: int, count
         )
 
 
+@pytest.mark.parametrize(("assignments", "listed", "images"), [(1, 14 + 7, 2), (2, 14 + 7 + 7, 2)])
+def test_numbers_that_a_query_reads_by_hand(assignments: int, listed: int, images: int) -> None:
+    """Words 0, 1, 2. Image 0 has 14 patches of word 0, image 1 has 7 of 0 and 7 of 1, image 2 has 14 of 2; the query is like image 0, and
+    its second word is 1. Of the signatures of 3 numbers it reads two, without an index all.
+    """
+    codebook = np.array([[1, 0, 0], [0.9, 0.1, 0], [0, 0, 1]], np.float32)
+    first, second, third = codebook
+    pictures = np.stack([np.stack([first] * 14), np.stack([first] * 7 + [second] * 7), np.stack([third] * 14)])
+    layer = store.Layer("alexnet", "fc6", "", codebook, signature="float32")
+    shard = store.shard_of([layer], [pictures], 0)
+    read = complexity.numbers_read([layer], shard, [pictures], [0], assignments)
+    assert read == {"dpi": listed + 3 * images, "flat": 9}
+
+
 def test_table_4_4_is_of_the_files(here: Path) -> None:
     job = run(complexity, "holidays")
     records = metrics.read(Path("reports/metrics/ch4_deepindex/complexity.json")).records
@@ -146,14 +160,17 @@ def test_table_4_4_is_of_the_files(here: Path) -> None:
     assert set(found) == {
         (f"dpi-{name}{kind}", f"bytes_{part}")
         for name in ("1d", "2d") for kind in ("", "-float16", "-pq") for part in ("image_id", "signature", "total")
-    }  # fmt: skip
+    } | {(f"{what}-{name}", "numbers_read") for what in ("dpi", "flat") for name in ("1d", "2d")}  # fmt: skip
+    assert (found["flat-1d", "numbers_read"], found["flat-2d", "numbers_read"]) == (20 * 8, 20 * 16)  # images, components
+    assert all(found[f"dpi-{name}", "numbers_read"] > 0 for name in ("1d", "2d"))
     for kind, each in (("", 8 * 4), ("-float16", 8 * 2), ("-pq", 1)):  # of 8 components
         assert found[f"dpi-1d{kind}", "bytes_signature"] == pytest.approx((HEADER + 20 * each) / 20)
         assert found[f"dpi-2d{kind}", "bytes_signature"] == pytest.approx(2 * (HEADER + 20 * each) / 20)
     # 24 words, 280 patches of which a word has fewer than 256, 20 images, columns below 24, "20"
     assert found["dpi-1d", "bytes_image_id"] == pytest.approx((2 * HEADER + 24 + 280 + 2) / 20)
     assert found["dpi-2d", "bytes_image_id"] == pytest.approx((3 * HEADER + 24 + 2 * 280 + 2) / 20)
-    encoders_of = {record.model: (record.encoder, record.n, record.unit, record.better) for record in records}
+    of_bytes = [record for record in records if record.metric != "numbers_read"]
+    encoders_of = {record.model: (record.encoder, record.n, record.unit, record.better) for record in of_bytes}
     assert encoders_of["dpi-1d"] == ("vgg19 fc18, miniature weights", 20, "B/image", "lower")
     both = "alexnet fc6, miniature weights + vgg19 fc18, miniature weights"
     assert encoders_of["dpi-2d-pq"] == (both, 20, "B/image", "lower")

@@ -12,6 +12,7 @@ from PIL import Image
 from stage_runs import run_main
 
 from stages.ch8_translation import data, panels
+from stages.core import figures
 from stages.core.errors import UserError
 from stages.core.files import read_csv
 
@@ -27,7 +28,7 @@ PALETTE = np.array([[0, 0, 255], [255, 0, 0], [0, 255, 0]], np.uint8)
     ("count", "images", "shown"), [(3, 40, [6, 20, 33]), (1, 5, [2]), (3, 3, [0, 1, 2]), (4, 2, [0, 1]), (2, 206, [51, 154])]
 )
 def test_what_is_shown_lies_at_equal_distances(count: int, images: int, shown: list[int]) -> None:
-    assert panels.spread_out(count, images) == shown
+    assert figures.spread_out(count, images) == shown
 
 
 def pictures(*colours: int, side: int = 2) -> NDArray[np.uint8]:

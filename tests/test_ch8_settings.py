@@ -8,7 +8,7 @@ import pytest
 import yaml
 from conftest import REPOSITORY
 
-from stages.ch8_translation.architectures import THESIS, counts
+from stages.ch8_translation.architectures import THESIS, counts, passes, records_of
 from stages.ch8_translation.training_settings import Network, Variant
 from stages.core.settings import Use, build
 from workflow import gpu_entries
@@ -143,6 +143,22 @@ def test_the_thesis_counts() -> None:
         both = {"generators": generators * generator, "discriminators": 2 * judge, "parameters": generators * generator + 2 * judge}
         assert counts(build(Variant, variants[name]), THESIS) == both
     assert counts(Variant(directions="forward", cycle=0), THESIS)["parameters"] == 14_142_916
+
+
+def test_passes_of_a_generator_in_a_step() -> None:
+    """Both ways and back: 2 without cycles, 4, with chains of two 8, and of two inner cycles one pass each more."""
+    variants = {name: build(Variant, one) for name, one in composed.params("paper")[CHAPTER]["variants"].items()}
+    expected = {"gan": 2, "vanilla": 4, "long": 8, "nest": 10, "nest-no-similarity": 10, "vanilla-large": 4}
+    assert {name: passes(variant) for name, variant in variants.items()} == expected
+    assert passes(Variant(directions="forward", cycle=0)) == 1 and passes(Variant(forward=3, backward=3, inner=True)) == 12 + 2 * (1 + 2)
+
+
+@pytest.mark.parametrize("name", ["vanilla", "long", "nest"])
+def test_a_chain_of_one_generator_has_fewer_parameters_and_as_many_passes(name: str) -> None:
+    variants = composed.params("paper")[CHAPTER]["variants"]
+    found = {(one.model, one.metric): one.value for one in records_of(name, build(Variant, variants[name]), THESIS)}
+    shared = {metric: value for (model, metric), value in found.items() if model == f"{name}-shared"}
+    assert shared == ({} if name == "vanilla" else {"parameters": 28_285_832, "passes": found[name, "passes"]})
 
 
 def test_data_sets_and_weights_that_are_used() -> None:

@@ -274,6 +274,14 @@ def test_parameter_claims_are_certain():
     assert found.verdict == "contradicted"
 
 
+@pytest.mark.parametrize(("kind", "verdict"), [("official", "reproduced"), ("stand-in", "agrees there"), ("miniature", "not tried")])
+def test_what_is_counted_on_data_is_worth_what_the_data_are(kind, verdict):
+    fewer = {**ABOUT, "id": "fewer", "kind": "fewer", "metric": "read", "experiment": "complexity", "cases": [{"a": "a", "b": "b"}]}
+    run = results({("a", "read"): {None: 4}, ("b", "read"): {None: 5}}, experiment="complexity", kind=kind)
+    found = one(fewer, run)
+    assert (found.case, found.observed, found.verdict) == ("a < b, complexity", "a 4 < b 5 (-1)", verdict)
+
+
 def test_added_share_by_hand():
     share = {
         **ABOUT, "id": "share", "kind": "share", "parts": ["side", "fusion"], "whole": "basic", "bound_origin": "x",

@@ -1,4 +1,4 @@
-"""Table 4.4: what an index takes on disk for each image, and what a query takes, 1-D and 2-D, after PCA.
+"""Table 4.4: what an index takes on disk for each image, and what a query takes, 1-D and 2-D, after PCA; how much of it a query reads.
 
     python -m stages.ch4_deepindex.complexity holidays
 
@@ -13,12 +13,12 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-from stages.ch4_deepindex import store
+from stages.ch4_deepindex import inverted, store
 from stages.ch4_deepindex.about import encoder_of, load_about
 from stages.ch4_deepindex.codebooks import codebook_file, load_features, load_projection
 from stages.ch4_deepindex.feature_settings import Codebooks
 from stages.ch4_deepindex.quantise import Projection
-from stages.ch4_deepindex.retrieve import Settings, search
+from stages.ch4_deepindex.retrieve import Settings, Shard, search
 from stages.ch4_deepindex.signature import quantiser, root
 from stages.core import metrics, stage
 from stages.datasets.described import load_set
@@ -64,6 +64,23 @@ def seconds_of(folder: Path, features: list[np.ndarray], items: list[int], setti
     return spent / len(items), searched / len(items)
 
 
+def numbers_read(
+    layers: list[store.Layer], shard: Shard, features: list[np.ndarray], items: list[int], assignments: int
+) -> dict[str, float]:
+    """Numbers that a query reads on average once it has its words: the image numbers in its lists, and the signatures of those images;
+    without an index ("flat") the signatures of all images.
+
+    features : (items, 14, D) of each layer.
+    """
+    read, width = [], 0
+    for item in items:
+        rows, columns, roots = store.question(layers, [each[item] for each in features], assignments)
+        listed = inverted.match(shard.postings, inverted.entries(rows, columns)).images
+        width = sum(map(len, roots))
+        read.append(len(listed) + width * len(np.unique(listed)))
+    return {"dpi": float(np.mean(read)), "flat": float(width * shard.postings.size)}
+
+
 def main(args: argparse.Namespace, job: stage.Job) -> None:
     own, idf = job.param(f"ch4_deepindex.per_set.{args.dataset}"), job.param("ch4_deepindex.ranking.idf")
     best, searching = own["best"], Settings(own["best_assignments"], own["alpha"], idf)
@@ -93,6 +110,14 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
                 for part, value in bytes_of(out / model, images).items()
             ]  # fmt: skip
             if kind == "float32":
+                read = numbers_read(chosen, shard, [features[layer] for layer in used], items, searching.assignments)
+                records += [
+                    metrics.Record(
+                        model=f"{what}-{name}", metric="numbers_read", value=value, unit="numbers/query", better="lower", n=len(items),
+                        determinism="bitwise", encoder=encoder_of(used, about), trained=books.as_posix(),
+                    )
+                    for what, value in read.items()
+                ]  # fmt: skip
                 whole, search_alone = seconds_of(out / model, [features[layer] for layer in used], items, searching)
                 times |= {f"query_seconds_{name}": round(whole, 7), f"search_seconds_{name}": round(search_alone, 7)}
     metrics.publish(job, "ch4_deepindex", "complexity", metrics.dataset_of(source, args.dataset), records)

@@ -24,8 +24,9 @@ from stages.ch8_translation.score import Loaded, load
 from stages.core.command import exit_on_error
 from stages.core.errors import UserError
 from stages.core.runtime import Runtime
-from stages.datasets.pictures import as_stored, decoded, open_picture, pictures_in
+from stages.datasets.pictures import as_stored, decoded, open_picture
 from stages.datasets.translated import IGNORE, squared_distances
+from stages.datasets.twins import twins
 
 FAR = 40  # levels from a class's colour: what is farther is none of it, though JPEG had changed it
 
@@ -42,24 +43,9 @@ def parser() -> argparse.ArgumentParser:
     return options
 
 
-def by_name(folder: Path) -> dict[str, Path]:
-    """The pictures of a folder, and of those below it, by their names without suffix; a UserError where two have the same."""
-    named: dict[str, Path] = {}
-    for file in pictures_in(folder)[0]:
-        name = file.relative_to(folder).with_suffix("").as_posix()
-        if name in named:
-            raise UserError(f"{named[name]} and {file} have the same name: which of them is meant is not known, so remove one")
-        named[name] = file
-    return named
-
-
 def pairs(photos: Path, labels: Path) -> list[tuple[Path, Path]]:
     """Photo and label map of each name, in their order; a UserError names the first that has no twin."""
-    ours, theirs = by_name(photos), by_name(labels)
-    for have, lack, folder, what in ((ours, theirs, labels, "label map"), (theirs, ours, photos, "photo")):
-        if alone := sorted(have.keys() - lack.keys()):
-            raise UserError(f"{have[alone[0]]} has no {what}: {folder} has no picture of the name {alone[0]}")
-    return [(ours[name], theirs[name]) for name in sorted(ours)]
+    return twins(photos, labels, ("photo", "label map"))
 
 
 def read_labels(file: Path, palette: NDArray[np.uint8]) -> Labels:

@@ -63,12 +63,6 @@ def scores(images: data.Images, labels: Labels, made: Mapping[str, NDArray], dir
     return distances.tolist()
 
 
-def spread_out(count: int, images: int) -> list[int]:
-    """`count` of so many images, or all, the middles of parts that are equally long."""
-    count = min(count, images)
-    return [(2 * number + 1) * images // (2 * count) for number in range(count)]
-
-
 def table(images: data.Images, labels: Labels, made: Made, direction: str, shown: Sequence[int]) -> list[dict[str, object]]:
     """A row a test picture: its name, each network's score, whether it is shown. An unpaired set has no truth, and no scores."""
     names = images.names[DIRECTIONS[direction][0]]
@@ -107,7 +101,7 @@ def main(args: argparse.Namespace, job: stage.Job) -> None:
             (made[model]["labels"],) = arrays.read_named(labelled / file, job.name, "labels")
     for part, direction in zip("ab", PARTS[args.figure], strict=True):
         place = f"reports/figures/ch8_translation/figure_{args.figure}{part}"
-        shown = spread_out(chosen.images, len(images.names[DIRECTIONS[direction][0]]))
+        shown = figures.spread_out(chosen.images, len(images.names[DIRECTIONS[direction][0]]))
         write_csv(job.out(f"{place}.csv"), table(images, labels, made, direction, shown))
         with matplotlib.rc_context(figures.STYLE):
             figure = figures.grid(rows_of(images, made, direction, shown, chosen.titles))

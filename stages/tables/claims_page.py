@@ -14,9 +14,8 @@ def render_claims(judged: list[claims_.Judgement], confidence: float, label_line
     blocks = []
     for claim in dict.fromkeys(judgement.claim for judgement in judged):
         cases = [judgement for judgement in judged if judgement.claim == claim]
-        heading = f"{cases[0].statement} (Section {cases[0].section}; {cases[0].place})"
         header = ["Case", "observed", "from", "seeds", "test, confidence", "p", "verdict"]
-        blocks.append(Block(heading, header, [_claim_row(judgement) for judgement in cases]))
+        blocks.append(Block(heading(cases[0]), header, [_claim_row(judgement) for judgement in cases]))
     notes = [
         f"{len(judged)} cases: {counts_text({verdict: total[verdict] for verdict in claims_.VERDICTS})}.",
         f"Tests are one-sided t-tests over seeds at {_percent(confidence)} confidence: paired by seed where both models share "
@@ -39,6 +38,11 @@ def render_claims(judged: list[claims_.Judgement], confidence: float, label_line
     notes += [] if alone else of_this_run(label_lines)
     document = Document("Claims: what the thesis says its numbers show", label_lines if alone else [], blocks, notes)
     return {"md": to_markdown(document), "json": json.dumps(content, indent=1, sort_keys=True) + "\n"}
+
+
+def heading(judgement: claims_.Judgement) -> str:
+    """What stands over the cases of a claim."""
+    return f"{judgement.statement} (Section {judgement.section}; {judgement.place})"
 
 
 def _claim_row(judgement: claims_.Judgement) -> list[str]:

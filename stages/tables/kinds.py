@@ -145,15 +145,19 @@ class About(Equal, kind="about"):
 
 @dataclass(frozen=True, kw_only=True)
 class Fewer(Case, kind="fewer"):
-    """A count of a below that of b: certain, no test. `dataset` where counts differ with the number of classes."""
+    """A count of a below that of b: certain, no test. `dataset` where counts differ with the number of classes.
+
+    experiment : the metrics file of what is counted on data.
+    """
 
     a: str
     b: str
     metric: str
     dataset: str | None = None
+    experiment: str = ARCHITECTURES
 
     def operands(self) -> list[Operand]:
-        return [Operand(ARCHITECTURES, model, self.metric, self.dataset) for model in (self.a, self.b)]
+        return [Operand(self.experiment, model, self.metric, self.dataset) for model in (self.a, self.b)]
 
     def judge(self, measured: list[Measurement], alpha: float, tables: list[Table]) -> Outcome:
         a, b = map(mean, values_of(measured))
@@ -161,7 +165,7 @@ class Fewer(Case, kind="fewer"):
         return Outcome("reproduced" if a < b else "contradicted", observed)
 
     def describe(self) -> str:
-        return f"{self.a} < {self.b}, {self.within(self.metric, self.dataset or ARCHITECTURES)}"
+        return f"{self.a} < {self.b}, {self.within(self.metric, self.dataset or self.experiment)}"
 
 
 @dataclass(frozen=True, kw_only=True)
