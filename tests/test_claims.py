@@ -6,7 +6,7 @@ import pytest
 from claim_world import ABOUT, EQUAL, LESS, errors, judge, one, p_two, results
 
 from stages.tables import claims, estimates
-from stages.tables.results import THIS_RUN, Results
+from stages.tables.results import GENERATED, THIS_RUN, Results
 
 
 def test_paired_t_by_hand():
@@ -161,7 +161,7 @@ def test_generated_pictures_beside_real_ones_decide_nothing():
         return one(claim, Results(THIS_RUN, covers.metrics | toys.metrics)).verdict
 
     assert [gained(kind) for kind in ("official", "altered", "unverified")] == ["agrees there"] * 3
-    assert gained("miniature") == "not tried"
+    assert [gained(kind) for kind in ("generated", "miniature")] == ["not tried"] * 2
 
 
 def test_what_is_compared_with_printed_numbers_is_not_tried_on_other_data():
@@ -214,3 +214,11 @@ def test_the_source_with_most_seeds_that_can_be_judged():
     shown = one(LESS, mini, [short])
     assert (shown.source, shown.verdict) == ("cpu-1", "not tried")
     assert "a 20 > b 19" in shown.observed
+
+
+def test_generated_figures_try_no_claim_and_show_the_direction():
+    figures = errors([14.0, 14.0, 15.0], [15.0, 15.2, 15.8], source="figures-1", kind="generated", protocol="generated")
+    found = one(LESS, errors([1.0], [2.0], kind="miniature", protocol="miniature"), [figures])
+    assert (found.verdict, found.reason, found.label) == ("not tried", GENERATED, GENERATED)
+    assert (found.source, found.seeds) == ("figures-1", 3)
+    assert "a 14.33 < b 15.33" in found.observed and "on cifar10 (generated): holds in 3 of 3 seeds" in found.observed

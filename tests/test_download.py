@@ -48,7 +48,7 @@ def test_the_stage_says_where_the_bytes_are_from(mirror: Path, project: Path) ->
     assert not list(Path().rglob("*.partial*"))
 
 
-def declare(project: Path, entry: dict[str, Any]) -> list[str]:
+def declare(project: Path, entry: dict[str, Any], protocol: str) -> list[str]:
     """Copy our code, and declare the miniature of an entry as a stage; its command."""
     for folder in ("stages", "workflow"):
         shutil.copytree(REPOSITORY / folder, project / folder, ignore=shutil.ignore_patterns("__pycache__"))
@@ -57,21 +57,22 @@ def declare(project: Path, entry: dict[str, Any]) -> list[str]:
         "name": "download@holidays",
         "deps": ["reports/code/download.json", "reports/code/generated.holidays.json"],
         "outs": ["data/mini/sources/holidays"],
-        "params": {"scale": "mini", "data": {"origin": "generated"}, "sources": {"holidays": entry}},
+        "params": {"scale": "mini", "protocol": protocol, "data": {"origin": "generated"}, "sources": {"holidays": entry}},
     }
     Path("data").mkdir()
     Path("data/graph.json").write_text(json.dumps({"made_from": {}, "stages": {"python -m stages.download holidays": declared}}))
     return [sys.executable, "-m", "stages.download", "holidays"]
 
 
-def test_a_miniature_is_drawn_by_the_writer_of_the_entry(project: Path) -> None:
+@pytest.mark.parametrize("protocol", ["miniature", "generated"])
+def test_what_is_generated_is_drawn_by_the_writer_of_the_entry_and_called_after_the_protocol(project: Path, protocol: str) -> None:
     size = {"width": 64, "height": 48, "seed": 0}
-    command = declare(project, {"miniature": {"writer": "holidays.write", "groups": 1, **size}})
+    command = declare(project, {"miniature": {"writer": "holidays.write", "groups": 1, **size}}, protocol)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     folder = Path("data/mini/sources/holidays")
     assert {file.name for file in folder.rglob("*.jpg")} == {"100000.jpg", "100001.jpg"}
-    assert json.loads((folder / "provenance.json").read_text())["kind"] == "miniature"
+    assert json.loads((folder / "provenance.json").read_text())["kind"] == protocol
     # A writer that the set's fingerprint does not list is not its own.
     Path("reports/code/generated.holidays.json").write_bytes(Path("reports/code/generated.cifar10.json").read_bytes())
     done = subprocess.run(command, capture_output=True, text=True, check=False)

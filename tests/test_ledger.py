@@ -261,6 +261,9 @@ def test_mean_and_sample_deviation_over_seeds(tmp_path):
         ({"kind": "miniature", "protocol": "miniature", "scale": "mini"}, "miniature"),
         ({"kind": "miniature"}, "miniature"),
         ({"protocol": "miniature"}, "miniature"),
+        ({"kind": "generated", "protocol": "generated", "scale": "figures", "note": "drawn"}, "generated figures, not people"),
+        ({"kind": "generated"}, "generated figures, not people"),
+        ({"protocol": "generated"}, "generated figures, not people"),
         ({"protocol": "shortened"}, "shortened schedule"),
         ({"protocol": "assumed"}, "assumed lengths of training"),
         ({"kind": "stand-in", "note": "JPEG copies"}, "stand-in: JPEG copies"),
@@ -276,9 +279,10 @@ def test_only_official_data_under_the_full_protocol_are_judged(tmp_path, facts, 
     assert "8.27" in render.render_table(tables()["table_2_2"], results.load_results(tmp_path / "metrics"), [])["md"]
 
 
-def test_a_miniature_has_no_difference_and_a_shortened_run_has(tmp_path):
-    errors(tmp_path / "metrics", {"cfn-b": [9.27]}, kind="miniature", protocol="miniature")
-    assert cell(resolve(tmp_path), "cfn-b", "cifar10").difference is None
+def test_what_is_generated_has_no_difference_and_a_shortened_run_has(tmp_path):
+    for kind in results.DRAWN:
+        errors(tmp_path / "metrics", {"cfn-b": [9.27]}, kind=kind, protocol=kind)
+        assert cell(resolve(tmp_path), "cfn-b", "cifar10").difference is None
     errors(tmp_path / "metrics", {"cfn-b": [9.27]}, protocol="shortened")
     assert cell(resolve(tmp_path), "cfn-b", "cifar10").difference == pytest.approx(1.0)
 

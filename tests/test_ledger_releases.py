@@ -40,6 +40,18 @@ def test_a_later_release_that_cannot_be_judged_does_not_hide_one_that_can(tmp_pa
     assert (found.judged.source, found.releases["real"].source, found.verdict) == ("real-1", "real-1", "within")
 
 
+def test_generated_figures_are_shown_after_all_others_and_never_judged(tmp_path):
+    releases, drawn = tmp_path / "releases", {"protocol": "generated", "kind": "generated"}
+    release(releases, "figures-1", "figures", "2026-01-01", {"cfn-b": [8.27], "cfn-a": [8.0]}, **drawn)
+    release(releases, "cpu-1", "real_cpu", "2025-01-01", {"cfn-b": [20.0]}, protocol="shortened")
+    cells = resolve(tmp_path)
+    found, alone = cell(cells, "cfn-b", "cifar10"), cell(cells, "cfn-a", "cifar10")
+    assert (list(found.releases), found.judged.source, found.verdict) == (["real_cpu", "figures"], "cpu-1", "not run")
+    assert (alone.judged.source, alone.verdict, alone.reason) == ("figures-1", "not run", results.GENERATED)
+    release(releases, "real-1", "real", "2024-01-01", {"cfn-b": [8.4]})
+    assert cell(resolve(tmp_path), "cfn-b", "cifar10").judged.source == "real-1"
+
+
 def test_a_sound_run_at_hand_is_judged_before_a_release_and_a_miniature_is_not(tmp_path):
     release(tmp_path / "releases", "real-1", "real", "2025-01-01", {"cfn-b": [8.4]})
     errors(tmp_path / "metrics", {"cfn-b": [12.0]}, kind="miniature", protocol="miniature", scale="mini")

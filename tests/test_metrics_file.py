@@ -86,7 +86,7 @@ def test_a_bad_record_is_named(tmp_path, key, value, sentence):
     [
         ({"schema": 2}, "schema is 2; it must be 1"),
         ({"schema": True}, "schema is True"),
-        ({"protocol": "quick"}, "protocol is 'quick'; it must be one of miniature, shortened, assumed, full"),
+        ({"protocol": "quick"}, "protocol is 'quick'; it must be one of miniature, generated, shortened, assumed, full"),
         ({"dataset": "cifar10"}, "dataset is 'cifar10'"),
         ({"dataset": {"name": "x", "kind": "fake", "note": ""}}, "dataset: kind is 'fake'"),
         ({"records": []}, "records is []"),

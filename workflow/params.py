@@ -18,7 +18,7 @@ NAME = r"[a-z0-9][a-z0-9_-]*"  # of a variant
 
 @settings
 class Data:
-    """Which data sets are downloaded, and from where: official archives, or miniatures that are generated."""
+    """Which data sets are downloaded, and from where: official archives, or generated ones."""
 
     sets: Annotated[list[Name], Len(1)]
     origin: Literal["official", "generated"]
@@ -26,18 +26,18 @@ class Data:
 
 @settings
 class Shared:
-    """What is no chapter's own."""
+    """What is no chapter's own. On generated data the protocol is `miniature`, seconds of training, or `generated`, as long as it takes."""
 
     scale: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$")]
-    protocol: Literal["miniature", "shortened", "full"]
+    protocol: Literal["miniature", "generated", "shortened", "full"]
     chapters: Annotated[Names, Len(1)]
     runtime: Runtime
     inference: Inference
     data: Data
 
     def __post_init__(self) -> None:
-        if (self.data.origin == "generated") != (self.protocol == "miniature"):
-            raise ValueError("protocol is miniature if and only if data.origin is generated")
+        if (self.data.origin == "generated") != (self.protocol in ("miniature", "generated")):
+            raise ValueError("protocol is miniature or generated if and only if data.origin is generated")
 
 
 def chapters() -> dict[str, type[Chapter]]:

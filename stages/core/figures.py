@@ -17,6 +17,7 @@ Panel = tuple[str, NDArray]  # a title, and a picture uint8 (H, W, 3)
 
 LABELS = {
     "miniature": "Miniature: generated data and seconds of training. It shows that the machinery works, not the thesis's results.",
+    "generated": "Generated figures, not people: trained on drawings of this project. They are no evidence on the thesis's results.",
     "shortened": "Shortened schedule: networks are trained for fewer iterations than in the thesis.",
     "assumed": "Lengths of training are ours: the thesis does not give them.",
     "full": "",
@@ -81,6 +82,12 @@ def grid(rows: Sequence[Sequence[Panel]]) -> Figure:
             panel.imshow(picture, interpolation="nearest")
             panel.set_title(title, fontsize=6)
     return figure
+
+
+def spread_out(count: int, things: int) -> list[int]:
+    """`count` of so many things, or all, the middles of parts that are equally long: what a figure shows of a sorted list."""
+    count = min(count, things)
+    return [(2 * number + 1) * things // (2 * count) for number in range(count)]
 
 
 def save(figure: Figure, path: Path, protocol: str) -> None:

@@ -21,8 +21,9 @@ from stages.core.errors import UserError
 from stages.core.stage import Job
 
 SCHEMA = 1
-PROTOCOLS = ("miniature", "shortened", "assumed", "full")  # assumed: as full, by lengths of training that the thesis does not give
-KINDS = ("official", "unverified", "altered", "stand-in", "miniature")
+# generated: on generated data, as long as it takes; assumed: as full, by lengths of training that the thesis does not give
+PROTOCOLS = ("miniature", "generated", "shortened", "assumed", "full")
+KINDS = ("official", "unverified", "altered", "stand-in", "generated", "miniature")
 BETTER = ("lower", "higher", "none")
 OPTIONAL = ("dataset", "precision", "trained", "scored_by")  # keys of a record that stand only where they say something
 DETERMINISM = ("bitwise", "numeric", "stochastic")

@@ -26,7 +26,7 @@ from stages.tables.cases import Case
 from stages.tables.columns import Metrics
 from stages.tables.estimates import Values
 from stages.tables.reading import DERIVED, Entry
-from stages.tables.results import THIS_RUN, Measurement, Results, as_stand_in, measure
+from stages.tables.results import DRAWN, THIS_RUN, Measurement, Results, as_stand_in, measure
 from stages.tables.transcript import CLAIMS, Table
 
 VERDICTS = ("reproduced", "contradicted", "not decided", "not tried")
@@ -200,7 +200,7 @@ def _source(case: Case, by_source: list[list[Measurement]]) -> list[Measurement]
 def _is_there(case: Case, measured: list[Measurement]) -> bool:
     """Whether a case that may be tried on other data is compared on some that are of OTHER_DATA, and none generated."""
     of = {one.dataset.kind for one in measured if one.dataset}
-    generated = "miniature" in of | {one.protocol for one in measured}
+    generated = set(DRAWN) & (of | {one.protocol for one in measured})
     return case.on_other_data and bool(of & OTHER_DATA) and not generated
 
 

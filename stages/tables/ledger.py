@@ -3,8 +3,8 @@
 A cell's value comes from the metrics at hand ("this run") and from releases, whose numbers not every machine can
 remake: of each scale the newest that has the cell. Its verdict is exact (equal at the printed rounding), within or
 outside a tolerance fixed in the transcribed table, not run, or cannot run (with the reason). Only official data under
-the full protocol earn one of the first three: a miniature, a stand-in or a shortened schedule is shown, labelled, and
-not judged. Where a source lacks a column's metrics file, the one of the data set that stands in for it is shown.
+the full protocol earn one of the first three: a miniature, generated figures, a stand-in or a shortened schedule is shown,
+labelled, and not judged. Where a source lacks a column's metrics file, the one of the data set that stands in for it is shown.
 """
 
 from collections import Counter

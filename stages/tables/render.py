@@ -27,6 +27,8 @@ from stages.tables.formats import NOTHING, Block, Document, counts_text, of_this
 from stages.tables.ledger import Cell
 from stages.tables.printed import with_decimals_of
 from stages.tables.results import (
+    DRAWN,
+    GENERATED,
     RELEASE_SCALES,
     THIS_RUN,
     UNJUDGED,
@@ -80,11 +82,13 @@ def labels(values: Iterable[Measurement | MetricsFile]) -> list[str]:
             found.add(
                 f"Miniature: generated data at scale {value.scale}; these numbers show that the machinery works, not the thesis's results."
             )
+        elif "generated" in (kind, value.protocol):
+            found.add(f"{GENERATED.capitalize()}, at scale {value.scale}: shown, no verdict on the thesis.")
         elif kind != "official":
             assert value.dataset
             said = f" ({value.dataset.note})" if value.dataset.note else ""
             found.add(f"{kind.capitalize()} data: {value.dataset.name}{said}; shown, no verdict on the thesis.")
-        if value.protocol in UNJUDGED and kind != "stand-in":  # which is judged by no schedule
+        if value.protocol in UNJUDGED.keys() - set(DRAWN) and kind != "stand-in":  # which is judged by no schedule
             found.add(f"{UNJUDGED[value.protocol].capitalize()} at scale {value.scale}: shown, not judged against the thesis.")
         if kind != "official" or value.protocol != "full":
             encoders |= {value.encoder} if isinstance(value, Measurement) else {record.encoder or "" for record in value.records}

@@ -13,8 +13,10 @@ from stages.core.metrics import Dataset, MetricsFile, Record
 
 THIS_RUN = "this run"
 # Scales whose releases a table shows, in the order in which they are judged.
-RELEASE_SCALES = ("real", "paper", "real_cpu")
-UNJUDGED = {"shortened": "shortened schedule", "assumed": "assumed lengths of training"}  # protocols in words
+RELEASE_SCALES = ("real", "paper", "real_cpu", "figures")
+GENERATED = "generated figures, not people"
+UNJUDGED = {"shortened": "shortened schedule", "assumed": "assumed lengths of training", "generated": GENERATED}  # protocols in words
+DRAWN = ("miniature", "generated")  # kinds of data, and protocols, that are evidence of nothing but themselves
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,8 @@ class Measurement:
     def obstacle(self) -> str:
         """Why this value cannot be judged against the thesis; empty if it can."""
         if self.dataset and self.dataset.kind != "official":
-            note = f": {self.dataset.note}" if self.dataset.note and self.dataset.kind != "miniature" else ""
-            return f"{self.dataset.kind}{note}"
+            note = f": {self.dataset.note}" if self.dataset.note and self.dataset.kind not in DRAWN else ""
+            return GENERATED if self.dataset.kind == "generated" else f"{self.dataset.kind}{note}"
         return ("" if self.protocol == "full" else UNJUDGED.get(self.protocol, self.protocol)) or self.flaw
 
 
@@ -123,9 +125,9 @@ def measure(results: Results, experiment: str, model: str, metric: str, dataset:
 def as_stand_in(measurement: Measurement | None) -> Measurement | None:
     """The measurement with its data set called a stand-in, which is never judged, however official its bytes.
 
-    A miniature stays one.
+    What is generated stays so.
     """
-    if measurement is None or (measurement.dataset and measurement.dataset.kind == "miniature"):
+    if measurement is None or (measurement.dataset and measurement.dataset.kind in DRAWN):
         return measurement
     data = measurement.dataset or Dataset(measurement.experiment, "")
     return replace(measurement, dataset=replace(data, kind="stand-in"))

@@ -39,7 +39,7 @@ def differences(folder: Path, files: Files) -> Iterator[str]:
     for name, entry in lock.stages.items():
         for out in entry.get("outs", []):
             if not RELEASED.match(out["path"]):
-                continue  # data is judged by itself, reports/params and figures.md are of what the release has
+                continue  # data is judged by itself, reports/params, conclusions.md and figures.md are of what the release has
             copy = folder / Path(out["path"]).relative_to("reports")
             claimed |= {copy, *copy.rglob("*")}
             if "figures" in copy.parts:

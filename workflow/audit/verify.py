@@ -34,8 +34,8 @@ from workflow.lock import BEFORE_STAGES, Lock, committed, lock_files, nested_par
 RELEASES = Path("reports/releases")
 RESULTS = ("reports/metrics", "reports/tables", "reports/figures")
 # What can be made again in seconds, from stored predictions or from metrics files alone.
-RECOMPUTED = ("reports/metrics/", "reports/tables/")
-INPUTS = ("/predictions/", "reports/metrics/")
+RECOMPUTED = ("reports/metrics/", "reports/tables/", "reports/conclusions.md")
+INPUTS = ("/predictions/", "reports/metrics/", "reports/tables/")
 # Folders of results that stages depend on as a whole, for the lists of what is in them are parameters.
 COARSE = re.compile(r"^data/[^/]+/models/|^reports/metrics/")
 
