@@ -57,7 +57,7 @@ mlflow: $(INSTALLED)  ## show the runs in MLflow on 127.0.0.1 (PORT=5000), or br
 graph: $(INSTALLED)  ## draw the pipeline, by chapter and by table
 	python -m workflow.draw
 
-scale: known-scale $(INSTALLED)  ## choose the scale: SCALE=mini, real_cpu, real or paper
+scale: known-scale $(INSTALLED)  ## choose the scale: SCALE=mini, figures, real_cpu, real or paper
 	python -m workflow.scale $(SCALE)
 
 gpu-job: $(INSTALLED)  ## pack what is worth most for a GPU lent for MINUTES=15, in pieces below DOOR=60M, to TO=../gpu; JOB=cifar100 chooses

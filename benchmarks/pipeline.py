@@ -24,7 +24,7 @@ import yaml
 from benchmarks.project import run
 
 STEP = 'while read -r out; do mkdir -p "$(dirname "$out")"; echo x > "$out"; done < "steps/$1"\n'
-ROOT_ONLY = ("code", "params", "figures")
+ROOT_ONLY = ("code", "params", "conclusions", "figures")
 
 
 def grown(folder: Path, times: int) -> None:

@@ -47,6 +47,10 @@ CELLS = {
     "table 8.1 vanilla facades_pixel": {"ch8_train@facades-vanilla-0", "ch8_scorer@facades"},
     "table 8.1 oracle facades_pixel": {"ch8_scorer@facades"},
     "table 8.1 constant facades_pixel": set(),
+    "text 8.2.4 swapgan ssim": {"ch8_swap_train@deepfashion_inshop-full-0"},
+    "text 8.2.4 swapgan ssim_clothes": {"ch8_swap_train@deepfashion_inshop-full-0", "ch8_swap_scorer@deepfashion_inshop"},
+    "text 8.2.4 viton mask": {"ch8_swap_viton@deepfashion_inshop-0", "ch8_swap_scorer@deepfashion_inshop"},
+    "text 8.2.4 tps ssim": set(),
     "text 2.4.2 alexnet total": set(),
 }
 

@@ -21,6 +21,7 @@ DESCRIPTIONS = {
     "ch2_evaluate": "Metrics, and the maps of Figure 2.1",
     "ch2_figures": "Figures 2.1, 2.7 and 2.8a",
     "tables": "Every table of a chapter",
+    "conclusions": "What is concluded",
     "ch3_train": "Table 3.1",
 }
 
@@ -44,6 +45,7 @@ STEPS = [
     step("ch3_train", ["sources/b"], ["metrics/ch3"], "ch3_edges.train"),
     step("tables@ch2", ["metrics/ch2"], ["tables/ch2"], "tables.render"),
     step("tables@ch3", ["metrics/ch3"], ["tables/ch3"], "tables.render"),
+    step("conclusions", ["tables"], ["conclusions.md"], "tables.conclusions"),
 ]
 COMMON = {"code", "download@a", "ch2_prepare@a", "ch2_train@x-0", "ch2_train@y-0", "ch2_evaluate@a"}
 EXTRA = {"download@b", "ch2_prepare@b", "ch2_extra", "ch2_evaluate@b"}
@@ -74,14 +76,15 @@ def test_what_leads_to_a_table_a_figure_or_a_stage(item: str, stages: set[str]) 
 def test_a_chapter_is_drawn_with_what_it_shares() -> None:
     parts = draw.chapters(draw.stage_graph(STEPS))
     assert list(parts) == ["ch2_fusion", "ch3_edges"]
-    assert set(parts["ch3_edges"]) == {"code", "download@b", "ch3_train", "tables@ch3"}
+    assert set(parts["ch3_edges"]) == {"code", "download@b", "ch3_train", "tables@ch3", "conclusions"}
     assert not {"ch3_train", "tables@ch3"} & set(parts["ch2_fusion"])
 
 
 def test_entries_are_counted_and_implied_arrows_left_out() -> None:
     part = draw.entries(draw.chapters(draw.stage_graph(STEPS[1:]))["ch2_fusion"])
     assert dict(part.nodes("count")) == {
-        "download": 2, "ch2_prepare": 2, "ch2_train": 2, "ch2_extra": 1, "ch2_evaluate": 2, "ch2_figures": 1, "tables": 1
+        "download": 2, "ch2_prepare": 2, "ch2_train": 2, "ch2_extra": 1, "ch2_evaluate": 2, "ch2_figures": 1, "tables": 1,
+        "conclusions": 1,
     }  # fmt: skip
     assert ("ch2_prepare", "ch2_train") in part.edges
     assert ("ch2_prepare", "ch2_evaluate") not in part.edges
@@ -98,7 +101,7 @@ def test_svg_is_whole_and_boxes_do_not_overlap() -> None:
     words = " ".join("".join(text.itertext()) for text in root.iter(f"{space}text"))
     assert all(name in words for name in DESCRIPTIONS) and "<more> & more" in words and "ch2_train × 2" in words
     page, *boxes = [tuple(float(box.get(key, 0)) for key in ("x", "y", "width", "height")) for box in root.iter(f"{space}rect")]
-    assert len(boxes) == 7 + 3  # entries of the chapters, without `code`
+    assert len(boxes) == 8 + 4  # entries of the chapters, without `code`
     assert all(x + width <= page[2] and y + height <= page[3] for x, y, width, height in boxes)
     apart = [
         a[0] + a[2] <= b[0] or b[0] + b[2] <= a[0] or a[1] + a[3] <= b[1] or b[1] + b[3] <= a[1]

@@ -21,7 +21,7 @@ from stages.tables import gallery
 
 ROOT = Path(__file__).parent.parent
 SVG = "{http://www.w3.org/2000/svg}"
-LABELLED = ("miniature", "shortened", "assumed")
+LABELLED = ("miniature", "generated", "shortened", "assumed")
 WIDTHS = (2, 4.6, 5.1, 6.2, 12.4)  # inches
 DPI = 150
 

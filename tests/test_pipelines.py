@@ -27,9 +27,11 @@ def test_a_stage_goes_with_its_chapters_sets(name: str) -> None:
 
 
 def test_what_may_have_no_stage_before_it_comes_after_the_parameters() -> None:
-    """Every stage refuses to run before the stage `params`; `tables` has an evaluation before it at any scale, `figures` not always one."""
+    """Every stage refuses to run before the stage `params`; `tables`, and `conclusions` after it, have an evaluation before them at any
+    scale, `figures` not always one.
+    """
     shared = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
-    for name in shared.keys() - {"code", "params", "tables"}:
+    for name in shared.keys() - {"code", "params", "tables", "conclusions"}:
         assert any(file.startswith("reports/params/") for entry in shared[name]["params"] for file in entry), name
 
 

@@ -100,14 +100,17 @@ def items(text: str) -> list[str]:
 def leading_to(stages: nx.DiGraph, descriptions: dict[str, str], item: str) -> set[str]:
     """The stage instances that a table, a figure, an entry or a stage takes.
 
-    For "Table 2.2": those of the entries that name it, what these read, and what takes their results on to the last stages,
-    as far as these are about tables.
+    For "Table 2.2": those of the entries that name it, what these read, and what takes their results on to the last stages
+    that are about tables.
     """
     targets = {stage for stage in stages if item in (stage, entry(stage))}
     if targets:
         return targets.union(*(nx.ancestors(stages, stage) for stage in targets))
     named = {stage for stage in stages if item in items(descriptions[entry(stage)])}
-    last = {stage for stage in stages if not stages.out_degree(stage) and _is_about(descriptions[entry(stage)], item)}
+    about = {stage for stage in stages if _is_about(descriptions[entry(stage)], item)}
+    # A stage that only collects, of other things, such as the page of what is concluded from the tables, is no end of the way.
+    rest = {stage for stage in stages if stages.out_degree(stage) or stage in about}
+    last = {stage for stage in about if not rest.intersection(stages.successors(stage))}
     on_the_way = last.union(*(nx.ancestors(stages, stage) for stage in last))
     core = named.union(*(nx.descendants(stages, stage) for stage in named)) & on_the_way
     return core.union(*(nx.ancestors(stages, stage) for stage in core - last))
