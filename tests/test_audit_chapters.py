@@ -100,6 +100,8 @@ NEEDED_TOO = {
     "table 2.8 canny ods": {"ch3_forest@bsds500"},
     "table 3.3 gpb-owt-ucm ods": {"ch3_forest@bsds500"},
     "table 8.1 constant facades_pixel": {"ch8_scorer@facades"},
+    "text 8.2.4 swapgan ssim": {"ch8_swap_scorer@deepfashion_inshop"},
+    "text 8.2.4 tps ssim": {"ch8_swap_scorer@deepfashion_inshop"},
     "table 3.2 none ods": set(),
 }
 

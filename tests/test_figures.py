@@ -97,7 +97,7 @@ def test_all_committed_figures_say_that_they_are_miniatures() -> None:
     if yaml.safe_load((ROOT / "params.yaml").read_text())["scale"] != "mini":
         pytest.skip("another scale is in force, whose figures these may be")
     files = sorted((ROOT / "reports/figures").rglob("figure_*.[sp][vn]g"))
-    assert len(files) == 47
+    assert len(files) == 55
     for file in files:
         (check_svg if file.suffix == ".svg" else check_png)(file.read_bytes(), "miniature")
 
