@@ -30,5 +30,7 @@ def test_swapped_clothes_are_nearer_to_the_true_swap_than_the_condition_and_on_t
     file = metrics.read(ROOT / "reports/metrics/ch8_swapgan/deepfashion_inshop.json")
     values = {(record.model, record.metric): record.value for record in file.records if record.seed in (None, 0)}
     assert values["full", "ssim_swap"] > values["copy", "ssim_swap"]
+    # A body without the clothes' colours would do for SSIM: their tops are less than half as far off as the reference's own.
+    assert values["full", "l1_plain"] < values["reference", "l1_plain"] / 2
     assert min(values["full", "mask_iou_reference"], values["full", "mask_iou_condition"]) > 0.5  # as the parser reads them
-    assert values["real", "mask_iou_reference"] > 0.6 and values["real", "category_accuracy"] > 0.5  # whose word this rests on
+    assert values["real", "mask_iou_reference"] > 0.8 and values["real", "category_accuracy"] > 0.9  # whose word this rests on
